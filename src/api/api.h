@@ -1,0 +1,30 @@
+/* api.h - the HTTP API: one route table, one file per resource (spec/search-api.md, api/openapi.yaml).
+ *
+ * api_handle is the whole API as a function: the server calls it for sockets, the CLI calls it directly when no server
+ * is running, so both behave the same.
+ */
+#pragma once
+#include "config/config.h"
+#include "db/db.h"
+#include "embed/embed.h"
+#include "memory/memory.h"
+#include "net/net.h"
+#include "search/search.h"
+
+struct app { /* built in main, passed down; read-only once the server runs */
+    const struct config *config;
+    struct db      *db;
+    struct embed   *embed;
+    struct memory   memory;
+    struct search  *search;
+    struct workers *workers; /* NULL in one-shot commands */
+    struct api     *api;     /* rate limits, key cache, counters */
+    int64_t         started_at;
+};
+
+struct api *api_create(struct app *app);
+void        api_destroy(struct api *api);
+
+/* Handle one request; arg is the struct app. Requests with request->local have full rights. */
+void   api_handle(void *arg, struct net_request *request, struct net_reply *reply);
+size_t api_body_limit(void *arg, struct str method, struct str path);

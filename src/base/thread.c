@@ -1,0 +1,106 @@
+#include "base/thread.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct task {
+    struct task *next;
+    worker_fn    fn;
+    void        *arg;
+};
+
+struct workers {
+    pthread_mutex_t lock; /* guards everything below */
+    pthread_cond_t  wake;
+    struct task    *first, **last;
+    size_t          queued, count;
+    bool            stopping;
+    char            name[16];
+    pthread_t       threads[];
+};
+
+static void *or_die(void *memory)
+{
+    if (!memory) {
+        fputs("lightfast: out of memory (workers)\n", stderr);
+        abort();
+    }
+    return memory;
+}
+
+static struct task *take(struct workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    while (!workers->first && !workers->stopping) pthread_cond_wait(&workers->wake, &workers->lock);
+    struct task *task = workers->first;
+    if (task) {
+        workers->first = task->next;
+        if (!workers->first) workers->last = &workers->first;
+        workers->queued--;
+    }
+    pthread_mutex_unlock(&workers->lock);
+    return task;
+}
+
+static void *work(void *arg)
+{
+    struct workers *workers = arg;
+    for (struct task *task; (task = take(workers));) {
+        worker_fn fn = task->fn;
+        void     *fn_arg = task->arg;
+        free(task);
+        fn(fn_arg);
+    }
+    return NULL;
+}
+
+struct workers *workers_start(size_t count, const char *name)
+{
+    struct workers *workers = or_die(calloc(1, sizeof *workers + count * sizeof(pthread_t)));
+    pthread_mutex_init(&workers->lock, NULL);
+    pthread_cond_init(&workers->wake, NULL);
+    workers->last = &workers->first;
+    workers->count = count;
+    snprintf(workers->name, sizeof workers->name, "%s", name);
+    for (size_t i = 0; i < count; i++) {
+        if (pthread_create(&workers->threads[i], NULL, work, workers) != 0) {
+            fputs("lightfast: cannot start a thread\n", stderr);
+            abort();
+        }
+        pthread_setname_np(workers->threads[i], workers->name);
+    }
+    return workers;
+}
+
+void workers_submit(struct workers *workers, worker_fn fn, void *arg)
+{
+    struct task *task = or_die(malloc(sizeof *task));
+    *task = (struct task){.fn = fn, .arg = arg};
+    pthread_mutex_lock(&workers->lock);
+    *workers->last = task;
+    workers->last = &task->next;
+    workers->queued++;
+    pthread_cond_signal(&workers->wake);
+    pthread_mutex_unlock(&workers->lock);
+}
+
+size_t workers_queued(struct workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    size_t queued = workers->queued;
+    pthread_mutex_unlock(&workers->lock);
+    return queued;
+}
+
+void workers_stop(struct workers *workers)
+{
+    pthread_mutex_lock(&workers->lock);
+    workers->stopping = true;
+    pthread_cond_broadcast(&workers->wake);
+    pthread_mutex_unlock(&workers->lock);
+    for (size_t i = 0; i < workers->count; i++) pthread_join(workers->threads[i], NULL);
+    pthread_cond_destroy(&workers->wake);
+    pthread_mutex_destroy(&workers->lock);
+    free(workers);
+}

@@ -1,0 +1,5 @@
+/* main.c - the program: one subcommand of cli.h. */
+int main(void)
+{
+    return 0;
+}

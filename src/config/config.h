@@ -1,0 +1,42 @@
+/* config.h - the server's settings (spec/README.md, "Server settings"): one table of names, types and defaults.
+ *
+ * Sources in rising order: default, YAML file, environment (LIGHTFAST_A_B, or LIGHTFAST_A_B_FILE: read from a file),
+ * command line. An unknown key in the file or a LIGHTFAST_ variable that no setting has stops the start and names the
+ * closest known one. Secrets are never printed.
+ */
+#pragma once
+#include "base/err.h"
+
+struct config {
+    struct str data_dir;
+    struct str listen[8];
+    size_t     listen_count;
+    struct str public_url;
+    struct str trusted_proxies[16];
+    size_t     trusted_proxy_count;
+    struct str cors_origins[16];
+    size_t     cors_origin_count;
+    int64_t    workers;
+    int64_t    shutdown_grace_ms;
+    struct str log_level, log_format;
+    struct str metrics_listen, metrics_token, health_token;
+    int64_t    search_memory_limit; /* bytes */
+    struct str embedding_provider, embedding_base_url, embedding_api_key, embedding_model;
+    int64_t    embedding_dim;
+    int64_t    limit_search, limit_read, limit_auth_failures; /* a minute, 0 = off */
+    struct str github_web_url; /* "https://github.com", no trailing slash */
+};
+
+struct config_option { struct str key, value; }; /* from the command line: {"listen", "127.0.0.1:9000"} */
+
+/* Read everything. file: --config, or empty for the data directory's lightfast.server.yml if it is there.
+ * Errors: ERR_INVALID naming the key and what was expected. */
+MUST_CHECK struct err *config_load(struct arena *arena, struct str file, const struct config_option *options, size_t n,
+                                   struct config *config);
+
+/* Is this the name of a setting ("listen")? For the command line's --listen. */
+bool config_known(struct str key);
+
+/* A table of all settings with value and origin, secrets as "(set)", for `lightfast doctor`. */
+struct config_entry { struct str key, value; const char *origin; }; /* "default", "file", "environment", "command line" */
+size_t config_describe(const struct config *config, struct arena *arena, struct config_entry **entries);

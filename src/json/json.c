@@ -1,0 +1,332 @@
+/* json.c - yyjson behind the door. */
+#include "json/json.h"
+
+#include "base/time.h"
+#include "base/utf8.h"
+
+#include <assert.h>
+#include <math.h>
+#include <yyjson.h>
+
+/* ---- memory: yyjson allocates from the arena --------------------------------------------------------------------- */
+
+static void *from_arena(void *arena, size_t n)
+{
+    return arena_alloc_raw(arena, n);
+}
+
+static void *grow_in_arena(void *arena, void *p, size_t n, size_t wanted)
+{
+    return arena_grow(arena, p, n, wanted);
+}
+
+static void leave_to_arena(void *arena, void *p)
+{
+    (void)arena;
+    (void)p;
+}
+
+static yyjson_alc allocator(struct arena *arena)
+{
+    return (yyjson_alc){from_arena, grow_in_arena, leave_to_arena, arena};
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+/* Deepest nesting, counted on the text before parsing so that no later recursion can be driven deep. */
+static int nesting(struct str text)
+{
+    int  depth = 0, deepest = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.s[i];
+        if (quoted) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                quoted = false;
+        } else if (c == '"') {
+            quoted = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > deepest) deepest = depth;
+        } else if (c == '}' || c == ']') {
+            depth--;
+        }
+    }
+    return deepest;
+}
+
+struct err *json_parse(struct arena *arena, struct str text, const json_value **root)
+{
+    if (nesting(text) > JSON_MAX_DEPTH) return err_new(arena, ERR_INVALID, "JSON nested deeper than %d", JSON_MAX_DEPTH);
+    yyjson_alc      alc = allocator(arena);
+    yyjson_read_err failure;
+    yyjson_doc     *doc = yyjson_read_opts((char *)(text.s ? text.s : ""), text.n, 0, &alc, &failure);
+    if (!doc) return err_new(arena, ERR_INVALID, "%s at byte %zu", failure.msg, failure.pos);
+    *root = yyjson_doc_get_root(doc);
+    return NULL;
+}
+
+const json_value *json_member(const json_value *object, struct str key)
+{
+    return yyjson_obj_getn((yyjson_val *)object, key.s, key.n);
+}
+
+const json_value *json_get(const json_value *value, const char *path)
+{
+    for (struct str rest = str_of(path), key; value && rest.n && str_cut(&rest, '.', &key);) {
+        int64_t at;
+        if (yyjson_is_arr((yyjson_val *)value))
+            value = str_to_int(key, &at) && at >= 0 ? yyjson_arr_get((yyjson_val *)value, (size_t)at) : NULL;
+        else
+            value = json_member(value, key);
+    }
+    return value;
+}
+
+bool json_is_object(const json_value *value) { return yyjson_is_obj((yyjson_val *)value); }
+bool json_is_array(const json_value *value) { return yyjson_is_arr((yyjson_val *)value); }
+bool json_is_string(const json_value *value) { return yyjson_is_str((yyjson_val *)value); }
+bool json_is_number(const json_value *value) { return yyjson_is_num((yyjson_val *)value); }
+bool json_is_bool(const json_value *value) { return yyjson_is_bool((yyjson_val *)value); }
+bool json_is_null(const json_value *value) { return !value || yyjson_is_null((yyjson_val *)value); }
+
+bool json_is_integer(const json_value *value)
+{
+    return yyjson_is_sint((yyjson_val *)value) ||
+           (yyjson_is_uint((yyjson_val *)value) && yyjson_get_uint((yyjson_val *)value) <= INT64_MAX);
+}
+
+const char *json_type_name(const json_value *value)
+{
+    if (!value) return "undefined";
+    if (json_is_object(value)) return "object";
+    if (json_is_array(value)) return "array";
+    if (json_is_string(value)) return "string";
+    if (json_is_number(value)) return "number";
+    if (json_is_bool(value)) return "boolean";
+    return "null";
+}
+
+static struct str string_of(const json_value *value)
+{
+    if (!json_is_string(value)) return (struct str){0};
+    return (struct str){yyjson_get_str((yyjson_val *)value), yyjson_get_len((yyjson_val *)value)};
+}
+
+struct str json_str(const json_value *value, const char *path)
+{
+    return string_of(json_get(value, path));
+}
+
+int64_t json_int(const json_value *value, const char *path, int64_t otherwise)
+{
+    const json_value *found = json_get(value, path);
+    return json_is_integer(found) ? yyjson_get_sint((yyjson_val *)found) : otherwise;
+}
+
+double json_real(const json_value *value, const char *path, double otherwise)
+{
+    const json_value *found = json_get(value, path);
+    return json_is_number(found) ? yyjson_get_num((yyjson_val *)found) : otherwise;
+}
+
+bool json_bool(const json_value *value, const char *path, bool otherwise)
+{
+    const json_value *found = json_get(value, path);
+    return json_is_bool(found) ? yyjson_get_bool((yyjson_val *)found) : otherwise;
+}
+
+size_t json_count(const json_value *value)
+{
+    if (json_is_object(value)) return yyjson_obj_size((yyjson_val *)value);
+    return yyjson_arr_size((yyjson_val *)value);
+}
+
+struct json_iter json_iter(const json_value *container)
+{
+    struct json_iter it = {.of = container, .left = json_count(container)};
+    if (it.left) it.next = unsafe_yyjson_get_first((yyjson_val *)container);
+    return it;
+}
+
+bool json_step(struct json_iter *it)
+{
+    if (it->left == 0) return false;
+    it->left--;
+    it->value = it->next;
+    if (json_is_object(it->of)) {
+        it->key = string_of(it->next);
+        it->value = it->next + 1;
+    }
+    it->next = unsafe_yyjson_get_next((yyjson_val *)it->value);
+    return true;
+}
+
+struct str json_text(struct arena *arena, const json_value *value)
+{
+    if (!value) return STR("null");
+    yyjson_alc alc = allocator(arena);
+    size_t     n = 0;
+    char      *text = yyjson_val_write_opts((yyjson_val *)value, YYJSON_WRITE_ALLOW_INF_AND_NAN, &alc, &n, NULL);
+    assert(text);
+    return (struct str){text, n};
+}
+
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
+
+struct json_out json_out(struct arena *arena)
+{
+    return (struct json_out){.buf = buf_in(arena), .decimals = 4};
+}
+
+static void new_line(struct json_out *out)
+{
+    if (!out->indent) return;
+    buf_char(&out->buf, '\n');
+    for (int i = 0; i < out->depth * out->indent; i++) buf_char(&out->buf, ' ');
+}
+
+static void put_escaped(struct buf *b, struct str text)
+{
+    static const char hex[] = "0123456789abcdef";
+    if (!utf8_valid(text)) {
+        struct buf escaped = buf_in(b->arena); /* NUL is valid JSON as \u0000, broken sequences are not */
+        for (struct str rest = text, part; str_cut(&rest, '\0', &part);) {
+            buf_str_add(&escaped, utf8_repair(b->arena, part));
+            if (rest.s) buf_char(&escaped, '\0');
+        }
+        text = buf_str(&escaped);
+    }
+    buf_reserve(b, text.n + 2);
+    buf_char(b, '"');
+    size_t plain = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.s[i];
+        if (c >= 0x20 && c != '"' && c != '\\') continue;
+        buf_bytes(b, text.s + plain, i - plain);
+        plain = i + 1;
+        switch (c) {
+        case '"': buf_lit(b, "\\\""); break;
+        case '\\': buf_lit(b, "\\\\"); break;
+        case '\n': buf_lit(b, "\\n"); break;
+        case '\r': buf_lit(b, "\\r"); break;
+        case '\t': buf_lit(b, "\\t"); break;
+        default: buf_lit(b, "\\u00"); buf_char(b, hex[c >> 4]); buf_char(b, hex[c & 15]);
+        }
+    }
+    buf_bytes(b, text.s + plain, text.n - plain);
+    buf_char(b, '"');
+}
+
+void json_key(struct json_out *out, struct str key)
+{
+    if (out->comma) buf_char(&out->buf, ',');
+    new_line(out);
+    put_escaped(&out->buf, key);
+    buf_char(&out->buf, ':');
+    if (out->indent) buf_char(&out->buf, ' ');
+    out->comma = false;
+}
+
+/* What stands before a value: comma, key, indentation. */
+static void before_value(struct json_out *out, const char *key)
+{
+    if (key) {
+        json_key(out, str_of(key));
+        return;
+    }
+    if (out->comma) buf_char(&out->buf, ',');
+    if (out->depth && out->closing[out->depth - 1] == ']') new_line(out);
+}
+
+void json_begin(struct json_out *out, const char *key, char open)
+{
+    assert(out->depth < JSON_MAX_DEPTH && (open == '{' || open == '['));
+    before_value(out, key);
+    buf_char(&out->buf, open);
+    out->closing[out->depth++] = open == '{' ? '}' : ']';
+    out->comma = false;
+}
+
+void json_end(struct json_out *out)
+{
+    assert(out->depth > 0);
+    char closing = out->closing[--out->depth];
+    if (out->comma) new_line(out);
+    buf_char(&out->buf, closing);
+    out->comma = true;
+}
+
+void json_put_raw(struct json_out *out, const char *key, struct str json)
+{
+    before_value(out, key);
+    buf_str_add(&out->buf, json);
+    out->comma = true;
+}
+
+void json_put_int(struct json_out *out, const char *key, int64_t value)
+{
+    char digits[24];
+    int  n = snprintf(digits, sizeof digits, "%lld", (long long)value);
+    json_put_raw(out, key, (struct str){digits, (size_t)n});
+}
+
+void json_put_real(struct json_out *out, const char *key, double value)
+{
+    char digits[64];
+    if (!isfinite(value)) value = 0;
+    int n = fabs(value) < 1e15 ? snprintf(digits, sizeof digits, "%.*f", out->decimals, value)
+                               : snprintf(digits, sizeof digits, "%.17g", value);
+    if (memchr(digits, '.', (size_t)n) && !memchr(digits, 'e', (size_t)n)) {
+        while (digits[n - 1] == '0') n--;
+        if (digits[n - 1] == '.') n--;
+    }
+    if (n == 2 && digits[0] == '-' && digits[1] == '0') {
+        digits[0] = '0';
+        n = 1;
+    }
+    json_put_raw(out, key, (struct str){digits, (size_t)n});
+}
+
+void json_put_bool(struct json_out *out, const char *key, bool value)
+{
+    json_put_raw(out, key, value ? STR("true") : STR("false"));
+}
+
+void json_put_null(struct json_out *out, const char *key)
+{
+    json_put_raw(out, key, STR("null"));
+}
+
+void json_put_str(struct json_out *out, const char *key, struct str value)
+{
+    if (!value.s) {
+        json_put_null(out, key);
+        return;
+    }
+    before_value(out, key);
+    put_escaped(&out->buf, value);
+    out->comma = true;
+}
+
+void json_put_z(struct json_out *out, const char *key, const char *value)
+{
+    json_put_str(out, key, str_of(value));
+}
+
+void json_put_time(struct json_out *out, const char *key, int64_t ms)
+{
+    json_put_str(out, key, ms ? time_format(out->buf.arena, ms) : (struct str){0});
+}
+
+void json_put_value(struct json_out *out, const char *key, const json_value *value)
+{
+    json_put_raw(out, key, json_text(out->buf.arena, value));
+}
+
+struct str json_out_text(struct json_out *out)
+{
+    assert(out->depth == 0);
+    return buf_str(&out->buf);
+}

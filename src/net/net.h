@@ -1,0 +1,73 @@
+/* net.h - HTTP: a server on libmicrohttpd, a client on libcurl.
+ *
+ * Server: the loop threads only read and write sockets. When a request is complete its connection is suspended and the
+ * handler runs on a worker, where it may block; the reply resumes the connection. Limits on headers, body, time and
+ * number of connections are the server's; what a request means is the handler's.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/thread.h"
+
+struct net_header { struct str name, value; };
+
+struct net_request {
+    struct arena *arena;      /* lives until the reply is sent */
+    struct str    method, path, query; /* path percent-decoded and without query; query as received */
+    struct str    body;
+    struct str    remote;     /* peer address "127.0.0.1", "unix" for the socket */
+    bool          local;      /* came through the Unix socket */
+    enum { NET_BODY_OK, NET_BODY_TOO_LARGE, NET_BODY_TIMEOUT } body_state;
+    void         *connection; /* behind net_header_get, net_query_get */
+};
+struct str net_header_get(const struct net_request *request, const char *name); /* {NULL, 0} if absent */
+struct str net_query_get(const struct net_request *request, const char *name);  /* decoded */
+
+struct net_reply {
+    int               status;
+    struct str        body;           /* must live in the request's arena */
+    const char       *content_type;   /* default application/json */
+    struct net_header headers[16];
+    size_t            header_count;
+};
+void net_reply_header(struct net_reply *reply, const char *name, struct str value);
+
+typedef void (*net_handler)(void *arg, struct net_request *request, struct net_reply *reply);
+/* Bytes of body that this request may have; asked once the headers are there. */
+typedef size_t (*net_body_limit)(void *arg, struct str method, struct str path);
+
+struct net_server;
+struct net_server_config {
+    struct str       *listen;  size_t listen_count; /* "127.0.0.1:8080", "[::1]:8080"; port 0 = any */
+    struct str        socket_path;                   /* Unix socket, mode 0600; empty = none */
+    struct workers   *workers;
+    net_handler       handler;
+    net_body_limit    body_limit;
+    void             *arg;
+    int               loop_threads;      /* default 1 */
+    int               max_connections;   /* default 1024 */
+    int64_t           body_deadline_ms;  /* default 30,000 */
+};
+/* Sockets passed by systemd (LISTEN_FDS) take the place of `listen`. Errors: ERR_UNAVAILABLE naming the address. */
+MUST_CHECK struct err *net_server_start(struct arena *arena, struct net_server_config config, struct net_server **server);
+struct str net_server_address(const struct net_server *server, size_t i); /* "127.0.0.1:43210" as bound */
+/* Stop accepting, let running handlers finish for at most grace_ms, close. */
+void net_server_stop(struct net_server *server, int64_t grace_ms);
+
+/* ---- client ------------------------------------------------------------------------------------------------------ */
+
+void net_client_start(void); /* once, before threads start */
+
+struct net_call {
+    const char *method;            /* "GET", "POST" */
+    struct str  url;
+    struct str  socket_path;       /* connect through this Unix socket, or empty */
+    struct net_header headers[8];
+    size_t      header_count;
+    struct str  body;
+    int64_t     timeout_ms;        /* whole call; default 30,000 */
+    size_t      max_reply;         /* bytes; default 16 MiB */
+};
+struct net_answer { int status; struct str body; struct str retry_after; };
+/* One request and its answer, whatever its status. Connections are reused. Blocks; call from workers or the CLI.
+ * Redirects are not followed. Errors: ERR_UNAVAILABLE (cannot connect, cut off), ERR_TIMEOUT, ERR_TOO_LARGE. */
+MUST_CHECK struct err *net_http(struct arena *arena, const struct net_call *call, struct net_answer *answer);

@@ -1,0 +1,1 @@
+#include "org/org.h"

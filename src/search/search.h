@@ -1,0 +1,116 @@
+/* search.h - questions to the memory: search, contents, similar, graph, related (spec/search-api.md 3 to 7).
+ *
+ * Plain C in and out; api/ turns JSON into these records and back. No writes on the path.
+ */
+#pragma once
+#include "embed/embed.h"
+#include "index/index.h"
+
+struct search;
+struct search_config { size_t memory_limit; bool result_cache; };
+struct search *search_create(struct db *db, struct embed *embed, struct search_config config);
+void           search_destroy(struct search *search);
+size_t         search_memory(struct search *search); /* bytes of the index cache */
+
+enum search_mode { SEARCH_FAST, SEARCH_BALANCED, SEARCH_THOROUGH };
+
+struct search_filters { /* as the API takes them; empty lists do not filter */
+    struct str *sources; size_t source_count;
+    struct str *types;   size_t type_count;    /* any spelling of 3.3 */
+    struct str *actors;  size_t actor_count;   /* names, user names, e-mails */
+    struct str *stores;  size_t store_count;
+    bool has_start, has_end;
+    int64_t start, end;
+};
+
+struct search_request {
+    int64_t workspace;
+    struct str query;          /* 1..8000 characters, trimmed */
+    int limit, offset;
+    enum search_mode mode;
+    struct search_filters filters;
+    bool context, highlights, collapse;
+};
+
+struct search_entity { struct str key, category; };
+struct search_reference { struct str type, id, url, label; };
+
+struct search_item {
+    struct str id, title, url, snippet, source, type;
+    double     score;
+    int64_t    occurred_at;
+    struct search_entity *entities; size_t entity_count;
+    struct search_reference *references; size_t reference_count;
+    bool       highlighted;
+    struct str title_highlight, snippet_highlight; /* HTML-escaped, <mark> */
+};
+struct search_cluster { struct str topic, summary; struct str *keywords; size_t keyword_count; };
+struct search_actor { struct str name; struct str *domains; size_t domain_count; };
+
+struct search_timing { int64_t embedding, keyword, vector, entity, cluster, actor, retrieval, rerank, enrich, search; }; /* us */
+
+struct search_answer {
+    struct search_item *items; size_t count;
+    struct search_cluster *clusters; size_t cluster_count;
+    struct search_actor *actors; size_t actor_count;
+    size_t total;
+    bool vector, keyword, entity, cluster, actor;      /* meta.paths */
+    const char *reranker; bool bypassed, fallback;     /* meta.rerank; reranker "builtin" or "none" (fast) */
+    struct search_timing timing;
+};
+/* Errors: ERR_UNAVAILABLE when no path could run. */
+MUST_CHECK struct err *search_run(struct search *search, struct arena *arena, const struct search_request *request,
+                                  struct search_answer *answer);
+
+struct search_content {
+    struct str id;     /* in the form asked for */
+    bool found;
+    struct str title, url, snippet, content, source, type, metadata; /* metadata: JSON object */
+    int64_t occurred_at;
+};
+/* items[i] for ids[i], duplicates collapsed by the caller. */
+MUST_CHECK struct err *search_contents(struct search *search, struct arena *arena, int64_t workspace,
+                                       const struct str *ids, size_t n, struct search_content *items);
+
+struct search_similar_request {
+    int64_t workspace;
+    struct str id, url;       /* id wins */
+    int limit; double threshold; bool same_source;
+    struct str *exclude; size_t exclude_count;
+    struct search_filters filters;
+};
+struct search_similar_item {
+    struct str id, title, url, snippet, source, type;
+    double score, vector, overlap; /* overlap < 0: omitted */
+    bool same_cluster; int64_t occurred_at;
+};
+struct search_similar_answer {
+    struct str id, title, type, cluster_topic; int64_t cluster_members; /* topic.s == NULL: no cluster */
+    struct search_similar_item *items; size_t count, total;
+    bool found, generated;
+};
+/* Errors: ERR_NOT_FOUND "Content not found: ID", "URL not found in workspace: URL". */
+MUST_CHECK struct err *search_similar(struct search *search, struct arena *arena,
+                                      const struct search_similar_request *request, struct search_similar_answer *answer);
+
+struct search_node { struct str id, title, source, type, url; int64_t occurred_at; bool root; };
+struct search_edge { struct str source, target, type, linking_key; double confidence; };
+struct search_hub  { struct str id; int64_t degree, shown; };
+struct search_graph_request { int64_t workspace; struct str id; int depth; struct str *types; size_t type_count; int limit; };
+struct search_graph_answer {
+    struct search_node root;
+    struct search_node *nodes; size_t node_count;
+    struct search_edge *edges; size_t edge_count;
+    struct search_hub *hubs; size_t hub_count;
+    bool truncated;
+};
+/* Errors: ERR_NOT_FOUND "Observation not found: ID". */
+MUST_CHECK struct err *search_graph(struct search *search, struct arena *arena, const struct search_graph_request *request,
+                                    struct search_graph_answer *answer);
+
+struct search_relation { struct str type; bool outgoing; double confidence; };
+struct search_related_item { struct search_node node; struct search_relation *relations; size_t relation_count; };
+struct search_related_request { int64_t workspace; struct str id; struct str *types; size_t type_count; int limit; };
+struct search_related_answer { struct search_node source; struct search_related_item *items; size_t count, total; };
+MUST_CHECK struct err *search_related(struct search *search, struct arena *arena,
+                                      const struct search_related_request *request, struct search_related_answer *answer);

@@ -1,0 +1,95 @@
+/* source.h - the SourceEvent, the record that every connector makes (spec/connector-github.md 1), and the registry of
+ * event types (spec/connectors-other.md 6).
+ */
+#pragma once
+#include "db/db.h"
+#include "json/json.h"
+
+enum { SOURCE_MAX_REFERENCES = 100, SOURCE_MAX_BODY = 10000, SOURCE_MAX_INPUT_BODY = 50000, SOURCE_MAX_TITLE = 200,
+       SOURCE_MAX_METADATA = 65536 };
+
+struct source_reference {
+    struct str type;  /* commit, branch, pr, issue, deployment, project, cycle, assignee, reviewer, team, label */
+    struct str id, url, label; /* url, label: {NULL, 0} if none */
+};
+
+struct source_actor { struct str id, name, email, avatar_url; }; /* id.s == NULL: no actor */
+
+struct source_event {
+    struct str source, source_type, source_id; /* "github", "pull-request.merged", "pr:acme/api#7:merged" */
+    struct str title, body;
+    struct source_actor actor;
+    int64_t    occurred_at;                    /* ms */
+    struct source_reference *references;
+    size_t     reference_count;
+    struct str metadata;                       /* JSON object text */
+};
+
+enum source_ingestion { SOURCE_WEBHOOK, SOURCE_BACKFILL, SOURCE_MANUAL, SOURCE_API };
+const char *source_ingestion_name(enum source_ingestion ingestion); /* "webhook" ... */
+bool        source_ingestion_parse(struct str name, enum source_ingestion *ingestion);
+
+/* From JSON, wrong types and limits reported all at once: ERR_INVALID whose message lists the problems and, if issues
+ * is not NULL, field -> problem pairs in *issues. */
+struct source_issue { struct str field, problem; };
+struct source_issues { struct source_issue *at; size_t n; };
+MUST_CHECK struct err *source_event_read(struct arena *arena, const json_value *value, struct source_event *event,
+                                         struct source_issues *issues);
+void source_event_write(struct json_out *out, const char *key, const struct source_event *event);
+
+/* Bring an event to its stored form: text trimmed, repaired and cut, over-long sourceId hashed, source prefix stripped
+ * from the type, bad e-mail and URLs and empty or repeated references dropped. Errors: ERR_INVALID when a required
+ * field is missing or unusable. */
+MUST_CHECK struct err *source_event_normalise(struct arena *arena, struct source_event *event);
+
+/* "pull-request.merged" -> "pull_request_merged" */
+struct str source_observation_type(struct arena *arena, struct str source_type);
+
+/* ---- registry ---------------------------------------------------------------------------------------------------- */
+
+struct source_type_row {
+    const char *source, *type; /* "github", "pull-request.merged"; source "git" uses the rows of "github" */
+    const char *label;         /* "PR Merged" */
+    int         weight;        /* base significance */
+    const char *external, *category; /* "pull_request_merged", "pull_request" */
+};
+/* NULL if unknown (weight 35 then, spec). */
+const struct source_type_row *source_type_find(struct str source, struct str type);
+extern const struct source_type_row source_types[]; /* source NULL ends the table */
+
+/* ---- sources and imports ----------------------------------------------------------------------------------------- */
+
+struct source_row {
+    int64_t    id;            /* row id */
+    struct str public_id;     /* "src_..." */
+    struct str type;          /* "git" */
+    struct str resource_id;   /* "git:owner/name" */
+    struct str config;        /* JSON */
+};
+
+struct source_import {
+    int64_t    id, source;        /* row ids */
+    struct str public_id;         /* "job_..." */
+    struct str source_public_id, repo, branch, status; /* running, completed, failed, cancelled */
+    struct str last_sha;          /* where the previous finished import of this repository ended, empty if none */
+    struct str last_tags;         /* JSON object tag -> commit, as that import saw them */
+    int64_t    started_at, finished_at;
+    int64_t    scanned, stored, duplicates, failed;
+    struct str error;
+};
+struct source_import_request { struct str repo, branch, host_path; bool full, github; struct str idempotency; };
+
+/* Begin an import: makes or finds the git source of the repository (names compared ignoring case; a GitHub source of
+ * that name is used if there is one), marks older running imports of it as failed ("interrupted"). */
+MUST_CHECK struct err *source_import_begin(struct db_tx *tx, int64_t workspace, struct source_import_request request,
+                                           struct source_import *import);
+MUST_CHECK struct err *source_import_find(struct db_tx *tx, int64_t workspace, struct str public_id,
+                                          struct source_import *import);
+MUST_CHECK struct err *source_import_list(struct db_tx *tx, int64_t workspace, int64_t before_id, size_t limit,
+                                          struct source_import **imports, size_t *count);
+/* Add to the counts (same transaction as the captures). ERR_CONFLICT if the import is no longer running. */
+MUST_CHECK struct err *source_import_progress(struct db_tx *tx, int64_t workspace, int64_t id, int64_t scanned,
+                                              int64_t stored, int64_t duplicates, int64_t failed);
+/* End it: status completed remembers tip and tags as lastSha and lastTags of the source. */
+struct source_import_end { const char *status; struct str tip, tags, error; };
+MUST_CHECK struct err *source_import_finish(struct db_tx *tx, int64_t workspace, int64_t id, struct source_import_end end);

@@ -1,0 +1,152 @@
+#include "check.h"
+
+#include "base/hash.h"
+#include "base/id.h"
+#include "base/time.h"
+#include "base/utf8.h"
+
+TEST(arena, memory_is_zeroed_and_aligned)
+{
+    for (size_t n = 1; n < 5000; n += 7) {
+        char *p = arena_alloc(arena, n);
+        check((uintptr_t)p % (n >= 64 ? 64 : 16) == 0);
+        for (size_t i = 0; i < n; i++) check_int(p[i], 0);
+        memset(p, 0xff, n);
+    }
+}
+
+TEST(arena, rewind_forgets_what_came_after_the_mark)
+{
+    char             *kept = arena_alloc(arena, 100);
+    struct arena_mark mark = arena_mark(arena);
+    kept[0] = 'x';
+    for (int i = 0; i < 1000; i++) arena_alloc(arena, 10000);
+    arena_rewind(arena, mark);
+    check_int(arena_used(arena), 100);
+    check_int(kept[0], 'x');
+    check_int(((char *)arena_alloc(arena, 50))[0], 0);
+}
+
+TEST(arena, grow_keeps_the_content)
+{
+    char *p = arena_alloc(arena, 4);
+    memcpy(p, "abc", 4);
+    arena_alloc(arena, 1);
+    p = arena_grow(arena, p, 4, 1 << 21);
+    assert_string_equal(p, "abc");
+}
+
+TEST(str, cut_walks_over_all_parts)
+{
+    struct str rest = STR("a,,b"), part;
+    check(str_cut(&rest, ',', &part));
+    check_str(part, "a");
+    check(str_cut(&rest, ',', &part));
+    check_str(part, "");
+    check(str_cut(&rest, ',', &part));
+    check_str(part, "b");
+    check(!str_cut(&rest, ',', &part));
+}
+
+TEST(str, numbers_are_read_whole_or_not_at_all)
+{
+    int64_t value;
+    check(str_to_int(STR("-9223372036854775808"), &value) && value == INT64_MIN);
+    check(!str_to_int(STR("9223372036854775808"), &value));
+    check(!str_to_int(STR("12a"), &value));
+    check(!str_to_int(STR(" 12"), &value));
+    check(!str_to_int(STR("+12"), &value));
+    check(!str_to_int(STR(""), &value));
+}
+
+TEST(str, replace_and_join)
+{
+    check_str(str_replace(arena, STR("a-b-c"), STR("-"), STR("::")), "a::b::c");
+    struct str parts[] = {STR("x"), STR("y")};
+    check_str(str_join(arena, parts, 2, STR(", ")), "x, y");
+}
+
+TEST(time, formats_and_parses)
+{
+    int64_t ms;
+    check_str(time_format(arena, 0), "1970-01-01T00:00:00.000Z");
+    check_str(time_format(arena, -1), "1969-12-31T23:59:59.999Z");
+    check(time_parse(STR("2026-02-03T10:30:00.5+02:00"), &ms));
+    check_str(time_format(arena, ms), "2026-02-03T08:30:00.500Z");
+    check(time_parse(STR("2024-02-29"), &ms));
+    check_str(time_format(arena, ms), "2024-02-29T00:00:00.000Z");
+}
+
+TEST(time, refuses_what_is_no_date)
+{
+    static const char *const wrong[] = {"",           "2023-02-29",          "2026-13-01",          "2026-02-03T10:30:00",
+                                        "2026-02-03T25:00:00Z", "yesterday", "2026-02-03T10:30:00.Z", "2026-02-03 Z"};
+    int64_t ms;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) check(!time_parse(str_of(wrong[i]), &ms));
+}
+
+TEST(id, has_prefix_and_alphabet)
+{
+    struct str id = id_new(arena, "obs_");
+    check_int(id.n, 25);
+    check(id_valid(id, "obs_"));
+    check(!id_valid(id, "doc_"));
+    check(!id_valid(STR("obs_-1StGXR8Z5jdHi6B4myT0"), "obs_"));
+    check(!str_eq(id, id_new(arena, "obs_")));
+    check_int(id_uuid(arena).n, 36);
+}
+
+TEST(map, keeps_values_while_growing)
+{
+    struct map *map = map_create(arena);
+    int64_t    *first = map_at(map, STR("key 0"));
+    *first = 7;
+    for (int i = 0; i < 10000; i++) *map_at(map, str_printf(arena, "key %d", i)) += i;
+    check_int(map_count(map), 10000);
+    check_int(*first, 7);
+    check_int(*map_find(map, STR("key 9999")), 9999);
+    check(map_find(map, STR("key 10000")) == NULL);
+}
+
+TEST(utf8, broken_sequences_become_replacement_characters)
+{
+    check(utf8_valid(STR("gr\xc3\xbc\xc3\x9f")));
+    check(!utf8_valid(STR("\xc0\x80")));
+    check(!utf8_valid(STR("\xed\xa0\x80")));
+    check(!utf8_valid(STR("a\0b")));
+    check_str(utf8_repair(arena, STR("a\xff" "b\0c\xe2\x82")), "a\xef\xbf\xbd" "bc\xef\xbf\xbd");
+}
+
+TEST(utf8, shorten_counts_code_points)
+{
+    check_str(utf8_shorten(arena, STR("  \xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc  "), 4), "\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc");
+    check_str(utf8_shorten(arena, STR("\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc"), 4), "\xc3\xbc...");
+}
+
+TEST(err, text_tells_the_whole_chain)
+{
+    struct err *cause = err_new(arena, ERR_NOT_FOUND, "no file %d", 3);
+    struct err *err = err_wrap(arena, cause, "cannot start");
+    check_int(err->code, ERR_NOT_FOUND);
+    check_str(err_text(arena, err), "cannot start: no file 3");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RUN(arena, memory_is_zeroed_and_aligned),
+        RUN(arena, rewind_forgets_what_came_after_the_mark),
+        RUN(arena, grow_keeps_the_content),
+        RUN(str, cut_walks_over_all_parts),
+        RUN(str, numbers_are_read_whole_or_not_at_all),
+        RUN(str, replace_and_join),
+        RUN(time, formats_and_parses),
+        RUN(time, refuses_what_is_no_date),
+        RUN(id, has_prefix_and_alphabet),
+        RUN(map, keeps_values_while_growing),
+        RUN(utf8, broken_sequences_become_replacement_characters),
+        RUN(utf8, shorten_counts_code_points),
+        RUN(err, text_tells_the_whole_chain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
