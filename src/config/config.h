@@ -1,7 +1,7 @@
 /* config.h - the server's settings (spec/README.md, "Server settings"): one table of names, types and defaults.
  *
  * Sources in rising order: default, YAML file, environment (LIGHTFAST_A_B, or LIGHTFAST_A_B_FILE: read from a file),
- * command line. An unknown key in the file or a LIGHTFAST_ variable that no setting has stops the start and names the
+ * command line. The result lives in the arena and does not change. An unknown key in the file or a LIGHTFAST_ variable that no setting has stops the start and names the
  * closest known one. Secrets are never printed.
  */
 #pragma once
@@ -32,7 +32,7 @@ struct config_option { struct str key, value; }; /* from the command line: {"lis
 /* Read everything. file: --config, or empty for the data directory's lightfast.server.yml if it is there.
  * Errors: ERR_INVALID naming the key and what was expected. */
 MUST_CHECK struct err *config_load(struct arena *arena, struct str file, const struct config_option *options, size_t n,
-                                   struct config *config);
+                                   struct config **config);
 
 /* Is this the name of a setting ("listen")? For the command line's --listen. */
 bool config_known(struct str key);

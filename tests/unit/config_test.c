@@ -1,0 +1,140 @@
+#include "check.h"
+
+#include "config/config.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Load with a file of the given content in a fresh data directory. */
+static struct err *load(struct arena *arena, const char *yaml, const struct config_option *options, size_t n,
+                        struct config **config)
+{
+    char *dir = (char *)str_dup(arena, STR("/tmp/lightfast-config-XXXXXX")).s;
+    check(mkdtemp(dir) != NULL);
+    const char *file = str_printf(arena, "%s/lightfast.server.yml", dir).s;
+    FILE *out = fopen(file, "w");
+    fputs(yaml, out);
+    fclose(out);
+    setenv("LIGHTFAST_DATA_DIR", dir, 1);
+    struct err *err = config_load(arena, STR(""), options, n, config);
+    unsetenv("LIGHTFAST_DATA_DIR");
+    remove(file);
+    rmdir(dir);
+    return err;
+}
+
+TEST(config, defaults_are_those_of_the_specification)
+{
+    struct config *config;
+    check_ok(load(arena, "", NULL, 0, &config));
+    check_int(config->listen_count, 1);
+    check_str(config->listen[0], "127.0.0.1:8080");
+    check_int(config->limit_search, 120);
+    check_int(config->shutdown_grace_ms, 500);
+    check_str(config->embedding_provider, "builtin");
+    check(config->workers >= 2);
+}
+
+TEST(config, command_line_wins_over_environment_over_file)
+{
+    struct config *config;
+    struct config_option option = {STR("log.level"), STR("error")};
+    setenv("LIGHTFAST_LIMITS_READ_PER_MINUTE", "7", 1);
+    setenv("LIGHTFAST_LOG_LEVEL", "warn", 1);
+    struct err *err = load(arena, "log: {level: debug, format: json}\nlimits:\n  read_per_minute: 5\n  search_per_minute: 6\n",
+                           &option, 1, &config);
+    unsetenv("LIGHTFAST_LIMITS_READ_PER_MINUTE");
+    unsetenv("LIGHTFAST_LOG_LEVEL");
+    check_ok(err);
+    check_str(config->log_level, "error");
+    check_str(config->log_format, "json");
+    check_int(config->limit_read, 7);
+    check_int(config->limit_search, 6);
+}
+
+TEST(config, lists_are_read_from_yaml_and_from_commas)
+{
+    struct config *config;
+    struct config_option option = {STR("trusted_proxies"), STR("10.0.0.0/8, 192.168.0.1/32")};
+    check_ok(load(arena, "listen: ['127.0.0.1:1', '[::1]:2']\n", &option, 1, &config));
+    check_int(config->listen_count, 2);
+    check_str(config->listen[1], "[::1]:2");
+    check_str(config->trusted_proxies[1], "192.168.0.1/32");
+}
+
+TEST(config, unknown_key_names_the_closest_known_one)
+{
+    struct config *config;
+    struct err *err = load(arena, "serch:\n  memory_limit: 1GiB\n", NULL, 0, &config);
+    check_err(err, ERR_INVALID);
+    check(str_find(err->message, STR("serch.memory_limit"), 0) != SIZE_MAX);
+    check(str_find(err->message, STR("did you mean search.memory_limit?"), 0) != SIZE_MAX);
+    setenv("LIGHTFAST_LOG_LEVLE", "info", 1);
+    err = load(arena, "", NULL, 0, &config);
+    unsetenv("LIGHTFAST_LOG_LEVLE");
+    check_err(err, ERR_INVALID);
+}
+
+TEST(config, wrong_values_are_refused_with_what_was_expected)
+{
+    static const char *const wrong[] = {"log: {level: loud}", "workers: many", "workers: 0", "public_url: ftp://x",
+                                        "search: {memory_limit: lots}", "just text", "a: [", "log: &a {level: info}\nx: *a"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct config *config;
+        check_err(load(arena, wrong[i], NULL, 0, &config), ERR_INVALID);
+    }
+}
+
+TEST(config, sizes_have_units)
+{
+    struct config *config;
+    check_ok(load(arena, "search: {memory_limit: 512 MiB}", NULL, 0, &config));
+    check_int(config->search_memory_limit, 512LL << 20);
+}
+
+TEST(config, secrets_are_described_but_not_shown)
+{
+    struct config *config;
+    check_ok(load(arena, "metrics: {token: very-secret}", NULL, 0, &config));
+    struct config_entry *entries;
+    size_t n = config_describe(config, arena, &entries);
+    bool seen = false;
+    for (size_t i = 0; i < n; i++) {
+        check(str_find(entries[i].value, STR("very-secret"), 0) == SIZE_MAX);
+        if (!str_eq(entries[i].key, STR("metrics.token"))) continue;
+        check_str(entries[i].value, "(set)");
+        assert_string_equal(entries[i].origin, "file");
+        seen = true;
+    }
+    check(seen);
+}
+
+TEST(config, secret_from_a_file)
+{
+    struct config *config;
+    char path[] = "/tmp/lightfast-secret-XXXXXX";
+    int fd = mkstemp(path);
+    check(write(fd, "from-file\n", 10) == 10);
+    close(fd);
+    setenv("LIGHTFAST_METRICS_TOKEN_FILE", path, 1);
+    struct err *err = load(arena, "", NULL, 0, &config);
+    unsetenv("LIGHTFAST_METRICS_TOKEN_FILE");
+    remove(path);
+    check_ok(err);
+    check_str(config->metrics_token, "from-file");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RUN(config, defaults_are_those_of_the_specification),
+        RUN(config, command_line_wins_over_environment_over_file),
+        RUN(config, lists_are_read_from_yaml_and_from_commas),
+        RUN(config, unknown_key_names_the_closest_known_one),
+        RUN(config, wrong_values_are_refused_with_what_was_expected),
+        RUN(config, sizes_have_units),
+        RUN(config, secrets_are_described_but_not_shown),
+        RUN(config, secret_from_a_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
