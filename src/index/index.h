@@ -43,13 +43,19 @@ struct index_item {
     uint64_t       *entities; /* index_entity_hash of each, any order, unique */
     size_t          entity_count;
     struct str      model;    /* of the vectors */
-    struct embed_views views;
+    int             dim;      /* components of each vector (embed_dim); 0 without vectors */
+    struct embed_views views; /* at[0..n) and full are stored; mean is not: it follows from the views */
 };
 
-/* What an item's entity is in the index; scope: "owner/repo" for "#n" keys, else empty. key is folded here. */
+/* What a row may hold; more is ERR_TOO_LARGE. */
+enum { INDEX_MAX_TERMS = 1 << 17, INDEX_MAX_ENTITIES = 4096, INDEX_MAX_VIEWS = 1024, INDEX_MAX_NAME = 1024 };
+
+/* What an item's entity is in the index; scope: "owner/repo" for "#n" keys, else empty. ASCII letters of all three are
+ * folded here. */
 uint64_t index_entity_hash(struct str category, struct str key, struct str scope);
 
-/* Add an item, or put a new version in the place of the old one (same id and kind). */
+/* Add an item, or put a new version in the place of the old one (same id and kind).
+ * Errors: ERR_TOO_LARGE above the bounds; ERR_INVALID for terms out of order, an id that is not positive. */
 MUST_CHECK struct err *index_add(struct index_writer *writer, const struct index_item *item);
 
 /* Change attributes without the vectors and terms being written again. Fields as in index_item. */
@@ -67,7 +73,10 @@ MUST_CHECK struct err *index_remove(struct index_writer *writer, enum index_kind
 MUST_CHECK struct err *index_put_cluster(struct index_writer *writer, int64_t cluster, struct embed_vector centroid,
                                          int dim, struct str model);
 
-/* Delete rows of the log that later rows supersede; returns their number. Run now and then. */
+/* Delete rows of the log that later rows supersede; returns their number. Run now and then.
+ * Superseded is every row of an item before that item's last add or remove. Those last rows stay, removes too, for a
+ * process that has read up to any number before must learn of them. So numbers may be missing from the log, but never
+ * the last one handed out: a reader must arrive exactly at workspace_counter.seq. */
 MUST_CHECK struct err *index_fold(struct index_writer *writer, int64_t *folded);
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
@@ -79,8 +88,11 @@ void                index_cache_destroy(struct index_cache *cache);
 void                index_cache_drop(struct index_cache *cache, int64_t workspace); /* load anew at next use */
 size_t              index_cache_memory(struct index_cache *cache);
 
-/* One workspace's index, brought up to date and held for reading until index_release (cleanup attribute
- * INDEX_SCOPE). Many readers at once; an update waits for them. */
+/* One workspace's index, brought up to date with what was committed before the call, and held for reading until
+ * index_release (cleanup attribute INDEX_SCOPE). Many readers at once; an update waits for them.
+ * It reads in a transaction of its own: do not call it inside one (all readers could wait for each other), and do not
+ * hold the same workspace's index twice in one thread. In a write transaction it does not see that transaction's rows.
+ * Errors: those of the database; ERR_INTERNAL for a log that is damaged (names the row). */
 struct index;
 MUST_CHECK struct err *index_acquire(struct index_cache *cache, struct arena *arena, int64_t workspace,
                                      struct index **index);
@@ -88,8 +100,14 @@ void index_release(struct index **index);
 #define INDEX_SCOPE __attribute__((cleanup(index_release)))
 
 int64_t index_version(const struct index *index); /* last seq applied */
-size_t  index_count(const struct index *index);   /* live items */
-struct str index_model(const struct index *index); /* model of the vectors that are served, empty if none */
+size_t  index_count(const struct index *index);   /* live items, without clusters */
+
+/* The model (name and dimension) whose vectors are served: the one that most live items have; of equally many the
+ * smaller name, then the smaller dimension. Items and clusters of another model count as without vectors. Every
+ * vector given to the functions below must be of this model and have index_dim components: where the two differ from
+ * embed_model and embed_dim, pass x == NULL. Empty and 0 if no item has vectors. */
+struct str index_model(const struct index *index);
+int        index_dim(const struct index *index);
 
 /* Filters: an item passes if it matches any value of each list that is not empty. Types match exactly, or as a family:
  * family "pull_request" matches "pull_request_merged" (the caller expands aliases). */
@@ -101,10 +119,10 @@ struct index_filter {
     bool    no_match;      /* a filter that nothing can match (an unknown actor) */
     bool    has_start, has_end;
     int64_t start, end;    /* inclusive */
-    const int64_t *only;   size_t only_count; /* if not NULL: only these observation ids */
+    const int64_t *only;   size_t only_count; /* if not NULL: only these row ids */
 };
 
-/* The distinct values of a column, for expanding type families: calls each(arg, value). */
+/* The distinct values that live items have, without the empty one, for expanding families: calls each(arg, value). */
 void index_types(const struct index *index, void (*each)(void *arg, struct str type), void *arg);
 void index_sources(const struct index *index, void (*each)(void *arg, struct str source), void *arg);
 
@@ -144,8 +162,9 @@ struct index_hit {
 struct index_hits {
     struct index_hit *at; /* score descending, then newer, then larger id */
     size_t            n;
-    size_t            total;        /* items that passed the filter and have a score > 0 */
-    bool              keyword_found, vector_used, entity_found;
+    size_t            total;        /* items that passed the filter and have a score > 0, boosts included */
+    bool            keyword_found, entity_found; /* some item of the workspace holds a query term, a query entity */
+    bool            vector_used;                 /* there was a query vector, and vectors to compare it with */
 };
 MUST_CHECK struct err *index_search(struct index *index, struct arena *arena, const struct index_query *query,
                                     struct index_hits *hits);
@@ -156,7 +175,7 @@ struct index_similar_query {
     struct embed_vector vector;
     const uint64_t *entities; size_t entity_count; /* of the source item */
     int64_t cluster;
-    const int64_t *exclude; size_t exclude_count;  /* observation ids */
+    const int64_t *exclude; size_t exclude_count;  /* row ids */
     double  threshold;
 };
 struct index_similar_hit {
@@ -165,7 +184,9 @@ struct index_similar_hit {
     bool   same_cluster;
     int64_t time;
 };
-struct index_similar_hits { struct index_similar_hit *at; size_t n; }; /* all above the threshold, best first, <= 5000 */
+/* All with score >= threshold, best first, at most INDEX_MAX_SIMILAR. */
+enum { INDEX_MAX_SIMILAR = 5000 };
+struct index_similar_hits { struct index_similar_hit *at; size_t n; };
 MUST_CHECK struct err *index_similar(struct index *index, struct arena *arena,
                                      const struct index_similar_query *query, struct index_similar_hits *hits);
 
@@ -173,7 +194,8 @@ MUST_CHECK struct err *index_similar(struct index *index, struct arena *arena,
 size_t index_df(const struct index *index, uint64_t term);
 double index_idf(const struct index *index, uint64_t term);
 
-/* Stored vector (mean of the full view, else of the title) and entity hashes of an item; false if it is not there. */
+/* Stored vector (mean of the full view, else of the title) and entity hashes (ascending) of an item; false if the item
+ * is not there, or has no vector of the served model. */
 bool index_item_vector(const struct index *index, struct arena *arena, enum index_kind kind, int64_t id,
                        struct embed_vector *vector);
 bool index_item_entities(const struct index *index, struct arena *arena, enum index_kind kind, int64_t id,
