@@ -50,12 +50,13 @@ bool db_directory_locked(struct str data_dir);
 
 /* Run fn in a write transaction and return when it is durable (fsync). fn may run more than once, on another thread,
  * and has no effect outside the database until db_write has returned NULL. Its error, or the commit's, is returned
- * and rolls back fn's changes alone. Several writers are committed together (see DESIGN in sqlite.c).
+ * and rolls back fn's changes alone. Several writers are committed together (see DESIGN in write.c).
  * Errors of its own: ERR_UNAVAILABLE (full disk, I/O error, read-only). */
 typedef struct err *(*db_write_fn)(struct db_tx *tx, void *arg);
 MUST_CHECK struct err *db_write(struct db *db, struct arena *arena, db_write_fn fn, void *arg);
 
-/* A read transaction: one consistent snapshot until it ends. Waits when all readers are busy.
+/* A read transaction: one consistent snapshot, taken now, until it ends. Waits when all readers are busy, so a thread
+ * that holds one must not wait for a thread that needs one. Whatever it prepared or left open ends with it.
  *     struct db_tx *tx DB_READ_SCOPE = NULL;
  *     TRY(db_read_begin(db, arena, &tx));  */
 MUST_CHECK struct err *db_read_begin(struct db *db, struct arena *arena, struct db_tx **tx);

@@ -22,6 +22,7 @@ CREATE TABLE observation (
     classification_confidence {real} NOT NULL,
     classification_method     TEXT NOT NULL,
     topics                    TEXT NOT NULL,
+    content_topics            INTEGER NOT NULL DEFAULT 0, -- the first so many topics come from the content
     significance_score        INTEGER NOT NULL,
     significance_factors      TEXT NOT NULL,
     source_references         TEXT NOT NULL,
@@ -42,14 +43,16 @@ CREATE INDEX observation_url ON observation (workspace_id, url);
 
 CREATE TABLE observation_reference (
     workspace_id   BIGINT NOT NULL,
-    ref_type       TEXT NOT NULL,            -- commit, branch, pr, issue, deployment
+    ref_type       TEXT NOT NULL,            -- commit, branch, issue (pull requests too), deployment
     ref_key        TEXT NOT NULL,            -- normalised
     scope          TEXT NOT NULL DEFAULT '', -- owner/repo, lower case
     observation_id BIGINT NOT NULL,
     role           TEXT NOT NULL,            -- self, mention
     qualifier      TEXT NOT NULL DEFAULT '', -- fixes, closes, resolves, resolved_by, linked, tracked_in, merge ...
     url            TEXT,
-    PRIMARY KEY (workspace_id, ref_type, ref_key, scope, observation_id, role, qualifier)
+    -- what a key's explicit edges need (the self rows, the qualified mentions) is one range each, however many
+    -- observations share the key
+    PRIMARY KEY (workspace_id, ref_type, ref_key, scope, role, qualifier, observation_id)
 ){clustered};
 CREATE INDEX observation_reference_observation ON observation_reference (workspace_id, observation_id);
 
@@ -84,6 +87,7 @@ CREATE TABLE entity (
     evidence_snippet      TEXT,
     confidence            {real} NOT NULL,
     occurrence_count      BIGINT NOT NULL DEFAULT 0,
+    first_seen_at         BIGINT NOT NULL, -- occurred_at of source_observation_id
     extracted_at          BIGINT NOT NULL,
     last_seen_at          BIGINT NOT NULL,
     updated_at            BIGINT NOT NULL,

@@ -1,0 +1,60 @@
+/* read.c - read transactions: a small pool of connections, opened when first needed. */
+#include "db/sqlite.h"
+
+/* An idle connection, or NULL for the right to open one. */
+static struct db_connection *take_reader(struct db *db)
+{
+    struct db_connection *reader = NULL;
+    pthread_mutex_lock(&db->read_lock);
+    while (db->idle_count == 0 && db->opened == db->reader_limit) pthread_cond_wait(&db->reader_free, &db->read_lock);
+    if (db->idle_count > 0)
+        reader = db->idle[--db->idle_count];
+    else
+        db->opened++;
+    pthread_mutex_unlock(&db->read_lock);
+    return reader;
+}
+
+static void give_back(struct db *db, struct db_connection *reader)
+{
+    pthread_mutex_lock(&db->read_lock);
+    if (reader)
+        db->idle[db->idle_count++] = reader;
+    else
+        db->opened--;
+    pthread_cond_broadcast(&db->reader_free); /* db_close waits on it too */
+    pthread_mutex_unlock(&db->read_lock);
+}
+
+static struct err *begin(struct db_connection *reader, struct arena *arena)
+{
+    TRY(db_command(reader, arena, "BEGIN"));
+    return db_command(reader, arena, "SELECT 1 FROM schema_version LIMIT 1"); /* BEGIN alone takes no snapshot */
+}
+
+struct err *db_read_begin(struct db *db, struct arena *arena, struct db_tx **tx)
+{
+    *tx = NULL;
+    struct db_connection *reader = take_reader(db);
+    struct err           *err = reader ? NULL : db_connection_open(arena, db->path, DB_READER, &reader);
+    if (!err) err = begin(reader, arena);
+    if (err) {
+        if (reader) db_end_transaction(reader);
+        give_back(db, reader);
+        return err;
+    }
+    reader->changes = 0;
+    reader->tx = (struct db_tx){.arena = arena, .db = db, .connection = reader};
+    *tx = &reader->tx;
+    return NULL;
+}
+
+void db_read_end(struct db_tx **tx)
+{
+    if (!*tx) return;
+    struct db            *db = (*tx)->db;
+    struct db_connection *reader = (*tx)->connection;
+    *tx = NULL;
+    db_end_transaction(reader);
+    give_back(db, reader);
+}
