@@ -1,5 +1,298 @@
-/* main.c - the program: one subcommand of cli.h. */
-int main(void)
+/* main.c - the table of commands, and the way to one of them. */
+#include "cli/cli.h"
+
+#include "crypto/crypto.h"
+#include "text/text.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+// clang-format off
+const struct cli_command cli_commands[] = {
+    {"serve", "", "run the server", "lightfast serve --listen 127.0.0.1:9000", cli_serve, 0, 0},
+    {"import git", "PATH", "bring in the history of a repository",
+     "lightfast import git .                        # this repository, all of it\n"
+     "lightfast import git ../api --since 90d       # only the last 90 days\n"
+     "lightfast import git mirror.git --repo acme/api --no-tags",
+     cli_import_git, 1, 1, true,
+     {{"repo", "OWNER/NAME", "name of the repository (default: from its remote)"},
+      {"branch", "NAME", "branch to read (default: origin/HEAD, else the current one)"},
+      {"rev", "REVISION", "any revision instead of a branch"},
+      {"since", "DATE|Nd", "leave out what is older"},
+      {"max", "N", "at most the newest N commits"},
+      {"first-parent", NULL, "only the mainline"},
+      {"no-pr", NULL, "take merges and (#n) subjects for plain commits"},
+      {"no-tags", NULL, "no releases"},
+      {"stat", NULL, "count added and deleted lines (slow)"},
+      {"full", NULL, "read everything again, not only what is new"},
+      {"dry-run", NULL, "say what would be imported"}}},
+    {"search", "QUERY...", "find observations by meaning and by word",
+     "lightfast search why was the session timeout raised\n"
+     "lightfast search --type pull_request --since 90d login crash\n"
+     "lightfast search --json '\"connection reset\"' | jq '.data[].title'",
+     cli_search, 1, -1, true,
+     {{"limit", "N", "results, 1 to 100 (10)"},
+      {"offset", "N", "skip so many"},
+      {"mode", "MODE", "fast, balanced or thorough (balanced)"},
+      {"source", "NAME", "only from github, git, linear ... (a,b for several)"},
+      {"type", "TYPE", "only pull_request, push, release ... (a,b for several)"},
+      {"actor", "NAME", "only by this person"},
+      {"since", "DATE|Nd", "not older"},
+      {"until", "DATE", "not newer"},
+      {"collapse", NULL, "one result per pull request or issue"}}},
+    {"similar", "ID|URL", "what resembles an observation", "lightfast similar https://github.com/acme/api/pull/87",
+     cli_similar, 1, 1, true,
+     {{"limit", "N", "results, 1 to 50 (10)"}, {"threshold", "X", "least score, 0 to 1 (0.5)"},
+      {"same-source", NULL, "only from the same source"}}},
+    {"related", "ID", "what an observation is linked to", NULL, cli_related, 1, 1, true,
+     {{"type", "TYPE", "fixes, deploys, references ... (a,b for several)"}, {"limit", "N", "1 to 200 (100)"}}},
+    {"graph", "ID", "the links around an observation", NULL, cli_graph, 1, 1, true,
+     {{"depth", "N", "1 to 3 (2)"}, {"type", "TYPE", "only these relations"}, {"limit", "N", "nodes, 1 to 500 (200)"}}},
+    {"show", "ID...", "an observation in full", NULL, cli_show, 1, 50, true, {{""}}},
+    {"key create", "NAME", "make an API key", "lightfast key create ci --scope read,ingest --expires 2027-01-01",
+     cli_key_create, 1, 1, true,
+     {{"scope", "LIST", "read, answer, ingest, admin (read,answer)"}, {"expires", "DATE", "end of its life"}}},
+    {"key list", "", "the workspace's API keys", NULL, cli_key_list, 0, 0, true, {{""}}},
+    {"key revoke", "ID", "end a key now", NULL, cli_key_revoke, 1, 1, true, {{""}}},
+    {"key rotate", "ID", "replace a key by a new one of the same name",
+     "lightfast key rotate key_V1StGXR8Z5jdHi6B4myT0 --grace 86400", cli_key_rotate, 1, 1, true,
+     {{"grace", "SECONDS", "the old key lives on for so long (0)"}, {"expires", "DATE", "end of the new key's life"}}},
+    {"key delete", "ID", "forget a key", NULL, cli_key_delete, 1, 1, true, {{""}}},
+    {"inspect event", "FILE", "what would become of a SourceEvent: score, classes, topics, entities, references",
+     "lightfast inspect event event.json\ncat event.json | lightfast inspect event -", cli_inspect_event, 1, 1, false, {{""}}},
+    {"backup", "FILE", "copy the database while it is in use", NULL, cli_backup, 1, 1, false, {{""}}},
+    {"restore", "FILE", "put a backup into an empty data directory", NULL, cli_restore, 1, 1, false, {{""}}},
+    {"doctor", "", "check configuration, database, index, embedding", NULL, cli_doctor, 0, 0, false,
+     {{"fix", NULL, "repair what is safe to repair"}}},
+    {"config check", "", "check the server's settings and show where each comes from", NULL, cli_config_check, 0, 0, false,
+     {{"server", NULL, "the server's settings (the default)"}}},
+    {"version", "", "version of the program and its database", NULL, cli_version, 0, 0, false, {{""}}},
+    {"completion", "bash|zsh|fish", "completion script for a shell",
+     "lightfast completion bash > /etc/bash_completion.d/lightfast", cli_completion, 1, 1, false, {{""}}},
+    {NULL},
+};
+
+static const struct cli_option common_options[] = {
+    {"json", NULL, "print JSON"},
+    {"data-dir", "DIR", "data directory (LIGHTFAST_DATA_DIR)"},
+    {"config", "FILE", "settings file (default: lightfast.server.yml in the data directory)"},
+    {"help", NULL, "this text"},
+    {""},
+};
+
+static const struct cli_option remote_options[] = {
+    {"url", "URL", "a server elsewhere (LIGHTFAST_BASE_URL)"},
+    {"api-key", "KEY", "its key (LIGHTFAST_API_KEY)"},
+    {"workspace", "NAME", "workspace (LIGHTFAST_WORKSPACE_ID)"},
+    {""},
+};
+// clang-format on
+
+static const struct cli_option *option_in(const struct cli_option *options, struct str name)
 {
-    return 0;
+    for (; options->name && *options->name; options++)
+        if (str_eq(name, str_of(options->name))) return options;
+    return NULL;
+}
+
+bool cli_has(const struct cli *cli, const char *option)
+{
+    return cli_value(cli, option).s != NULL;
+}
+
+struct str cli_value(const struct cli *cli, const char *option)
+{
+    for (size_t i = cli->given_count; i-- > 0;)
+        if (str_eq(cli->given[i].key, str_of(option))) return cli->given[i].value;
+    return (struct str){0};
+}
+
+bool cli_number(const struct cli *cli, const char *option, int64_t low, int64_t high, int64_t *value)
+{
+    struct str given = cli_value(cli, option);
+    if (!given.s) return true;
+    if (str_to_int(given, value) && *value >= low && *value <= high) return true;
+    cli_usage(cli, "--%s takes a number from %lld to %lld", option, (long long)low, (long long)high);
+    return false;
+}
+
+int cli_fail(const struct cli *cli, const struct err *err)
+{
+    struct str text = err_text(cli->arena, err);
+    fprintf(stderr, "lightfast: " STR_FMT "\n", STR_ARG(text));
+    return CLI_FAILED;
+}
+
+int cli_usage(const struct cli *cli, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    struct str text = str_vprintf(cli->arena, format, args);
+    va_end(args);
+    fprintf(stderr, "lightfast: " STR_FMT "\n", STR_ARG(text));
+    if (cli->command) fprintf(stderr, "See: lightfast %s --help\n", cli->command->name);
+    return CLI_USAGE;
+}
+
+/* ---- help ---------------------------------------------------------------------------------------------------------- */
+
+static void print_options(const struct cli_option *options)
+{
+    for (; options->name && *options->name; options++) {
+        char left[48];
+        snprintf(left, sizeof left, "--%s%s%s", options->name, options->value ? " " : "",
+                 options->value ? options->value : "");
+        printf("  %-24s %s\n", left, options->help);
+    }
+}
+
+static int print_help(const struct cli_command *command)
+{
+    if (command) {
+        printf("lightfast %s%s%s - %s\n\n", command->name, *command->arguments ? " " : "", command->arguments,
+               command->summary);
+        if (command->examples) {
+            for (struct str rest = str_of(command->examples), line; str_cut(&rest, '\n', &line);)
+                printf("  " STR_FMT "\n", STR_ARG(line));
+            putchar('\n');
+        }
+        print_options(command->options);
+        if (command->remote) print_options(remote_options);
+        print_options(common_options);
+        return CLI_OK;
+    }
+    puts("Lightfast: the engineering memory of a team, in one program.\n");
+    for (command = cli_commands; command->name; command++) {
+        char left[40];
+        snprintf(left, sizeof left, "%s %s", command->name, command->arguments);
+        printf("  %-24s %s\n", left, command->summary);
+    }
+    puts("\nlightfast COMMAND --help tells more. Any setting can be given as an option: --listen 127.0.0.1:9000.\n"
+         "\nFirst steps:\n"
+         "  lightfast import git .                 # remember this repository\n"
+         "  lightfast search what changed in login # ask\n"
+         "  lightfast serve                        # answer over HTTP");
+    return CLI_OK;
+}
+
+/* ---- arguments ------------------------------------------------------------------------------------------------------ */
+
+/* Finds the command that argv begins with; *used says how many words its name has. */
+static const struct cli_command *find_command(int argc, char **argv, int *used)
+{
+    for (const struct cli_command *command = cli_commands; command->name; command++) {
+        struct str rest = str_of(command->name), word;
+        int n = 0;
+        while (n < argc && rest.s && str_cut(&rest, ' ', &word) && str_eq(word, str_of(argv[n]))) n++;
+        if (!rest.s && n > 0 && str_ends(str_of(command->name), str_of(argv[n - 1]))) {
+            struct str check = str_of(command->name), last = {0};
+            int words = 0;
+            while (str_cut(&check, ' ', &last)) words++;
+            if (n != words) continue;
+            *used = n;
+            return command;
+        }
+    }
+    return NULL;
+}
+
+/* "data-dir" -> "data_dir", "log.level" as it is: the name of a setting */
+static struct str setting_name(struct arena *arena, struct str option)
+{
+    struct str name = str_dup(arena, option);
+    for (size_t i = 0; i < name.n; i++)
+        if (name.s[i] == '-') ((char *)name.s)[i] = '_';
+    return name;
+}
+
+static int take_option(struct cli *cli, struct str name, struct str value, bool has_value, int argc, char **argv, int *i)
+{
+    const struct cli_option *option = option_in(cli->command->options, name);
+    if (str_eq(name, STR("base-url"))) name = STR("url");
+    if (!option && cli->command->remote) option = option_in(remote_options, name);
+    if (!option) option = option_in(common_options, name);
+    struct str setting = setting_name(cli->arena, name);
+    bool is_setting = !option || str_eq(name, STR("data-dir"));
+    if (!option && !config_known(setting)) return cli_usage(cli, "unknown option --" STR_FMT, STR_ARG(name));
+    if (option && !option->value) {
+        if (has_value) return cli_usage(cli, "--" STR_FMT " takes no value", STR_ARG(name));
+        value = STR("1");
+    } else if (!has_value) {
+        if (*i + 1 >= argc) return cli_usage(cli, "--" STR_FMT " needs a value", STR_ARG(name));
+        value = str_of(argv[++*i]);
+    }
+    if (is_setting) {
+        if (cli->setting_count == sizeof cli->settings / sizeof *cli->settings) return cli_usage(cli, "too many options");
+        cli->settings[cli->setting_count++] = (struct config_option){setting, value};
+    } else {
+        if (cli->given_count == sizeof cli->given / sizeof *cli->given) return cli_usage(cli, "too many options");
+        cli->given[cli->given_count++] = (struct config_option){name, value};
+    }
+    return CLI_OK;
+}
+
+static int read_arguments(struct cli *cli, int argc, char **argv)
+{
+    bool only_positional = false;
+    for (int i = 0; i < argc; i++) {
+        struct str word = str_of(argv[i]);
+        if (!only_positional && str_eq(word, STR("--"))) {
+            only_positional = true;
+        } else if (!only_positional && str_eq(word, STR("-h"))) {
+            cli->given[cli->given_count++] = (struct config_option){STR("help"), STR("1")};
+        } else if (!only_positional && str_starts(word, STR("--"))) {
+            struct str rest = str_skip(word, 2), name;
+            str_cut(&rest, '=', &name);
+            int status = take_option(cli, name, rest, rest.s != NULL, argc, argv, &i);
+            if (status) return status;
+        } else {
+            if (cli->count == (int)(sizeof cli->positional / sizeof *cli->positional))
+                return cli_usage(cli, "too many arguments");
+            cli->positional[cli->count++] = word;
+        }
+    }
+    if (cli_has(cli, "help")) return CLI_OK;
+    if (cli->count < cli->command->least) return cli_usage(cli, "%s is missing", cli->command->arguments);
+    if (cli->command->most >= 0 && cli->count > cli->command->most)
+        return cli_usage(cli, "unexpected argument " STR_FMT, STR_ARG(cli->positional[cli->command->most]));
+    return CLI_OK;
+}
+
+static int run(struct arena *arena, int argc, char **argv)
+{
+    struct cli cli = {.arena = arena, .terminal = isatty(STDOUT_FILENO)};
+    if (argc == 0 || str_eq(str_of(argv[0]), STR("--help")) || str_eq(str_of(argv[0]), STR("-h")) ||
+        (str_eq(str_of(argv[0]), STR("help")) && argc == 1))
+        return print_help(NULL);
+    if (str_eq(str_of(argv[0]), STR("--version")) || str_eq(str_of(argv[0]), STR("-v"))) argv[0] = (char *)"version";
+    int words = 0;
+    bool asked_help = str_eq(str_of(argv[0]), STR("help"));
+    cli.command = find_command(argc - asked_help, argv + asked_help, &words);
+    if (!cli.command) {
+        fprintf(stderr, "lightfast: unknown command %s\nSee: lightfast --help\n", argv[asked_help]);
+        return CLI_USAGE;
+    }
+    if (asked_help) return print_help(cli.command);
+    int status = read_arguments(&cli, argc - words, argv + words);
+    if (status) return status;
+    if (cli_has(&cli, "help")) return print_help(cli.command);
+    const char *term = getenv("TERM");
+    cli.json = cli_has(&cli, "json");
+    cli.config_file = cli_has(&cli, "config") ? cli_value(&cli, "config") : STR("");
+    cli.color = cli.terminal && !getenv("NO_COLOR") && !(term && strcmp(term, "dumb") == 0);
+    return cli.command->run(&cli);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    crypto_start();
+    net_client_start();
+    text_start();
+    struct arena *arena = arena_create();
+    int status = run(arena, argc - 1, argv + 1);
+    arena_destroy(arena);
+    if (fflush(stdout) != 0 && status == CLI_OK) status = CLI_FAILED;
+    return status;
 }

@@ -11,7 +11,7 @@
 
 extern char **environ;
 
-enum setting_type { TEXT, PATH, URL, CHOICE, INTEGER, BYTES, LIST };
+enum setting_type { TEXT, PATH, URL, CHOICE, BOOLEAN, INTEGER, BYTES, LIST };
 
 struct setting {
     const char *key;
@@ -43,6 +43,7 @@ static const struct setting settings[] = {
     {"metrics.token",                  TEXT,    AT(metrics_token), "", .secret = true},
     {"health.token",                   TEXT,    AT(health_token), "", .secret = true},
     {"search.memory_limit",            BYTES,   AT(search_memory_limit), "", 1 << 20, INT64_MAX},
+    {"search.result_cache",            BOOLEAN, AT(search_result_cache), "true"},
     {"embedding.provider",             CHOICE,  AT(embedding_provider), "builtin", .choices = "builtin openai ollama none"},
     {"embedding.base_url",             URL,     AT(embedding_base_url), ""},
     {"embedding.api_key",              TEXT,    AT(embedding_api_key), "", .secret = true},
@@ -169,6 +170,10 @@ static struct err *set(struct arena *arena, struct config *config, const struct 
         *(int64_t *)at = number;
         return NULL;
     }
+    case BOOLEAN:
+        if (!str_eq(value, STR("true")) && !str_eq(value, STR("false"))) return wrong(arena, setting, "true or false", value);
+        *(bool *)at = str_eq(value, STR("true"));
+        return NULL;
     case CHOICE:
         for (struct str rest = str_of(setting->choices), choice; str_cut(&rest, ' ', &choice);)
             if (str_eq(choice, value)) {
@@ -368,6 +373,7 @@ static struct str value_text(struct arena *arena, const struct config *config, c
     const void *at = (const char *)config + setting->at;
     if (setting->type == INTEGER || setting->type == BYTES)
         return str_printf(arena, "%lld", (long long)*(const int64_t *)at);
+    if (setting->type == BOOLEAN) return *(const bool *)at ? STR("true") : STR("false");
     if (setting->type == LIST)
         return str_join(arena, at, *(const size_t *)((const char *)config + setting->count_at), STR(", "));
     struct str text = *(const struct str *)at;

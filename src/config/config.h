@@ -21,6 +21,7 @@ struct config {
     struct str log_level, log_format;
     struct str metrics_listen, metrics_token, health_token;
     int64_t    search_memory_limit; /* bytes */
+    bool       search_result_cache;
     struct str embedding_provider, embedding_base_url, embedding_api_key, embedding_model;
     int64_t    embedding_dim;
     int64_t    limit_search, limit_read, limit_auth_failures; /* a minute, 0 = off */

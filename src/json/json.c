@@ -163,14 +163,24 @@ bool json_step(struct json_iter *it)
     return true;
 }
 
-struct str json_text(struct arena *arena, const json_value *value)
+static struct str text_as(struct arena *arena, const json_value *value, yyjson_write_flag flags)
 {
     if (!value) return STR("null");
     yyjson_alc alc = allocator(arena);
     size_t     n = 0;
-    char      *text = yyjson_val_write_opts((yyjson_val *)value, YYJSON_WRITE_ALLOW_INF_AND_NAN, &alc, &n, NULL);
+    char      *text = yyjson_val_write_opts((yyjson_val *)value, flags | YYJSON_WRITE_ALLOW_INF_AND_NAN, &alc, &n, NULL);
     assert(text);
     return (struct str){text, n};
+}
+
+struct str json_text(struct arena *arena, const json_value *value)
+{
+    return text_as(arena, value, YYJSON_WRITE_NOFLAG);
+}
+
+struct str json_text_indented(struct arena *arena, const json_value *value)
+{
+    return text_as(arena, value, YYJSON_WRITE_PRETTY_TWO_SPACES);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */

@@ -49,12 +49,14 @@ bool             json_step(struct json_iter *it);
 
 /* The text of a value again (compact). */
 struct str json_text(struct arena *arena, const json_value *value);
+struct str json_text_indented(struct arena *arena, const json_value *value); /* by 2 spaces */
 
 /* ---- writing ---------------------------------------------------------------------------------------------------
  *
  *     struct json_out out = json_out(arena);
  *     json_begin(&out, NULL, '{');
- *     json_put(&out, "id", id);                 // int64_t, int, bool, double, struct str (s == NULL: null), const char *
+ *     json_put(&out, "id", id);                 // int64_t, int, bool, double, struct str (s == NULL: null), const char *;
+ *                                               // the constants true and false are ints in C17: json_put_bool
  *     json_begin(&out, "tags", '[');
  *     json_put(&out, NULL, STR("a"));
  *     json_end(&out); json_end(&out);

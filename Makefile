@@ -1,0 +1,41 @@
+# Thin: each target calls what does the work.
+BUILD ?= build
+REPO ?= .
+
+.PHONY: run build test bench eval soak fmt lint clean
+
+build: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet lightfast
+
+$(BUILD)/build.ninja:
+	@sh scripts/bootstrap build
+	@meson setup $(BUILD) -Dtests=false >/dev/null
+
+# Build, remember REPO's history, show a key and three answered questions, serve on 127.0.0.1:8080.
+run:
+	@BUILD=$(BUILD) REPO=$(REPO) sh scripts/run
+
+# Every test.
+test:
+	@sh scripts/test
+
+# Measure and compare; ROW=name for one row, CORPORA="dir dir" for the git directories.
+bench:
+	@sh bench/run
+
+# REPO=<git directory> REV=<commit> QUESTIONS=<jsonl> OUT=<jsonl>
+eval:
+	@sh bench/eval
+
+# Fault and fuzz runs at full length.
+soak:
+	@sh scripts/soak
+
+fmt:
+	@find src tests bench -name '*.[ch]' | xargs clang-format -i
+
+lint:
+	@sh scripts/lint
+
+clean:
+	@rm -rf build build-*

@@ -1,0 +1,55 @@
+/* app.c - opening and closing the data directory. */
+#include "cli/cli.h"
+
+#include "base/log.h"
+#include "base/time.h"
+#include "org/org.h"
+
+struct err *cli_config(struct cli *cli, struct config **config)
+{
+    static const char *const levels[] = {"error", "warn", "info", "debug"};
+    TRY(config_load(cli->arena, cli->config_file, cli->settings, cli->setting_count, config));
+    enum log_level level = LOG_ERROR;
+    while (!str_eq((*config)->log_level, str_of(levels[level]))) level++;
+    log_configure(level, str_eq((*config)->log_format, STR("json")));
+    return NULL;
+}
+
+static struct err *open_rooms(struct cli *cli, struct config *config, struct app *app)
+{
+    struct arena *arena = cli->arena;
+    TRY(db_open(arena, (struct db_config){.data_dir = config->data_dir, .readers = (size_t)config->workers}, &app->db));
+    TRY(org_prepare(app->db, arena));
+    struct embed_config embedding = {.provider = config->embedding_provider,
+                                     .base_url = config->embedding_base_url,
+                                     .api_key = config->embedding_api_key,
+                                     .model = config->embedding_model,
+                                     .dim = (int)config->embedding_dim};
+    TRY(embed_create(arena, embedding, &app->embed));
+    app->memory = (struct memory){.db = app->db, .embed = app->embed};
+    struct search_config search = {.memory_limit = (size_t)config->search_memory_limit,
+                                   .result_cache = config->search_result_cache};
+    app->search = search_create(app->db, app->embed, search);
+    app->api = api_create(app);
+    return NULL;
+}
+
+struct err *cli_app_open(struct cli *cli, struct config *config, struct cli_app *opened)
+{
+    *opened = (struct cli_app){.app = {.config = config, .started_at = time_now()}};
+    TRY(db_lock_directory(cli->arena, config->data_dir, &opened->lock));
+    struct err *err = open_rooms(cli, config, &opened->app);
+    if (err) cli_app_close(opened);
+    return err;
+}
+
+void cli_app_close(struct cli_app *opened)
+{
+    struct app *app = &opened->app;
+    if (app->api) api_destroy(app->api);
+    if (app->search) search_destroy(app->search);
+    if (app->embed) embed_destroy(app->embed);
+    if (app->db) db_close(app->db);
+    if (opened->lock) db_unlock_directory(opened->lock);
+    *opened = (struct cli_app){0};
+}

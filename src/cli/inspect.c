@@ -1,0 +1,133 @@
+/* inspect.c - `lightfast inspect event`: what would become of a SourceEvent. Reads no data, writes none. */
+#include "cli/cli.h"
+
+#include <errno.h>
+
+enum { LARGEST_EVENT = 1 << 20 };
+
+static struct err *read_input(struct cli *cli, struct str path, struct str *text)
+{
+    bool standard = str_eq(path, STR("-"));
+    FILE *in = standard ? stdin : fopen(str_z(cli->arena, path), "re");
+    if (!in) return err_new(cli->arena, ERR_INVALID, "cannot read " STR_FMT ": %s", STR_ARG(path), strerror(errno));
+    char *bytes = arena_alloc_raw(cli->arena, LARGEST_EVENT + 1);
+    size_t n = fread(bytes, 1, LARGEST_EVENT + 1, in);
+    if (!standard) fclose(in);
+    if (n > LARGEST_EVENT) return err_new(cli->arena, ERR_TOO_LARGE, "an event has at most %d bytes", LARGEST_EVENT);
+    *text = (struct str){bytes, n};
+    return NULL;
+}
+
+static void put_names(struct json_out *out, const char *key, const struct str *names, size_t n)
+{
+    json_begin(out, key, '[');
+    for (size_t i = 0; i < n; i++) json_put(out, NULL, names[i]);
+    json_end(out);
+}
+
+static struct str as_json(struct cli *cli, const struct source_event *event, const struct memory_analysis *analysis)
+{
+    struct json_out out = json_out(cli->arena);
+    json_begin(&out, NULL, '{');
+    source_event_write(&out, "sourceEvent", event);
+    json_put(&out, "observationType", analysis->observation_type);
+    json_put(&out, "url", analysis->url);
+    json_put(&out, "significanceScore", analysis->score);
+    put_names(&out, "significanceFactors", analysis->factors, analysis->factor_count);
+    json_put(&out, "primaryCategory", analysis->primary);
+    json_begin(&out, "secondaryCategories", '[');
+    for (size_t i = 0; i < analysis->secondary_count; i++) json_put(&out, NULL, analysis->secondary[i]);
+    json_end(&out);
+    put_names(&out, "topics", analysis->topics, analysis->topic_count);
+    json_begin(&out, "entities", '[');
+    for (size_t i = 0; i < analysis->entity_count; i++) {
+        const struct memory_entity *entity = &analysis->entities[i];
+        json_begin(&out, NULL, '{');
+        json_put(&out, "category", entity->category);
+        json_put(&out, "key", entity->key);
+        if (entity->value.s) json_put(&out, "value", entity->value);
+        if (entity->scope.n) json_put(&out, "scope", entity->scope);
+        json_put(&out, "confidence", entity->confidence);
+        json_put(&out, "method", entity->method);
+        json_put(&out, "evidence", entity->evidence);
+        json_end(&out);
+    }
+    json_end(&out);
+    json_begin(&out, "references", '[');
+    for (size_t i = 0; i < analysis->link_count; i++) {
+        const struct memory_link *link = &analysis->links[i];
+        json_begin(&out, NULL, '{');
+        json_put(&out, "type", link->type);
+        json_put(&out, "key", link->key);
+        if (link->scope.n) json_put(&out, "scope", link->scope);
+        json_put(&out, "role", link->self ? "self" : "mention");
+        if (link->qualifier.n) json_put(&out, "label", link->qualifier);
+        json_end(&out);
+    }
+    json_end(&out);
+    json_end(&out);
+    return json_out_text(&out);
+}
+
+static void print_list(const struct cli *cli, const char *name, const struct str *items, size_t n)
+{
+    printf("%-12s", name);
+    for (size_t i = 0; i < n; i++) {
+        if (i) fputs(", ", stdout);
+        cli_text(cli, CLI_PLAIN, items[i]);
+    }
+    putchar('\n');
+}
+
+static void print_analysis(const struct cli *cli, const struct source_event *event, const struct memory_analysis *analysis)
+{
+    cli_text(cli, CLI_BOLD, event->title);
+    printf("\n%-12s", "type");
+    cli_text(cli, CLI_PLAIN, analysis->observation_type);
+    printf("\n%-12s%d\n", "score", analysis->score);
+    print_list(cli, "factors", analysis->factors, analysis->factor_count);
+    printf("%-12s%s", "class", analysis->primary);
+    for (size_t i = 0; i < analysis->secondary_count; i++) printf(", %s", analysis->secondary[i]);
+    putchar('\n');
+    print_list(cli, "topics", analysis->topics, analysis->topic_count);
+    for (size_t i = 0; i < analysis->entity_count; i++) {
+        printf("%-12s", i ? "" : "entities");
+        cli_text(cli, CLI_ACCENT, analysis->entities[i].category);
+        putchar(' ');
+        cli_text(cli, CLI_PLAIN, analysis->entities[i].key);
+        printf("  %.2f\n", analysis->entities[i].confidence);
+    }
+    for (size_t i = 0; i < analysis->link_count; i++) {
+        printf("%-12s", i ? "" : "references");
+        cli_text(cli, CLI_ACCENT, analysis->links[i].type);
+        putchar(' ');
+        cli_text(cli, CLI_PLAIN, analysis->links[i].key);
+        printf("  %s ", analysis->links[i].self ? "self" : "mention");
+        cli_text(cli, CLI_DIM, analysis->links[i].qualifier);
+        putchar('\n');
+    }
+}
+
+int cli_inspect_event(struct cli *cli)
+{
+    struct str text;
+    const json_value *root;
+    struct source_event event;
+    struct memory_analysis analysis;
+    struct err *err = read_input(cli, cli->positional[0], &text);
+    if (!err) err = json_parse(cli->arena, text, &root);
+    if (!err && json_get(root, "sourceEvent")) root = json_get(root, "sourceEvent");
+    if (!err) err = source_event_read(cli->arena, root, &event, NULL);
+    if (!err) err = source_event_normalise(cli->arena, &event);
+    if (err) return cli_fail(cli, err);
+    memory_analyse(cli->arena, &event, &analysis);
+    if (cli->json) {
+        const json_value *reply;
+        err = json_parse(cli->arena, as_json(cli, &event, &analysis), &reply);
+        if (err) return cli_fail(cli, err);
+        cli_print_json(cli, reply);
+    } else {
+        print_analysis(cli, &event, &analysis);
+    }
+    return CLI_OK;
+}

@@ -1,0 +1,55 @@
+/* serve.c - the server: start, wait for a signal, stop. */
+#include "cli/cli.h"
+
+#include "base/log.h"
+#include "base/time.h"
+
+#include <signal.h>
+
+static struct err *listen_and_wait(struct cli *cli, struct config *config, struct cli_app *opened, const sigset_t *signals)
+{
+    struct app *app = &opened->app;
+    struct net_server *server;
+    struct net_server_config server_config = {
+        .listen = config->listen,
+        .listen_count = config->listen_count,
+        .socket_path = str_printf(cli->arena, STR_FMT "/lightfast.sock", STR_ARG(config->data_dir)),
+        .workers = app->workers,
+        .handler = api_handle,
+        .body_limit = api_body_limit,
+        .arg = app,
+    };
+    TRY(net_server_start(cli->arena, server_config, &server));
+    for (size_t i = 0; i < net_server_address_count(server); i++)
+        log_info("serve", "listening on " STR_FMT, STR_ARG(net_server_address(server, i)));
+    int received = 0;
+    while (sigwait(signals, &received) != 0) continue;
+    log_info("serve", "stopping on signal %d", received);
+    net_server_stop(server, config->shutdown_grace_ms);
+    return NULL;
+}
+
+int cli_serve(struct cli *cli)
+{
+    int64_t started = time_monotonic_us();
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before the first thread, so that all inherit it */
+    struct config *config;
+    struct err *err = cli_config(cli, &config);
+    if (err) return cli_fail(cli, err);
+    struct cli_app opened;
+    err = cli_app_open(cli, config, &opened);
+    if (err) return cli_fail(cli, err);
+    opened.app.workers = workers_start((size_t)config->workers, "worker");
+    log_info("serve", "data directory " STR_FMT " ready in %lld ms", STR_ARG(config->data_dir),
+             (long long)((time_monotonic_us() - started) / 1000));
+    err = listen_and_wait(cli, config, &opened, &signals);
+    workers_stop(opened.app.workers);
+    cli_app_close(&opened);
+    if (err) return cli_fail(cli, err);
+    log_info("serve", "stopped");
+    return CLI_OK;
+}
