@@ -12,21 +12,30 @@ struct net_header { struct str name, value; };
 
 struct net_request {
     struct arena *arena;      /* lives until the reply is sent */
-    struct str    method, path, query; /* path percent-decoded and without query; query as received */
+    struct str    method, path, query; /* path percent-decoded and without query; query as received; HEAD reads as GET */
     struct str    body;
-    struct str    remote;     /* peer address "127.0.0.1", "unix" for the socket */
-    bool          local;      /* came through the Unix socket */
-    enum { NET_BODY_OK, NET_BODY_TOO_LARGE, NET_BODY_TIMEOUT } body_state;
-    void         *connection; /* behind net_header_get, net_query_get */
+    struct str    remote;     /* peer address "127.0.0.1", "unix" for a Unix socket */
+    bool          local;      /* came through socket_path, or was made in this process */
+    int64_t       received_us; /* time_monotonic_us() when its head was there */
+    enum { NET_BODY_OK, NET_BODY_TOO_LARGE, NET_BODY_REFUSED } body_state; /* refused: no memory left for bodies */
+    struct { struct net_header *at; size_t n, capacity; } headers;
 };
-struct str net_header_get(const struct net_request *request, const char *name); /* {NULL, 0} if absent */
-struct str net_query_get(const struct net_request *request, const char *name);  /* decoded */
+struct str net_header_get(const struct net_request *request, const char *name); /* any case; {NULL, 0} if absent */
+struct str net_query_get(const struct net_request *request, const char *name);  /* decoded; {NULL, 0} if absent */
 
+/* A request that no socket brought: target is "/v1/graph/obs_...?depth=2". It is local. */
+struct net_request *net_request_local(struct arena *arena, const char *method, struct str target, struct str body);
+void net_request_header(struct net_request *request, const char *name, struct str value);
+
+/* Percent-decoded; a "%" that no two digits follow stands for itself. plus: "+" is a space, as in queries. */
+struct str net_decode(struct arena *arena, struct str text, bool plus);
+
+enum { NET_REPLY_HEADERS = 24 };
 struct net_reply {
     int               status;
     struct str        body;           /* must live in the request's arena */
     const char       *content_type;   /* default application/json */
-    struct net_header headers[16];
+    struct net_header headers[NET_REPLY_HEADERS];
     size_t            header_count;
 };
 void net_reply_header(struct net_reply *reply, const char *name, struct str value);
@@ -34,23 +43,33 @@ void net_reply_header(struct net_reply *reply, const char *name, struct str valu
 typedef void (*net_handler)(void *arg, struct net_request *request, struct net_reply *reply);
 /* Bytes of body that this request may have; asked once the headers are there. */
 typedef size_t (*net_body_limit)(void *arg, struct str method, struct str path);
+/* Milliseconds its handler may take, waiting for a worker included; 0 = no limit. Past it the client gets 504 while the
+ * handler runs on to its end. */
+typedef int64_t (*net_time_limit)(void *arg, struct str method, struct str path);
 
 struct net_server;
 struct net_server_config {
     struct str       *listen;  size_t listen_count; /* "127.0.0.1:8080", "[::1]:8080"; port 0 = any */
     struct str        socket_path;                   /* Unix socket, mode 0600; empty = none */
-    struct workers   *workers;
+    struct workers   *workers;                       /* must be stopped after the server */
     net_handler       handler;
-    net_body_limit    body_limit;
+    net_body_limit    body_limit;        /* NULL: 1 MiB */
+    net_time_limit    time_limit;        /* NULL: none */
     void             *arg;
     int               loop_threads;      /* default 1 */
-    int               max_connections;   /* default 1024 */
-    int64_t           body_deadline_ms;  /* default 30,000 */
+    int               max_connections;   /* of one listener; default 1024. More wait in the kernel's queue. */
+    int64_t           body_deadline_ms;  /* default 30,000; from the end of the headers, whatever trickles in */
+    int64_t           head_deadline_ms;  /* default 30,000; from the connection's begin to the end of the headers */
+    int64_t           idle_deadline_ms;  /* default 60,000; from a reply to the end of the next headers */
+    size_t            body_memory;       /* bytes of all bodies at once; default 256 MiB */
+    bool              inherit;           /* take the sockets that systemd passed (LISTEN_FDS) in the place of listen */
 };
-/* Sockets passed by systemd (LISTEN_FDS) take the place of `listen`. Errors: ERR_UNAVAILABLE naming the address. */
+/* Errors: ERR_UNAVAILABLE naming the address. */
 MUST_CHECK struct err *net_server_start(struct arena *arena, struct net_server_config config, struct net_server **server);
+size_t     net_server_address_count(const struct net_server *server);
 struct str net_server_address(const struct net_server *server, size_t i); /* "127.0.0.1:43210" as bound */
-/* Stop accepting, let running handlers finish for at most grace_ms, close. */
+/* Stop accepting, let running handlers finish for at most grace_ms, close. A handler that is still running then goes on
+ * alone (its client got 503), so stop the workers before freeing what handlers use. */
 void net_server_stop(struct net_server *server, int64_t grace_ms);
 
 /* ---- client ------------------------------------------------------------------------------------------------------ */

@@ -1,0 +1,411 @@
+/* exchange.c - one request on its way through libmicrohttpd: head, body, handler on a worker, reply. */
+#include "base/id.h"
+#include "base/time.h"
+#include "net/server.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum {
+    HEAD_MEMORY = 32 * 1024,  /* request line and headers, and libmicrohttpd's own buffers */
+    RECYCLED = 256 * 1024,    /* arenas that grew beyond this are not kept */
+    DRAIN = 32 * 1024 * 1024, /* read so much of a too large body, so that the client gets to see the answer */
+    LOOP_IDLE_SECONDS = 120   /* libmicrohttpd's own timer, behind ours */
+};
+
+static struct connection *connection_of(struct MHD_Connection *mhd)
+{
+    return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+/* ---- deadlines ----------------------------------------------------------------------------------------------------- */
+
+static int64_t handler_limit(const struct connection *connection)
+{
+    const struct net_server_config *config = &connection->listener->server->config;
+    const struct net_request       *request = &connection->job->request;
+    return config->time_limit ? config->time_limit(config->arg, request->method, request->path) : 0;
+}
+
+void connection_enter(struct connection *connection, enum phase phase)
+{
+    const struct net_server_config *config = &connection->listener->server->config;
+    int64_t limit = phase == PHASE_HEAD   ? config->head_deadline_ms
+                    : phase == PHASE_BODY ? config->body_deadline_ms
+                    : phase == PHASE_IDLE || phase == PHASE_REPLY ? config->idle_deadline_ms
+                                                                  : handler_limit(connection);
+    connection->phase = phase;
+    connection->since = time_monotonic_us();
+    connection->deadline = limit ? connection->since + limit * 1000 : 0;
+}
+
+/* ---- jobs ------------------------------------------------------------------------------------------------------------ */
+
+static struct job *job_create(struct net_server *server, struct MHD_Connection *mhd)
+{
+    pthread_mutex_lock(&server->lock);
+    struct arena *arena = server->pooled ? server->pool[--server->pooled] : NULL;
+    pthread_mutex_unlock(&server->lock);
+    if (!arena) arena = arena_create();
+    struct job *job = NEW(arena, struct job);
+    job->request.arena = arena;
+    job->server = server;
+    job->mhd = mhd;
+    return job;
+}
+
+/* With the lock held. */
+static void job_recycle(struct net_server *server, struct job *job)
+{
+    struct arena *arena = job->request.arena;
+    if (arena_used(arena) <= RECYCLED && server->pooled < SERVER_POOL) {
+        arena_reset(arena);
+        server->pool[server->pooled++] = arena;
+    } else
+        arena_destroy(arena);
+}
+
+/* On a worker. Before the exchange the job is ours; after it, if it was not abandoned, the connection's. */
+static void run_handler(void *arg)
+{
+    struct job        *job = arg;
+    struct net_server *server = job->server;
+    int                expected = JOB_RUNNING;
+    if (atomic_load(&job->state) == JOB_RUNNING)
+        server->config.handler(server->config.arg, &job->request, &job->reply);
+    struct MHD_Connection *mhd = job->mhd;
+    if (!atomic_compare_exchange_strong(&job->state, &expected, JOB_DONE)) {
+        arena_destroy(job->request.arena);
+        return;
+    }
+    MHD_resume_connection(mhd);
+    atomic_fetch_sub(&server->running, 1);
+}
+
+void connection_abandon(struct connection *connection, int status)
+{
+    struct job *job = connection->job;
+    int         expected = JOB_RUNNING;
+    if (!job || !atomic_compare_exchange_strong(&job->state, &expected, JOB_ABANDONED)) return;
+    connection->job = NULL;
+    connection->own_status = status;
+    connection->deadline = 0;
+    MHD_resume_connection(connection->mhd);
+    atomic_fetch_sub(&connection->listener->server->running, 1);
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------------- */
+
+static enum MHD_Result copy_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    struct net_request *request = cls;
+    *VEC_PUSH(request->arena, &request->headers) =
+        (struct net_header){str_dup(request->arena, str_of(name)), str_dup(request->arena, str_of(value ? value : ""))};
+    return MHD_YES;
+}
+
+/* The request line is there: the earliest that we hear of a request. */
+static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *mhd)
+{
+    struct listener   *listener = cls;
+    struct connection *connection = connection_of(mhd);
+    struct job        *job = job_create(listener->server, mhd);
+    struct str         path = {0}, query = str_dup(job->request.arena, str_of(uri));
+    str_cut(&query, '?', &path);
+    job->request.path = net_decode(job->request.arena, path, false);
+    job->request.query = query;
+    job->request.local = listener->local;
+    pthread_mutex_lock(&listener->server->lock);
+    connection->job = job;
+    pthread_mutex_unlock(&listener->server->lock);
+    return job;
+}
+
+static void reserve_body(struct connection *connection, struct job *job, size_t more)
+{
+    struct net_server *server = connection->listener->server;
+    struct str        *body = &job->request.body;
+    size_t             wanted = body->n + more;
+    if (wanted <= job->body_capacity) return;
+    struct str length = net_header_get(&job->request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    int64_t    announced;
+    if (job->body_capacity == 0 && str_to_int(length, &announced) && announced > 0 && (size_t)announced > wanted)
+        wanted = (size_t)announced; /* untouched pages cost nothing */
+    else if (wanted < job->body_capacity * 2)
+        wanted = job->body_capacity * 2;
+    if (wanted > job->body_limit) wanted = job->body_limit;
+    size_t grown = wanted - job->body_capacity;
+    if (atomic_fetch_add(&server->body_memory, grown) + grown > server->config.body_memory) {
+        atomic_fetch_sub(&server->body_memory, grown);
+        job->request.body_state = NET_BODY_REFUSED;
+        return;
+    }
+    connection->body_memory += grown;
+    body->s = arena_grow(job->request.arena, (char *)body->s, job->body_capacity, wanted);
+    job->body_capacity = wanted;
+}
+
+static enum MHD_Result receive(struct connection *connection, struct job *job, const char *data, size_t *size)
+{
+    struct net_request *request = &job->request;
+    size_t              n = *size;
+    *size = 0;
+    job->received += n;
+    if (job->received > job->body_limit) request->body_state = NET_BODY_TOO_LARGE;
+    if (request->body_state == NET_BODY_OK) reserve_body(connection, job, n);
+    if (request->body_state != NET_BODY_OK) {
+        request->body = (struct str){0};
+        return job->received > job->body_limit + (uint64_t)DRAIN ? MHD_NO : MHD_YES;
+    }
+    memcpy((char *)request->body.s + request->body.n, data, n);
+    request->body.n += n;
+    return MHD_YES;
+}
+
+/* ---- replying ------------------------------------------------------------------------------------------------------------ */
+
+static enum MHD_Result send_reply(struct connection *connection, int status, struct MHD_Response *response)
+{
+    struct net_server *server = connection->listener->server;
+    if (!response) return MHD_NO;
+    pthread_mutex_lock(&server->lock);
+    connection_enter(connection, PHASE_REPLY);
+    bool last = server->stopping;
+    pthread_mutex_unlock(&server->lock);
+    if (last) MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    enum MHD_Result queued = MHD_queue_response(connection->mhd, (unsigned)status, response);
+    MHD_destroy_response(response);
+    return queued;
+}
+
+static enum MHD_Result reply_of_handler(struct connection *connection, struct job *job)
+{
+    struct arena     *arena = job->request.arena;
+    struct net_reply *reply = &job->reply;
+    assert(reply->status >= 200 && reply->status < 600);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(reply->body.n, (void *)reply->body.s, MHD_RESPMEM_PERSISTENT);
+    if (!response) return MHD_NO;
+    if (reply->body.n || reply->content_type)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+                                reply->content_type ? reply->content_type : "application/json");
+    for (size_t i = 0; i < reply->header_count; i++)
+        MHD_add_response_header(response, str_z(arena, reply->headers[i].name), str_z(arena, reply->headers[i].value));
+    return send_reply(connection, reply->status, response);
+}
+
+static size_t own_body(char *out, size_t size, int status)
+{
+    static const struct { int status; const char *code, *message; } texts[] = {
+        {408, "REQUEST_TIMEOUT", "The request body was not complete in time"},
+        {503, "SERVICE_UNAVAILABLE", "The server is stopping"},
+        {504, "TIMEOUT", "The request took too long"},
+    };
+    struct arena *arena ARENA_SCOPE = arena_create();
+    size_t        i = 0;
+    while (texts[i].status != status) i++;
+    return (size_t)snprintf(out, size, "{\"error\":\"%s\",\"message\":\"%s\",\"requestId\":\"" STR_FMT "\"}",
+                            texts[i].code, texts[i].message, STR_ARG(id_uuid(arena)));
+}
+
+/* What the server says when no handler did. */
+static enum MHD_Result reply_of_ours(struct connection *connection, int status)
+{
+    char                 body[256];
+    size_t               n = own_body(body, sizeof body, status);
+    struct MHD_Response *response = MHD_create_response_from_buffer(n, body, MHD_RESPMEM_MUST_COPY);
+    if (response) MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+    return send_reply(connection, status, response);
+}
+
+void connection_refuse_body(struct connection *connection)
+{
+    char   body[256], head[512];
+    size_t n = own_body(body, sizeof body, 408);
+    int    m = snprintf(head, sizeof head,
+                        "HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                           "Content-Length: %zu\r\n\r\n%s", n, body);
+    /* libmicrohttpd cannot answer in the middle of a body, and writes nothing then: so this is all that is sent */
+    (void)!send(connection->fd, head, (size_t)m, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* ---- the callbacks ----------------------------------------------------------------------------------------------------- */
+
+/* Headers are there. */
+static enum MHD_Result begin(struct connection *connection, struct job *job, const char *method)
+{
+    struct net_server  *server = connection->listener->server;
+    struct net_request *request = &job->request;
+    job->started = true;
+    request->received_us = time_monotonic_us();
+    request->method = strcmp(method, "HEAD") == 0 ? STR("GET") : str_dup(request->arena, str_of(method));
+    request->remote = str_dup(request->arena, str_of(connection->remote));
+    MHD_get_connection_values(connection->mhd, MHD_HEADER_KIND, copy_header, request);
+    job->body_limit = server->config.body_limit
+                          ? server->config.body_limit(server->config.arg, request->method, request->path)
+                          : 1 << 20;
+    pthread_mutex_lock(&server->lock);
+    connection_enter(connection, PHASE_BODY);
+    connection->in_flight = true;
+    server->in_flight++;
+    pthread_mutex_unlock(&server->lock);
+    return MHD_YES;
+}
+
+/* A body that announces far too much is not read at all: answered at once, then the connection is closed. */
+static bool announces_too_much(const struct job *job)
+{
+    int64_t announced;
+    return str_to_int(net_header_get(&job->request, MHD_HTTP_HEADER_CONTENT_LENGTH), &announced) && announced > 0 &&
+           (uint64_t)announced > job->body_limit + (uint64_t)DRAIN;
+}
+
+static enum MHD_Result dispatch(struct connection *connection, struct job *job)
+{
+    struct net_server *server = connection->listener->server;
+    pthread_mutex_lock(&server->lock);
+    if (server->closing) {
+        pthread_mutex_unlock(&server->lock);
+        return reply_of_ours(connection, 503);
+    }
+    connection_enter(connection, PHASE_HANDLER);
+    atomic_store(&job->state, JOB_RUNNING);
+    atomic_fetch_add(&server->running, 1);
+    MHD_suspend_connection(connection->mhd);
+    pthread_mutex_unlock(&server->lock);
+    workers_submit(server->config.workers, run_handler, job);
+    return MHD_YES;
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                                  const char *version, const char *data, size_t *size, void **context)
+{
+    (void)cls;
+    (void)url;
+    (void)version;
+    (void)context; /* the job may be gone by now: the connection knows */
+    struct connection *connection = connection_of(mhd);
+    struct job        *job = connection->job;
+    if (connection->own_status) return reply_of_ours(connection, connection->own_status);
+    if (!job->started) {
+        begin(connection, job, method);
+        if (!announces_too_much(job)) return MHD_YES;
+        job->request.body_state = NET_BODY_TOO_LARGE;
+        return dispatch(connection, job);
+    }
+    if (*size) return receive(connection, job, data, size);
+    return atomic_load(&job->state) == JOB_DONE ? reply_of_handler(connection, job) : dispatch(connection, job);
+}
+
+/* Reply sent, or connection lost; the job is not running here, or it is abandoned. */
+static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code)
+{
+    (void)code;
+    struct net_server *server = ((struct listener *)cls)->server;
+    struct connection *connection = connection_of(mhd);
+    *context = NULL;
+    pthread_mutex_lock(&server->lock);
+    if (connection->job) job_recycle(server, connection->job);
+    connection->job = NULL;
+    connection->own_status = 0;
+    if (connection->in_flight) server->in_flight--;
+    connection->in_flight = false;
+    atomic_fetch_sub(&server->body_memory, connection->body_memory);
+    connection->body_memory = 0;
+    connection_enter(connection, PHASE_IDLE);
+    if (server->stopping) pthread_cond_broadcast(&server->changed);
+    pthread_mutex_unlock(&server->lock);
+}
+
+static void describe_peer(struct connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *peer = info ? info->client_addr : NULL;
+    const void            *address = NULL;
+    if (peer && peer->sa_family == AF_INET) address = &((const struct sockaddr_in *)peer)->sin_addr;
+    if (peer && peer->sa_family == AF_INET6) address = &((const struct sockaddr_in6 *)peer)->sin6_addr;
+    if (!address || !inet_ntop(peer->sa_family, address, connection->remote, sizeof connection->remote))
+        snprintf(connection->remote, sizeof connection->remote, "unix");
+}
+
+static void connection_open(struct listener *listener, struct MHD_Connection *mhd, void **context)
+{
+    struct net_server *server = listener->server;
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (!connection) abort();
+    connection->listener = listener;
+    connection->mhd = mhd;
+    connection->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    describe_peer(connection);
+    pthread_mutex_lock(&server->lock);
+    connection_enter(connection, PHASE_HEAD);
+    connection->next = server->connections;
+    connection->link = &server->connections;
+    if (connection->next) connection->next->link = &connection->next;
+    server->connections = connection;
+    server->connection_count++;
+    pthread_mutex_unlock(&server->lock);
+    *context = connection;
+}
+
+static void connection_close(struct net_server *server, struct connection *connection)
+{
+    pthread_mutex_lock(&server->lock);
+    *connection->link = connection->next;
+    if (connection->next) connection->next->link = connection->link;
+    server->connection_count--;
+    if (connection->job) job_recycle(server, connection->job);
+    pthread_mutex_unlock(&server->lock);
+    free(connection);
+}
+
+static void on_connection(void *cls, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct listener *listener = cls;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        connection_open(listener, mhd, context);
+    else if (*context)
+        connection_close(listener->server, *context);
+}
+
+static size_t keep_escapes(void *cls, struct MHD_Connection *mhd, char *text)
+{
+    (void)cls;
+    (void)mhd;
+    return strlen(text); /* decoded by us, with its length: a decoded NUL must not end it */
+}
+
+static void say_nothing(void *cls, const char *format, va_list args)
+{
+    (void)cls;
+    (void)format;
+    (void)args; /* its texts are about clients' mistakes */
+}
+
+struct MHD_Daemon *exchange_daemon(struct listener *listener)
+{
+    const struct net_server_config *config = &listener->server->config;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
+    unsigned threads = config->loop_threads > 1 && !listener->local ? (unsigned)config->loop_threads : 0;
+    /* clang-format off */
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, listener,
+        MHD_OPTION_EXTERNAL_LOGGER, say_nothing, NULL,
+        MHD_OPTION_LISTEN_SOCKET, listener->fd,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->max_connections,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_MEMORY,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)LOOP_IDLE_SECONDS,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, listener,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener,
+        MHD_OPTION_URI_LOG_CALLBACK, on_request_line, listener,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_THREAD_POOL_SIZE, threads,
+        MHD_OPTION_END);
+    /* clang-format on */
+}
