@@ -122,7 +122,7 @@ static struct err *check_header(struct arena *arena, const char *file)
     return NULL;
 }
 
-static struct err *check_copy(struct arena *arena, const char *partial)
+static struct err *inspect(struct arena *arena, const char *partial)
 {
     struct db_connection *connection;
     TRY(db_connection_open(arena, partial, DB_UPKEEP, &connection));
@@ -130,8 +130,15 @@ static struct err *check_copy(struct arena *arena, const char *partial)
     struct err *err = db_read_version(connection, arena, &version);
     if (!err) err = check_structure(connection, arena);
     db_connection_close(connection);
+    return err;
+}
+
+/* What is wrong with the copy was wrong with the backup. */
+static struct err *check_copy(struct arena *arena, const char *partial)
+{
+    struct err *err = inspect(arena, partial);
     if (!err || err->code != ERR_UNAVAILABLE) return err;
-    return err_new(arena, ERR_INVALID, "the backup cannot be used: " STR_FMT, STR_ARG(err->message));
+    return err_new(arena, ERR_INVALID, "the backup cannot be used: " STR_FMT, STR_ARG(err_text(arena, err)));
 }
 
 struct err *db_restore(struct arena *arena, struct str file, struct str data_dir)

@@ -25,6 +25,15 @@ MUST_CHECK struct err *org_workspace_find(struct db_tx *tx, struct str org, stru
 /* By "ws_..." id, or name or slug in organisation `local`; empty: the default workspace. */
 MUST_CHECK struct err *org_workspace_default(struct db_tx *tx, struct str name, struct org_workspace *ws);
 
+/* A workspace in organisation org_id, with a slug of its own. Errors: ERR_INVALID (name), ERR_CONFLICT (name taken). */
+MUST_CHECK struct err *org_workspace_create(struct db_tx *tx, int64_t org_id, struct str name, struct org_workspace *ws);
+MUST_CHECK struct err *org_workspace_list(struct db_tx *tx, int64_t org_id, struct org_workspace **list, size_t *count);
+
+/* The rules for names and the reserved ones (spec/console.md 1.2): ERR_INVALID. */
+MUST_CHECK struct err *org_check_slug(struct arena *arena, struct str slug);
+MUST_CHECK struct err *org_check_workspace_name(struct arena *arena, struct str name);
+struct str org_draw_slug(struct arena *arena); /* "robust-chicken", at most 20 characters; may be taken */
+
 enum org_scope { ORG_READ = 1, ORG_ANSWER = 2, ORG_INGEST = 4, ORG_ADMIN = 8 };
 const char *org_scope_name(enum org_scope scope);
 bool        org_scope_parse(struct str name, unsigned *scopes); /* adds to *scopes; false if unknown */
@@ -37,7 +46,7 @@ struct org_key {
     int64_t    expires_at, last_used_at, created_at; /* ms, 0 = none */
 };
 
-/* secret: the whole key, returned this once. Errors: ERR_INVALID (name 1..100 characters, expiry in the past). */
+/* secret: the whole key, returned this once. scopes 0: read and answer. Errors: ERR_INVALID (name 1..100 characters, expiry in the past). */
 struct org_key_request { int64_t workspace_id; struct str name; unsigned scopes; int64_t expires_at; };
 MUST_CHECK struct err *org_key_create(struct db_tx *tx, struct org_key_request request, struct org_key *key,
                                       struct str *secret);
