@@ -10,14 +10,22 @@
 /* ---- analysis: pure functions of the event ----------------------------------------------------------------------- */
 
 struct memory_entity {
-    struct str category, key, value, scope; /* scope: "owner/repo" for "#n" keys, else empty */
+    struct str category, key, value, scope; /* scope: "owner/repo" (lower case) for "#n" keys, else empty */
     double     confidence;
     struct str evidence;
     const char *method; /* "pattern", "reference" */
 };
 
-struct memory_link {   /* a row of observation_reference: a typed key of the event (spec section 10) */
-    struct str  type, key, scope, qualifier, url; /* "commit" "branch" "pr" "issue" "deployment" */
+/* A row of observation_reference: a typed key of the event (spec section 10), normalised. Keys:
+ *   commit      sha in lower case
+ *   branch      lower case, without refs/heads/; scope "owner/repo" (Linear: none)
+ *   issue       "owner/repo#n" in lower case for pull requests as well as issues, for on GitHub they share one number
+ *               space: there is no type "pr". "#n" where the repository is unknown. Linear and Sentry: the id in upper
+ *               case. Scope is empty.
+ *   deployment  id as it is
+ * qualifier is the reference's label (fix, fixed ... as "fixes"; likewise closes, resolves). */
+struct memory_link {
+    struct str  type, key, scope, qualifier, url;
     bool        self;  /* the event is about that object; else it mentions it */
 };
 
