@@ -1,0 +1,63 @@
+/* pass.h - one exact pass over all items: which pass the filter, how near each is, which are best. */
+#pragma once
+#include "index/columns.h"
+
+/* ---- memory as long as the index, lent to one search at a time -------------------------------------------------- */
+
+struct scratch {
+    struct scratch *next;
+    size_t          slots;
+    float          *cover;   /* share of the query's idf */
+    float          *floor;   /* the least score that an entity gives; only where held > 0 */
+    uint16_t       *held;    /* query entities that the item holds */
+    uint8_t        *passing; /* 1: passes the filter */
+};
+
+struct scratches; /* has its own lock */
+struct scratches *index_scratches_create(void);
+void              index_scratches_destroy(struct scratches *scratches); /* all given back */
+struct scratch   *index_scratch_take(struct scratches *scratches, size_t slots); /* content undefined */
+void              index_scratch_give(struct scratches *scratches, struct scratch *scratch);
+
+/* ---- the filter ------------------------------------------------------------------------------------------------- */
+
+/* passing[slot] for every slot, in `room`, or index->live where that says it all; NULL: every slot passes. */
+const uint8_t *index_passing(const struct index *index, struct arena *arena, const struct index_filter *filter,
+                             uint8_t *room);
+
+/* ---- the scan --------------------------------------------------------------------------------------------------- */
+
+struct pass {
+    const struct index *index;
+    struct embed_vector query;   /* of index_vectors_query */
+    const uint8_t      *passing; /* NULL: every slot */
+};
+
+/* best[i]: the largest cosine of a view of slot from + i with the query, within 0..1; 0 for slots that do not pass. */
+enum { PASS_SLOTS = 256 };
+void index_pass_best(const struct pass *pass, uint32_t from, uint32_t n, float *best);
+
+/* ---- the best --------------------------------------------------------------------------------------------------- */
+
+struct candidate {
+    double   score;
+    int64_t  time, id;
+    uint32_t slot;
+    float    vector;
+};
+
+/* The k best candidates so far: a heap whose root is the worst of them. */
+struct best {
+    struct candidate *at;
+    size_t            n, k;
+};
+
+struct best index_best(struct arena *arena, size_t k);
+void        index_best_offer(struct best *best, struct candidate candidate);
+void        index_best_sort(struct best *best); /* score descending, newer, larger id; the heap is over */
+
+/* What scores below this cannot enter, whatever its time. Lowered by what float loses against double. */
+static inline float best_threshold(const struct best *best)
+{
+    return best->k && best->n == best->k ? (float)best->at[0].score - 1e-5f : best->k ? 0 : 2;
+}

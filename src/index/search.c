@@ -1,0 +1,215 @@
+/* search.c - the merged score of spec/search-api.md 3.1, for every item. */
+#include "index/pass.h"
+
+#define ENTITY_BOOST 0.20
+#define FURTHER_ENTITY_BOOST 0.05
+#define LARGEST_ENTITY_BOOST 0.30
+#define ENTITY_FLOOR 0.85 /* x confidence: the least score of an item that holds a query entity */
+#define CLUSTER_BOOST 0.05
+#define ACTOR_BOOST 0.10
+
+struct search {
+    const struct index_query *query;
+    const struct index       *index;
+    struct scratch           *scratch;
+    struct pass               pass;
+    bool                      has_cover, has_entities, has_boosts;
+    const uint8_t            *mentioned; /* by actor number; NULL: none */
+    struct best               best;
+    size_t                    total;
+};
+
+/* ---- before the pass: terms and entities from the postings ------------------------------------------------------ */
+
+static void add_cover(struct search *search, struct arena *arena, struct index_hits *hits)
+{
+    const struct index_query *query = search->query;
+    const struct index       *index = search->index;
+    double                   *idf = NEW_ARRAY(arena, double, query->term_count), sum = 0;
+    const struct posting_list **lists = NEW_ARRAY(arena, const struct posting_list *, query->term_count);
+    for (size_t i = 0; i < query->term_count; i++) {
+        lists[i] = index_postings_find(&index->postings, query->terms[i]);
+        size_t df = index_live_postings(index, lists[i]);
+        if (df) search->has_cover = true;
+        sum += idf[i] = index_idf_of(index, df);
+    }
+    hits->keyword_found = search->has_cover;
+    if (!search->has_cover) return;
+    float *cover = search->scratch->cover;
+    memset(cover, 0, index->count * sizeof *cover);
+    for (size_t i = 0; i < query->term_count; i++) {
+        float share = (float)(idf[i] / sum);
+        if (!lists[i]) continue;
+        for (struct posting_cursor at = posting_cursor(lists[i]); posting_next(&at);) cover[at.slot] += share;
+    }
+}
+
+static bool seen_before(const struct index_query *query, size_t entity)
+{
+    for (size_t i = 0; i < entity; i++)
+        if (query->entities[i].hash == query->entities[entity].hash) return true;
+    return false;
+}
+
+static void add_entities(struct search *search, struct index_hits *hits)
+{
+    const struct index_query *query = search->query;
+    struct scratch           *scratch = search->scratch;
+    for (size_t i = 0; i < query->entity_count; i++) {
+        const struct posting_list *list = index_postings_find(&search->index->postings, query->entities[i].hash);
+        if (!index_live_postings(search->index, list) || seen_before(query, i)) continue;
+        if (!search->has_entities) memset(scratch->held, 0, search->index->count * sizeof *scratch->held);
+        search->has_entities = hits->entity_found = true;
+        float least = (float)(ENTITY_FLOOR * query->entities[i].confidence);
+        for (struct posting_cursor at = posting_cursor(list); posting_next(&at);) {
+            bool first = !scratch->held[at.slot]++;
+            if (first || least > scratch->floor[at.slot]) scratch->floor[at.slot] = least;
+        }
+    }
+}
+
+static void mark_mentioned(struct search *search, struct arena *arena)
+{
+    const struct names *actors = &search->index->actors;
+    if (!search->query->mentioned_count) return;
+    uint8_t *mentioned = NEW_ARRAY(arena, uint8_t, actors->live.n + 1);
+    for (size_t i = 0; i < search->query->mentioned_count; i++) {
+        uint32_t number = index_name_number(actors, search->query->mentioned_actors[i]);
+        if (number != UINT32_MAX && number != 0) mentioned[number] = 1;
+    }
+    search->mentioned = mentioned;
+}
+
+/* ---- the pass --------------------------------------------------------------------------------------------------- */
+
+static bool in_cluster(const struct index_query *query, int64_t cluster)
+{
+    if (!cluster) return false;
+    for (size_t i = 0; i < query->cluster_count; i++)
+        if (query->clusters[i] == cluster) return true;
+    return false;
+}
+
+static double cover_of(const struct search *search, uint32_t slot)
+{
+    float cover = search->has_cover ? search->scratch->cover[slot] : 0;
+    return cover < 1 ? cover : 1;
+}
+
+static double score_of(const struct search *search, uint32_t slot, double vector)
+{
+    const struct index_query *query = search->query;
+    const struct index       *index = search->index;
+    double score = (vector + query->cover_weight * cover_of(search, slot)) / (1 + query->cover_weight);
+    if (search->has_entities && search->scratch->held[slot]) {
+        double boost = ENTITY_BOOST + FURTHER_ENTITY_BOOST * (search->scratch->held[slot] - 1);
+        score += boost < LARGEST_ENTITY_BOOST ? boost : LARGEST_ENTITY_BOOST;
+        if (score < search->scratch->floor[slot]) score = search->scratch->floor[slot];
+    }
+    if (in_cluster(query, index->cluster[slot])) score += CLUSTER_BOOST;
+    if (search->mentioned && search->mentioned[index->actor[slot]]) score += ACTOR_BOOST;
+    return score < 1 ? score : 1;
+}
+
+static void offer(struct search *search, uint32_t slot, float vector, double score)
+{
+    const struct index *index = search->index;
+    index_best_offer(&search->best, (struct candidate){.score = score,
+                                                       .time = index->time[slot],
+                                                       .id = index->id[slot],
+                                                       .slot = slot,
+                                                       .vector = vector});
+}
+
+/* With boosts every slot is looked at on its own. */
+static void rank_boosted(struct search *search, uint32_t from, uint32_t n, const float *vector)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (search->pass.passing && !search->pass.passing[from + i]) continue;
+        double score = score_of(search, from + i, vector[i]);
+        if (score <= 0) continue;
+        search->total++;
+        if (score >= best_threshold(&search->best)) offer(search, from + i, vector[i], score);
+    }
+}
+
+/* Without, all slots are scored and counted at once, in floats, and only those that may enter the heap exactly. */
+static void rank_plain(struct search *search, uint32_t from, uint32_t n, const float *vector)
+{
+    float          merged[PASS_SLOTS], weight = (float)search->query->cover_weight, most = 0;
+    const uint8_t *passing = search->pass.passing ? search->pass.passing + from : NULL;
+    const float   *cover = search->has_cover ? search->scratch->cover + from : NULL;
+    uint32_t       positive = 0;
+    for (uint32_t i = 0; i < n; i++) merged[i] = vector[i];
+    for (uint32_t i = 0; cover && i < n; i++) merged[i] += weight * (cover[i] < 1 ? cover[i] : 1);
+    for (uint32_t i = 0; passing && i < n; i++) merged[i] = passing[i] ? merged[i] : 0;
+    for (uint32_t i = 0; i < n; i++) {
+        positive += merged[i] > 0;
+        most = merged[i] > most ? merged[i] : most;
+    }
+    search->total += positive;
+    float scale = 1 / (1 + weight);
+    if (most <= 0 || most * scale < best_threshold(&search->best)) return;
+    for (uint32_t i = 0; i < n; i++)
+        if (merged[i] > 0 && merged[i] * scale >= best_threshold(&search->best))
+            offer(search, from + i, vector[i], score_of(search, from + i, vector[i]));
+}
+
+static void run(struct search *search)
+{
+    float    vector[PASS_SLOTS] = {0};
+    uint32_t count = (uint32_t)search->index->count;
+    for (uint32_t from = 0; from < count; from += PASS_SLOTS) {
+        uint32_t n = count - from < PASS_SLOTS ? count - from : PASS_SLOTS;
+        if (search->pass.query.x) index_pass_best(&search->pass, from, n, vector);
+        if (search->has_boosts) rank_boosted(search, from, n, vector);
+        else rank_plain(search, from, n, vector);
+    }
+}
+
+static void report(struct search *search, struct arena *arena, struct index_hits *hits)
+{
+    const struct index *index = search->index;
+    index_best_sort(&search->best);
+    hits->total = search->total;
+    hits->n = search->best.n;
+    hits->at = NEW_ARRAY(arena, struct index_hit, hits->n);
+    for (size_t i = 0; i < hits->n; i++) {
+        const struct candidate *candidate = &search->best.at[i];
+        uint32_t                slot = candidate->slot;
+        hits->at[i] = (struct index_hit){
+            .id = candidate->id,
+            .kind = (enum index_kind)index->kind[slot],
+            .score = candidate->score,
+            .vector = candidate->vector,
+            .cover = cover_of(search, slot),
+            .time = candidate->time,
+            .cluster = index->cluster[slot],
+            .significance = index->significance[slot],
+            .entities = search->has_entities ? search->scratch->held[slot] : 0,
+        };
+    }
+}
+
+struct err *index_search(struct index *index, struct arena *arena, const struct index_query *query,
+                         struct index_hits *hits)
+{
+    *hits = (struct index_hits){0};
+    if (!(query->cover_weight >= 0)) return err_new(arena, ERR_INVALID, "the weight of the cover is negative");
+    if (query->entity_count > UINT16_MAX) return err_new(arena, ERR_TOO_LARGE, "too many entities in a query");
+    struct scratch *scratch = index_scratch_take(index->scratches, index->count);
+    struct search   search = {.query = query, .index = index, .scratch = scratch};
+    search.pass = (struct pass){.index = index,
+                                .query = index_vectors_query(arena, &index->views, query->vector),
+                                .passing = index_passing(index, arena, &query->filter, scratch->passing)};
+    hits->vector_used = search.pass.query.x != NULL;
+    add_cover(&search, arena, hits);
+    add_entities(&search, hits);
+    mark_mentioned(&search, arena);
+    search.has_boosts = search.has_entities || search.mentioned || query->cluster_count;
+    search.best = index_best(arena, query->k < index_count(index) ? query->k : index_count(index));
+    run(&search);
+    report(&search, arena, hits);
+    index_scratch_give(index->scratches, scratch);
+    return NULL;
+}
