@@ -80,7 +80,10 @@ CREATE TABLE import (
     duplicates   BIGINT NOT NULL DEFAULT 0,
     failed       BIGINT NOT NULL DEFAULT 0,
     error        TEXT,
+    idempotency  TEXT,          -- the caller's key: beginning twice begins once
     started_at   BIGINT NOT NULL,
     finished_at  BIGINT,
-    PRIMARY KEY (workspace_id, id)
+    PRIMARY KEY (workspace_id, id),
+    UNIQUE (workspace_id, idempotency)
 );
+CREATE INDEX import_source ON import (workspace_id, source_id, status);

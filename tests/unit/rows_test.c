@@ -1,0 +1,282 @@
+#include "check.h"
+
+#include "crypto/crypto.h"
+#include "org/org.h"
+#include "source/source.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* ---- a prepared database for each test --------------------------------------------------------------------------- */
+
+enum { WS = 1 };
+
+struct fixture {
+    struct db *db;
+    char       dir[64];
+};
+
+static struct fixture fixture_create(struct arena *arena)
+{
+    struct fixture f = {.dir = "/tmp/lightfast-test-XXXXXX"};
+    check(mkdtemp(f.dir) != NULL);
+    check_ok(db_open(arena, (struct db_config){.data_dir = str_of(f.dir)}, &f.db));
+    check_ok(org_prepare(f.db, arena));
+    return f;
+}
+
+static void fixture_destroy(struct fixture *f)
+{
+    struct arena *arena ARENA_SCOPE = arena_create();
+    db_close(f->db);
+    DIR *directory = opendir(f->dir);
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        unlink(str_z(arena, str_printf(arena, "%s/%s", f->dir, entry->d_name)));
+    if (directory) closedir(directory);
+    rmdir(f->dir);
+}
+#define FIXTURE __attribute__((cleanup(fixture_destroy)))
+
+struct step {
+    struct source_import_request request;
+    struct source_import         import;
+    struct source_import_end     end;
+    int64_t                      scanned, stored, duplicates, failed;
+    const char                  *sql;
+};
+
+static struct err *begin_import(struct db_tx *tx, void *arg)
+{
+    struct step *step = arg;
+    return source_import_begin(tx, WS, step->request, &step->import);
+}
+
+static struct err *progress_import(struct db_tx *tx, void *arg)
+{
+    struct step *step = arg;
+    return source_import_progress(tx, WS, step->import.id, step->scanned, step->stored, step->duplicates, step->failed);
+}
+
+static struct err *finish_import(struct db_tx *tx, void *arg)
+{
+    struct step *step = arg;
+    return source_import_finish(tx, WS, step->import.id, step->end);
+}
+
+static struct err *run_sql(struct db_tx *tx, void *arg)
+{
+    return db_exec_values(tx, ((struct step *)arg)->sql, NULL, 0);
+}
+
+static struct step begun(struct db *db, struct arena *arena, const char *repo)
+{
+    struct step step = {.request = {.repo = str_of(repo), .branch = STR("main"), .host_path = STR("/src/api")}};
+    check_ok(db_write(db, arena, begin_import, &step));
+    return step;
+}
+
+static struct source_import found(struct db *db, struct arena *arena, struct str public_id)
+{
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct source_import import;
+    check_ok(db_read_begin(db, arena, &tx));
+    check_ok(source_import_find(tx, WS, public_id, &import));
+    return import;
+}
+
+static struct str text_of(struct db *db, struct arena *arena, const char *sql)
+{
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct db_rows rows;
+    struct str     text = {0};
+    check_ok(db_read_begin(db, arena, &tx));
+    check_ok(db_query(tx, &rows, sql));
+    check(db_next(&rows, &text));
+    check_ok(db_done(&rows));
+    return text;
+}
+
+/* ---- imports ----------------------------------------------------------------------------------------------------- */
+
+TEST(import, begins_with_a_git_source_and_no_position)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct step step = begun(f.db, arena, "Acme/API");
+    check_str(step.import.status, "running");
+    check_str(step.import.repo, "Acme/API");
+    check_str(step.import.last_sha, "");
+    check_str(step.import.last_tags, "{}");
+    check_str(text_of(f.db, arena, "SELECT provider_resource_id FROM source"), "git:acme/api");
+    check_str(text_of(f.db, arena, "SELECT source_config FROM source"),
+              "{\"version\":1,\"sourceType\":\"git\",\"type\":\"repository\",\"branch\":\"main\","
+              "\"repoFullName\":\"Acme/API\",\"path\":\"/src/api\"}");
+}
+
+TEST(import, names_are_compared_ignoring_case)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct step first = begun(f.db, arena, "Acme/API"), second = begun(f.db, arena, "acme/api");
+    check_int(first.import.source, second.import.source);
+    check(str_eq(first.import.source_public_id, second.import.source_public_id));
+}
+
+TEST(import, a_github_source_of_that_name_is_used_for_a_github_repository)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct step step = {.sql = "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, "
+                               "source_config, connected_at) VALUES (1, 700, 'src_x', 'github', '4711', "
+                               "'{\"repoFullName\":\"acme/Api\",\"sync\":{\"branches\":[\"main\"]}}', 0)"};
+    check_ok(db_write(f.db, arena, run_sql, &step));
+    step.request = (struct source_import_request){.repo = STR("Acme/API"), .branch = STR("main"), .github = true};
+    check_ok(db_write(f.db, arena, begin_import, &step));
+    check_int(step.import.source, 700);
+    step.end = (struct source_import_end){.status = "completed", .tip = STR("abc")};
+    check_ok(db_write(f.db, arena, finish_import, &step));
+    check_str(text_of(f.db, arena, "SELECT source_config FROM source WHERE id = 700"),
+              "{\"repoFullName\":\"acme/Api\",\"sync\":{\"branches\":[\"main\"]},"
+              "\"import\":{\"branch\":\"main\",\"lastSha\":\"abc\",\"lastTags\":{}}}");
+    step.request.github = false;
+    check_ok(db_write(f.db, arena, begin_import, &step));
+    check(step.import.source != 700);
+}
+
+TEST(import, an_older_running_one_is_marked_interrupted)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct step first = begun(f.db, arena, "acme/api");
+    struct step other = begun(f.db, arena, "acme/web");
+    begun(f.db, arena, "acme/api");
+    struct source_import import = found(f.db, arena, first.import.public_id);
+    check_str(import.status, "failed");
+    check_str(import.error, "interrupted");
+    check(import.finished_at > 0);
+    check_str(found(f.db, arena, other.import.public_id).status, "running");
+    check_err(db_write(f.db, arena, progress_import, &first), ERR_CONFLICT);
+    first.end.status = "completed";
+    check_err(db_write(f.db, arena, finish_import, &first), ERR_CONFLICT);
+}
+
+TEST(import, counts_add_up)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct step step = begun(f.db, arena, "acme/api");
+    step.scanned = 500, step.stored = 480, step.duplicates = 15, step.failed = 5;
+    check_ok(db_write(f.db, arena, progress_import, &step));
+    check_ok(db_write(f.db, arena, progress_import, &step));
+    struct source_import import = found(f.db, arena, step.import.public_id);
+    check_int(import.scanned, 1000);
+    check_int(import.stored, 960);
+    check_int(import.duplicates, 30);
+    check_int(import.failed, 10);
+}
+
+TEST(import, a_completed_one_is_where_the_next_begins)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct step step = begun(f.db, arena, "acme/api");
+    step.end = (struct source_import_end){"completed", STR("abc123"), STR("{ \"v1\" : \"def\" }"), {0}};
+    check_ok(db_write(f.db, arena, finish_import, &step));
+    struct step next = begun(f.db, arena, "acme/api");
+    check_str(next.import.last_sha, "abc123");
+    check_str(next.import.last_tags, "{\"v1\":\"def\"}");
+    check_str(found(f.db, arena, step.import.public_id).status, "completed");
+    check_str(text_of(f.db, arena, "SELECT last_sync_status FROM source"), "success");
+}
+
+TEST(import, full_begins_from_nothing)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct step step = begun(f.db, arena, "acme/api");
+    step.end = (struct source_import_end){"completed", STR("abc123"), STR("{\"v1\":\"def\"}"), {0}};
+    check_ok(db_write(f.db, arena, finish_import, &step));
+    step.request.full = true;
+    check_ok(db_write(f.db, arena, begin_import, &step));
+    check_str(step.import.last_sha, "");
+    check_str(step.import.last_tags, "{}");
+}
+
+TEST(import, a_cancelled_or_failed_one_keeps_the_old_position)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    static const char *const ends[] = {"cancelled", "failed"};
+    for (int i = 0; i < 2; i++) {
+        struct step step = begun(f.db, arena, "acme/api");
+        step.end = (struct source_import_end){ends[i], STR("abc123"), {0}, STR("stopped")};
+        check_ok(db_write(f.db, arena, finish_import, &step));
+        check_str(found(f.db, arena, step.import.public_id).error, "stopped");
+        check_str(begun(f.db, arena, "acme/api").import.last_sha, "");
+    }
+}
+
+TEST(import, beginning_twice_with_one_idempotency_key_begins_once)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct step step = {.request = {.repo = STR("acme/api"), .branch = STR("main"), .idempotency = STR("k1")}};
+    check_ok(db_write(f.db, arena, begin_import, &step));
+    struct str first = step.import.public_id;
+    check_ok(db_write(f.db, arena, begin_import, &step));
+    check(str_eq(step.import.public_id, first));
+    check_str(step.import.status, "running");
+}
+
+TEST(import, wrong_input_is_refused)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct source_import_request wrong[] = {
+        {.repo = STR(""), .branch = STR("main")},
+        {.repo = STR("acme/api"), .branch = STR("")},
+        {.repo = STR("acme/\napi"), .branch = STR("main")},
+        {.repo = STR("acme/\xff"), .branch = STR("main")},
+        {.repo = STR("acme/a\0pi"), .branch = STR("main")},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct step step = {.request = wrong[i]};
+        check_err(db_write(f.db, arena, begin_import, &step), ERR_INVALID);
+    }
+    struct step step = begun(f.db, arena, "acme/api");
+    step.end = (struct source_import_end){.status = "done"};
+    check_err(db_write(f.db, arena, finish_import, &step), ERR_INVALID);
+    step.end = (struct source_import_end){.status = "completed", .tags = STR("[]")};
+    check_err(db_write(f.db, arena, finish_import, &step), ERR_INVALID);
+    step.import.id = 12345;
+    step.end = (struct source_import_end){.status = "completed"};
+    check_err(db_write(f.db, arena, finish_import, &step), ERR_NOT_FOUND);
+}
+
+TEST(import, list_is_newest_first_in_pages)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    for (int i = 0; i < 5; i++) begun(f.db, arena, str_z(arena, str_printf(arena, "acme/%d", i)));
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct source_import *imports;
+    size_t                count;
+    check_ok(db_read_begin(f.db, arena, &tx));
+    check_ok(source_import_list(tx, WS, 0, 3, &imports, &count));
+    check_int(count, 3);
+    check_str(imports[0].repo, "acme/4");
+    check_ok(source_import_list(tx, WS, imports[2].id, 3, &imports, &count));
+    check_int(count, 2);
+    check_str(imports[1].repo, "acme/0");
+    check_ok(source_import_list(tx, WS + 1, 0, 3, &imports, &count));
+    check_int(count, 0);
+}
+
+int main(void)
+{
+    crypto_start();
+    const struct CMUnitTest tests[] = {
+        RUN(import, begins_with_a_git_source_and_no_position),
+        RUN(import, names_are_compared_ignoring_case),
+        RUN(import, a_github_source_of_that_name_is_used_for_a_github_repository),
+        RUN(import, an_older_running_one_is_marked_interrupted),
+        RUN(import, counts_add_up),
+        RUN(import, a_completed_one_is_where_the_next_begins),
+        RUN(import, full_begins_from_nothing),
+        RUN(import, a_cancelled_or_failed_one_keeps_the_old_position),
+        RUN(import, beginning_twice_with_one_idempotency_key_begins_once),
+        RUN(import, wrong_input_is_refused),
+        RUN(import, list_is_newest_first_in_pages),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
