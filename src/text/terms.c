@@ -114,7 +114,8 @@ static void push_word(struct terms_work *work, size_t from, size_t to, bool part
     bool       stop = false, digits = false;
     if (word.n > TEXT_LONGEST_WORD) return;
     for (size_t i = 0; i < word.n && !digits; i++) digits = text_is(word.s[i], CLASS_DIGIT);
-    push(work, digits ? text_fold_hash(word) : text_stem_hash(word, &stop), from, to, stop, part);
+    uint64_t hash = digits ? text_fold_hash(word) : text_stem_hash(word, &stop);
+    push(work, hash, from, to, stop, part);
 }
 
 static void push_whole(struct terms_work *work, size_t from, size_t to, bool part)
