@@ -1,1 +1,248 @@
+/* client.c - the HTTP client: one thread owns libcurl's multi handle, callers wait for it.
+ *
+ * DESIGN. A caller prepares its transfer, puts it in a queue and waits on the transfer's condition. The thread takes what
+ * is queued into the multi handle, which keeps connections open for the next call, and wakes the caller when its transfer
+ * is done. While it waits, the caller's arena belongs to the thread. The thread starts with the first call, so that a
+ * program that never calls out has none.
+ */
 #include "net/net.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { DEFAULT_TIMEOUT_MS = 30000, CONNECT_TIMEOUT_MS = 10000, DEFAULT_MAX_REPLY = 16 << 20, POLL_MS = 60000, IDLE_CONNECTIONS = 16 };
+
+struct transfer {
+    struct transfer *next;
+    CURL            *easy;
+    struct buf       body;
+    size_t           max_reply;
+    bool             too_large, done;
+    CURLcode         result;
+    pthread_cond_t   finished;
+};
+
+/* The process's client; lock guards the queue and every transfer's `done`. */
+static struct {
+    pthread_once_t   started;
+    pthread_mutex_t  lock;
+    struct transfer *first, **last;
+    CURLM           *multi;
+} client = {.started = PTHREAD_ONCE_INIT, .lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void die(const char *what)
+{
+    fprintf(stderr, "lightfast: %s\n", what);
+    abort();
+}
+
+void net_client_start(void)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) die("libcurl does not start");
+}
+
+/* ---- the thread ------------------------------------------------------------------------------------------------- */
+
+static struct transfer *take_queue(void)
+{
+    pthread_mutex_lock(&client.lock);
+    struct transfer *first = client.first;
+    client.first = NULL;
+    client.last = &client.first;
+    pthread_mutex_unlock(&client.lock);
+    return first;
+}
+
+static void finish(struct transfer *transfer, CURLcode result)
+{
+    pthread_mutex_lock(&client.lock);
+    transfer->result = result;
+    transfer->done = true;
+    pthread_cond_signal(&transfer->finished);
+    pthread_mutex_unlock(&client.lock);
+}
+
+static void *run(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        for (struct transfer *next, *transfer = take_queue(); transfer; transfer = next) {
+            next = transfer->next; /* a finished transfer is gone at once */
+            if (curl_multi_add_handle(client.multi, transfer->easy) != CURLM_OK) finish(transfer, CURLE_FAILED_INIT);
+        }
+        int running, left;
+        curl_multi_perform(client.multi, &running);
+        for (CURLMsg *message; (message = curl_multi_info_read(client.multi, &left));) {
+            if (message->msg != CURLMSG_DONE) continue;
+            struct transfer *transfer;
+            CURLcode         result = message->data.result; /* read before removal, which frees the message */
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+            curl_multi_remove_handle(client.multi, message->easy_handle);
+            finish(transfer, result);
+        }
+        curl_multi_poll(client.multi, NULL, 0, POLL_MS, NULL);
+    }
+    return NULL;
+}
+
+static void start(void)
+{
+    client.last = &client.first;
+    client.multi = curl_multi_init();
+    if (!client.multi) die("out of memory (HTTP client)");
+    curl_multi_setopt(client.multi, CURLMOPT_MAXCONNECTS, (long)IDLE_CONNECTIONS);
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, run, NULL) != 0) die("cannot start a thread (HTTP client)");
+    pthread_setname_np(thread, "http-client");
+    pthread_detach(thread);
+}
+
+/* ---- callers ------------------------------------------------------------------------------------------------------ */
+
+static size_t receive(char *data, size_t size, size_t count, void *arg)
+{
+    struct transfer *transfer = arg;
+    size_t           n = size * count;
+    if (n > transfer->max_reply - transfer->body.n) {
+        transfer->too_large = true;
+        return 0;
+    }
+    buf_bytes(&transfer->body, data, n);
+    return n;
+}
+
+static bool one_line(struct str text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        if ((unsigned char)text.s[i] < ' ' || text.s[i] == 0x7f) return false;
+    return true;
+}
+
+static bool is_loopback(struct str host)
+{
+    return str_eq_nocase(host, STR("localhost")) || str_eq_nocase(host, STR("[::1]")) || str_starts(host, STR("127."));
+}
+
+/* The URL's host, for messages and for telling loopback. Errors: ERR_INVALID for what is not http or https. */
+static struct err *read_host(struct arena *arena, const char *url, struct str *host)
+{
+    CURLU      *parts = curl_url();
+    char       *scheme = NULL, *name = NULL;
+    bool        read = parts && !curl_url_set(parts, CURLUPART_URL, url, 0) &&
+                !curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) && !curl_url_get(parts, CURLUPART_HOST, &name, 0);
+    bool        http = read && (str_eq(str_of(scheme), STR("http")) || str_eq(str_of(scheme), STR("https")));
+    struct err *failed = http ? NULL : err_new(arena, ERR_INVALID, "not an http or https address");
+    if (http) *host = str_dup(arena, str_of(name));
+    curl_free(scheme);
+    curl_free(name);
+    curl_url_cleanup(parts);
+    return failed;
+}
+
+static struct err *make_headers(struct arena *arena, const struct net_call *call, struct curl_slist **list)
+{
+    *list = curl_slist_append(NULL, "Expect:"); /* no waiting for "100 Continue" */
+    for (size_t i = 0; i < call->header_count; i++) {
+        const struct net_header *header = &call->headers[i];
+        if (!one_line(header->name) || !one_line(header->value))
+            return err_new(arena, ERR_INVALID, "a header of the request has a line break");
+        struct str line = header->value.n ? str_printf(arena, STR_FMT ": " STR_FMT, STR_ARG(header->name), STR_ARG(header->value))
+                                          : str_printf(arena, STR_FMT ";", STR_ARG(header->name)); /* curl's way */
+        *list = curl_slist_append(*list, line.s);
+    }
+    return NULL;
+}
+
+static void set_options(CURL *easy, struct arena *arena, const struct net_call *call, const char *url, struct str host,
+                        struct curl_slist *headers, struct transfer *transfer)
+{
+    int64_t timeout = call->timeout_ms > 0 ? call->timeout_ms : DEFAULT_TIMEOUT_MS;
+    curl_easy_setopt(easy, CURLOPT_URL, url);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "lightfast/" LIGHTFAST_VERSION);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(timeout < CONNECT_TIMEOUT_MS ? timeout : CONNECT_TIMEOUT_MS));
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+    if (call->socket_path.n) curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, str_z(arena, call->socket_path));
+    if (call->socket_path.n || is_loopback(host)) curl_easy_setopt(easy, CURLOPT_PROXY, "");
+
+    bool posts = strcmp(call->method, "POST") == 0;
+    if (posts || call->body.n) {
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.n ? call->body.s : "");
+    }
+    if (strcmp(call->method, "HEAD") == 0) curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    else if (!posts) curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
+}
+
+static void wait_for(struct transfer *transfer)
+{
+    pthread_once(&client.started, start);
+    pthread_mutex_lock(&client.lock);
+    *client.last = transfer;
+    client.last = &transfer->next;
+    curl_multi_wakeup(client.multi);
+    while (!transfer->done) pthread_cond_wait(&transfer->finished, &client.lock);
+    pthread_mutex_unlock(&client.lock);
+}
+
+static struct err *outcome(struct arena *arena, const struct transfer *transfer, struct str host)
+{
+    if (transfer->too_large)
+        return err_new(arena, ERR_TOO_LARGE, STR_FMT " answers with more than %zu bytes", STR_ARG(host), transfer->max_reply);
+    if (transfer->result == CURLE_OPERATION_TIMEDOUT)
+        return err_new(arena, ERR_TIMEOUT, STR_FMT " does not answer in time", STR_ARG(host));
+    if (transfer->result != CURLE_OK)
+        return err_new(arena, ERR_UNAVAILABLE, "no answer from " STR_FMT ": %s", STR_ARG(host),
+                       curl_easy_strerror(transfer->result));
+    return NULL;
+}
+
+static void read_answer(struct arena *arena, const struct transfer *transfer, struct net_answer *answer)
+{
+    long               status = 0;
+    struct curl_header *header;
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    *answer = (struct net_answer){.status = (int)status, .body = buf_str(&transfer->body)};
+    if (curl_easy_header(transfer->easy, "Retry-After", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+        answer->retry_after = str_dup(arena, str_of(header->value));
+}
+
+static struct err *perform(struct arena *arena, const struct net_call *call, CURL *easy, struct curl_slist **headers,
+                           struct net_answer *answer)
+{
+    struct str host;
+    if (!one_line(call->url)) return err_new(arena, ERR_INVALID, "the address has a line break");
+    const char *url = str_z(arena, call->url);
+    TRY(read_host(arena, url, &host));
+    TRY(make_headers(arena, call, headers));
+    struct transfer transfer = {.easy = easy,
+                                .body = buf_in(arena),
+                                .max_reply = call->max_reply ? call->max_reply : DEFAULT_MAX_REPLY,
+                                .finished = PTHREAD_COND_INITIALIZER};
+    set_options(easy, arena, call, url, host, *headers, &transfer);
+    wait_for(&transfer);
+    pthread_cond_destroy(&transfer.finished);
+    TRY(outcome(arena, &transfer, host));
+    read_answer(arena, &transfer, answer);
+    return NULL;
+}
+
+struct err *net_http(struct arena *arena, const struct net_call *call, struct net_answer *answer)
+{
+    struct curl_slist *headers = NULL;
+    CURL              *easy = curl_easy_init();
+    if (!easy) die("out of memory (HTTP client)");
+    struct err *failed = perform(arena, call, easy, &headers, answer);
+    curl_easy_cleanup(easy);
+    curl_slist_free_all(headers);
+    return failed;
+}
