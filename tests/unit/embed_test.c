@@ -396,6 +396,7 @@ static void *serve(void *arg)
             if (strstr(reply, "Connection: close")) break;
         }
     }
+    close(script->listener);
     return NULL;
 }
 
@@ -416,11 +417,11 @@ static void script_start(struct script *script)
     snprintf(script->address, sizeof script->address, "http://127.0.0.1:%d", ntohs(address.sin_port));
 }
 
-/* The client keeps its connection open, so the thread may stay in read(): it is left behind and its script is static. */
+/* The client keeps its connection open, so the thread may stay in read(): it is left behind, with the socket that it will
+ * try to accept from, and its script is static. */
 static void script_stop(struct script *script)
 {
     shutdown(script->listener, SHUT_RDWR);
-    close(script->listener);
     pthread_detach(script->thread);
 }
 
