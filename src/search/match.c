@@ -191,11 +191,11 @@ static bool ascii(struct str text)
 bool phrase_found(struct arena *arena, struct str phrase, struct str text)
 {
     struct arena_mark mark = arena_mark(arena);
-    bool simple = ascii(phrase);
-    struct str wanted = simple ? str_lower(arena, phrase) : text_fold(arena, phrase);
-    struct str plain = plain_text(arena, text);
-    bool found = simple && str_find(str_lower(arena, plain), wanted, 0) != SIZE_MAX;
-    if (!found && !ascii(plain)) found = str_find(text_fold(arena, plain), text_fold(arena, phrase), 0) != SIZE_MAX;
+    struct str        plain = plain_text(arena, text);
+    bool              simple = ascii(phrase);
+    bool found = simple && str_find(str_lower(arena, plain), str_lower(arena, phrase), 0) != SIZE_MAX;
+    if (!found && !(simple && ascii(plain)))
+        found = str_find(text_fold(arena, plain), text_fold(arena, phrase), 0) != SIZE_MAX;
     arena_rewind(arena, mark);
     return found;
 }

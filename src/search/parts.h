@@ -32,6 +32,9 @@ struct search {
     struct cache       *vectors; /* of queries */
 };
 
+/* May vectors made now be compared with those of the index? Not while a change of model is under way. */
+bool vectors_fit(const struct search *search, const struct index *index);
+
 /* ---- cache.c: bounded, entries expire, least recently used go first; has its own lock ---------------------------- */
 
 typedef void *(*cache_copy)(struct arena *arena, const void *value, const void *context);

@@ -41,6 +41,12 @@ size_t search_memory(struct search *search)
     return index_cache_memory(search->index);
 }
 
+bool vectors_fit(const struct search *search, const struct index *index)
+{
+    return index_model(index).n == 0 || (str_eq(index_model(index), embed_model(search->embed)) &&
+                                         index_dim(index) == embed_dim(search->embed));
+}
+
 /* ---- the query's vector -------------------------------------------------------------------------------------------- */
 
 struct sized_vector {
@@ -180,8 +186,7 @@ static struct err *retrieve(struct run *run)
     TRY(index_acquire(run->search->index, run->arena, run->request->workspace, &index));
     run->version = index_version(index);
     filter_add_types(run->arena, index, &run->request->filters, &run->filter);
-    struct str served = index_model(index);
-    if (served.n && !str_eq(served, embed_model(run->search->embed))) run->vector = (struct embed_vector){0};
+    if (!vectors_fit(run->search, index)) run->vector = (struct embed_vector){0};
     find_clusters(run, index);
     run->weights = NEW_ARRAY(run->arena, double, run->query.term_count);
     for (size_t i = 0; i < run->query.term_count; i++) run->weights[i] = index_idf(index, run->query.terms[i]);

@@ -104,11 +104,13 @@ static struct err *embed_origin(struct search *search, struct arena *arena, stru
 }
 
 static struct err *compare(struct search *search, struct arena *arena, const struct search_similar_request *request,
-                           struct origin *origin, struct index_similar_hits *hits)
+                           struct origin *origin, const struct search_similar_answer *answer,
+                           struct index_similar_hits *hits)
 {
     struct index *index INDEX_SCOPE = NULL;
     TRY(index_acquire(search->index, arena, request->workspace, &index));
     filter_add_types(arena, index, &request->filters, &origin->filter);
+    if (answer->generated && !vectors_fit(search, index)) return NULL;
     struct index_similar_query query = {
         .filter = origin->filter,
         .vector = origin->vector,
@@ -175,6 +177,6 @@ struct err *search_similar(struct search *search, struct arena *arena, const str
     TRY(read_stored_vector(search, arena, request->workspace, &origin, answer));
     if (!answer->found) TRY(embed_origin(search, arena, &origin, answer));
     if (!origin.vector.x) return NULL;
-    TRY(compare(search, arena, request, &origin, &hits));
+    TRY(compare(search, arena, request, &origin, answer, &hits));
     return list_items(search, arena, request, &origin, &hits, answer);
 }

@@ -79,16 +79,16 @@ static struct err *first_id(struct db_rows *rows, int64_t *id)
 }
 
 /* The latest event about the object that has this key. */
-static struct err *find_self(struct finder *f, const char *type, struct str key, struct str scope)
+static struct err *find_self(struct finder *f, const char *type, struct str key)
 {
     struct db_rows rows;
     if (f->id) return NULL;
     TRY(db_query(f->tx, &rows,
                  "SELECT o.id FROM observation_reference r "
                  "JOIN observation o ON o.workspace_id = r.workspace_id AND o.id = r.observation_id "
-                 "WHERE r.workspace_id = $1 AND r.ref_type = $2 AND r.ref_key = $3 AND r.scope = $4 AND r.role = 'self' "
+                 "WHERE r.workspace_id = $1 AND r.ref_type = $2 AND r.ref_key = $3 AND r.scope = '' AND r.role = 'self' "
                  "ORDER BY o.occurred_at DESC, o.id DESC LIMIT 1",
-                 f->workspace, type, key, scope.s ? scope : STR("")));
+                 f->workspace, type, key));
     return first_id(&rows, &f->id);
 }
 
@@ -114,18 +114,13 @@ static struct str repository(struct finder *f)
 /* OWNER/REPO/pull/7: pull requests, issues and discussions share one number space. */
 static struct err *find_numbered(struct finder *f)
 {
-    static const char *const types[] = {"pr", "issue"};
-    struct arena            *arena = f->tx->arena;
-    struct str               repo = repository(f), number = f->address->part[3];
-    struct str               name = str_lower(arena, repo), mark = str_printf(arena, "#" STR_FMT, STR_ARG(number));
-    struct str               key = str_printf(arena, STR_FMT STR_FMT, STR_ARG(name), STR_ARG(mark));
-    int64_t                  ignored;
+    struct arena *arena = f->tx->arena;
+    struct str    repo = repository(f), number = f->address->part[3];
+    struct str    mark = str_printf(arena, "#" STR_FMT, STR_ARG(number));
+    int64_t       ignored;
     if (!str_to_int(number, &ignored)) return NULL;
-    for (int i = 0; i < 2; i++) {
-        TRY(find_self(f, types[i], key, (struct str){0}));
-        TRY(find_self(f, types[i], key, name));
-        TRY(find_self(f, types[i], mark, name));
-    }
+    struct str key = str_printf(arena, STR_FMT STR_FMT, STR_ARG(str_lower(arena, repo)), STR_ARG(mark));
+    TRY(find_self(f, "issue", key)); /* pull requests too */
     TRY(find_object(f, str_printf(arena, "discussion:" STR_FMT STR_FMT, STR_ARG(repo), STR_ARG(mark))));
     for (size_t i = 0; i < 3; i++) {
         static const char *const pages[] = {"pull", "issues", "discussions"};
@@ -170,7 +165,7 @@ static struct err *find_linear(struct finder *f)
     for (size_t i = 0; i < key.n; i++) upper[i] = (char)toupper((unsigned char)upper[i]);
     add_spelling(f, str_printf(arena, "https://linear.app/" STR_FMT "/issue/" STR_FMT, STR_ARG(f->address->part[0]),
                                STR_ARG(key)));
-    return find_self(f, "issue", (struct str){upper, key.n}, (struct str){0});
+    return find_self(f, "issue", (struct str){upper, key.n});
 }
 
 /* Both forms of a Sentry issue's page; events store one of them. */
@@ -194,8 +189,8 @@ static struct err *find_sentry(struct finder *f)
 static struct err *find_deployment(struct finder *f)
 {
     struct str id = f->address->part[2];
-    TRY(find_self(f, "deployment", id, (struct str){0}));
-    return find_self(f, "deployment", str_printf(f->tx->arena, "dpl_" STR_FMT, STR_ARG(id)), (struct str){0});
+    TRY(find_self(f, "deployment", id));
+    return find_self(f, "deployment", str_printf(f->tx->arena, "dpl_" STR_FMT, STR_ARG(id)));
 }
 
 // clang-format off
