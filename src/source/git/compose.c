@@ -143,7 +143,7 @@ static bool compose_pull(struct draft *draft, const struct commit_text *commit, 
     event->occurred_at = commit->time;
     put_commit(draft, commit);
     json_put(&draft->metadata, "prNumber", pull.number);
-    json_put(&draft->metadata, "merged", true);
+    json_put_bool(&draft->metadata, "merged", true);
     json_put(&draft->metadata, "mergeCommitSha", git_hex(draft->arena, &commit->id));
     put_if(draft, "baseRef", branch);
     put_if(draft, "url", draft_url(draft, "/pull/%u", pull.number));

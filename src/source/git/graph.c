@@ -56,7 +56,7 @@ static uint32_t graph_add(struct graph *graph, const git_oid *id)
     *slot = at + 1;
     *graph_at(graph, at) = (struct graph_commit){
         .id = *id, .parents = {GRAPH_NONE, GRAPH_NONE}, .more = GRAPH_NONE, .via = GRAPH_NONE, .unreadable = true};
-    if (graph->n > graph->slot_count / 2) double_slots(graph);
+    if (graph->n > graph->slot_count / 4 * 3) double_slots(graph);
     return at;
 }
 

@@ -71,7 +71,7 @@ struct graph_commit {
     uint32_t more;  /* start in graph.more of further parents, ended by GRAPH_NONE; GRAPH_NONE: at most two */
     uint32_t rank;  /* while ordering: children not placed yet; then the place in the order, GRAPH_NONE: none */
     uint32_t via;   /* the merge that brought it to the mainline, the innermost if merges nest */
-    uint32_t owner; /* number of the pull request it came through, 0: none */
+    uint32_t owner; /* number of the pull request it came through, the outermost; 0: none */
     uint32_t number : 26; /* N of its own subject, 0: none */
     bool     unreadable : 1, merges_branch : 1, pull_request : 1, placed : 1, mainline : 1;
 };
@@ -170,6 +170,7 @@ struct source_git {
     git_odb                  *odb;
     git_mailmap              *mailmap;
     struct tree_cache        *trees;
+    size_t                    missing_blobs; /* met while counting lines */
     git_oid                   tip;
     struct graph              graph;
     struct git_tags           tags;

@@ -74,7 +74,9 @@ static void push_line(struct graph *graph, struct stack *stack, uint32_t at, str
 /* DESIGN. A merge brought what its other parents reach and its first parent does not. Going along the mainline from its
  * oldest commit, everything that the first parent reaches has been placed before, so what is not placed yet is what the
  * merge brought. A branch is a line of first parents again and is treated the same way before the line below it goes on,
- * which finds the innermost merge where merges nest. Each commit is pushed once: O(commits + parents). */
+ * which finds the innermost merge where merges nest. Of nested pull requests the outermost counts: it was merged into
+ * this mainline, while the ones within may have the numbers of a fork. Each commit is pushed once:
+ * O(commits + parents). */
 void pulls_attribute(struct graph *graph, uint32_t tip, struct arena *scratch)
 {
     struct stack stack = {.at = NEW_ARRAY(scratch, uint32_t, graph->n)};
@@ -82,7 +84,7 @@ void pulls_attribute(struct graph *graph, uint32_t tip, struct arena *scratch)
     while (stack.n) {
         uint32_t                   at = stack.at[--stack.n];
         const struct graph_commit *commit = graph_at(graph, at);
-        uint32_t owner = commit->number && commit->merges_branch ? commit->number : commit->owner;
+        uint32_t owner = commit->owner ? commit->owner : commit->merges_branch ? commit->number : 0;
         bool     last = false;
         for (size_t p = 1; !last; p++)
             push_line(graph, &stack, graph_parent(graph, commit, p, &last),
