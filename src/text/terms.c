@@ -58,8 +58,9 @@ static size_t joiner_at(struct str text, size_t i, unsigned *has)
     size_t     underscores = 0;
     while (underscores < rest.n && rest.s[underscores] == '_') underscores++;
     if (underscores) {
+        if (!letter_at(text, i + underscores, &ideograph)) return 0;
         *has |= HAS_UNDERSCORE;
-        return letter_at(text, i + underscores, &ideograph) ? underscores : 0;
+        return underscores;
     }
     for (size_t j = 0; j < sizeof joiners / sizeof *joiners; j++) {
         struct str joiner = str_of(joiners[j].joiner);
@@ -234,7 +235,7 @@ static void push_chunk(struct terms_work *work, size_t from, size_t to, unsigned
     }
     push_whole(work, from, to, false);
     if (is_numbers(chunk)) return;
-    if (text_lower(chunk.s[0]) == 'v' && is_numbers(str_skip(chunk, 1))) push_whole(work, from + 1, to, true);
+    if (text_lower(chunk.s[0]) == 'v' && text_is_at(chunk, 1, CLASS_DIGIT) && is_numbers(str_skip(chunk, 1))) push_whole(work, from + 1, to, true);
     else push_parts(work, from, to, 0);
 }
 
@@ -285,10 +286,52 @@ uint64_t text_whole_term(struct str whole)
     return letters && whole.n <= TEXT_LONGEST_WORD ? text_stem_hash(whole, &stop) : text_fold_hash(whole);
 }
 
+enum { FEW = 24 };
+
+static void sort_few(uint64_t *at, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        uint64_t one = at[i];
+        size_t   j = i;
+        for (; j && at[j - 1] > one; j--) at[j] = at[j - 1];
+        at[j] = one;
+    }
+}
+
 static int compare_hashes(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
+}
+
+/* In place, by the highest bits first: hashes are spread evenly, so 64 buckets leave few in each. qsort takes three
+ * times as long, and an import sorts the terms of every commit. */
+static void sort_hashes(uint64_t *at, size_t n)
+{
+    enum { BUCKETS = 64, SHIFT = 58 };
+    size_t ends[BUCKETS] = {0}, next[BUCKETS];
+    if (n <= FEW) {
+        sort_few(at, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) ends[at[i] >> SHIFT]++;
+    for (size_t b = 0, sum = 0; b < BUCKETS; b++) next[b] = sum, ends[b] = sum += ends[b];
+    for (size_t b = 0; b < BUCKETS; b++)
+        while (next[b] < ends[b]) {
+            uint64_t one = at[next[b]], *home;
+            size_t   to;
+            while ((to = one >> SHIFT) != b) {
+                home = &at[next[to]++];
+                uint64_t other = *home;
+                *home = one;
+                one = other;
+            }
+            at[next[b]++] = one;
+        }
+    for (size_t b = 0, from = 0; b < BUCKETS; from = ends[b++]) {
+        if (ends[b] - from <= FEW) sort_few(at + from, ends[b] - from);
+        else qsort(at + from, ends[b] - from, sizeof *at, compare_hashes);
+    }
 }
 
 size_t text_term_set(const struct text_terms *terms, uint64_t *out)
@@ -296,7 +339,7 @@ size_t text_term_set(const struct text_terms *terms, uint64_t *out)
     size_t n = 0, unique = 0;
     for (size_t i = 0; i < terms->n; i++)
         if (!terms->at[i].stop) out[n++] = terms->at[i].hash;
-    if (n) qsort(out, n, sizeof *out, compare_hashes);
+    sort_hashes(out, n);
     for (size_t i = 0; i < n; i++)
         if (!unique || out[i] != out[unique - 1]) out[unique++] = out[i];
     return unique;
