@@ -1,0 +1,164 @@
+/* references.c - the reference index: which observation is about, or mentions, which commit, branch, issue, deployment. */
+#include "memory/parts.h"
+
+enum {
+    KEY_MAX = 500,
+    CROWD = 200,        /* a key shared by more observations says too little for edges by mere mention */
+    ROWS_READ = 2 * CROWD + 1,
+    SHORT_SHA = 7,
+    FULL_SHA = 40,
+};
+
+struct err *references_write(struct work *work, int64_t observation, const struct memory_analysis *analysis)
+{
+    for (size_t i = 0; i < analysis->link_count; i++) {
+        const struct memory_link *link = &analysis->links[i];
+        if (link->key.n == 0 || link->key.n > KEY_MAX) continue;
+        TRY(db_exec(work->tx,
+                    "INSERT INTO observation_reference (workspace_id, ref_type, ref_key, scope, role, qualifier, "
+                    "observation_id, url) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+                    work->workspace, link->type, link->key, empty_if_null(link->scope),
+                    link->self ? "self" : "mention", empty_if_null(link->qualifier), observation,
+                    null_if_empty(link->url)));
+    }
+    return NULL;
+}
+
+struct err *references_remove(struct work *work, int64_t observation)
+{
+    return db_exec(work->tx, "DELETE FROM observation_reference WHERE workspace_id = $1 AND observation_id = $2",
+                   work->workspace, observation);
+}
+
+/* ---- branches ------------------------------------------------------------------------------------------------------ */
+
+static const char *const shared_branches[] = {"main", "master", "develop", "dev", "trunk", "staging", "production"};
+
+bool shared_branch(const struct prepared_event *item, struct str branch)
+{
+    for (size_t i = 0; i < sizeof shared_branches / sizeof *shared_branches; i++)
+        if (str_eq(branch, str_of(shared_branches[i]))) return true;
+    if (str_eq_nocase(branch, json_str(item->metadata, "defaultBranch"))) return true;
+    /* the branch that is imported is the mainline of its repository, whatever it is called */
+    if (!str_eq(json_str(item->metadata, "origin"), STR("git-import"))) return false;
+    struct str own = json_str(item->metadata, "branch");
+    return own.n ? str_eq_nocase(branch, own) : !str_eq(item->family, STR("pull-request"));
+}
+
+/* ---- who shares a key ---------------------------------------------------------------------------------------------- */
+
+static struct str crowd_key(struct work *work, const struct memory_link *link)
+{
+    return str_printf(work->arena, STR_FMT " " STR_FMT " " STR_FMT, STR_ARG(link->type), STR_ARG(link->key),
+                      STR_ARG(link->scope));
+}
+
+typedef VEC(struct shared_reference) reference_rows;
+
+static struct err *collect(struct work *work, struct db_rows *rows, int64_t observation, reference_rows *found)
+{
+    struct shared_reference row;
+    struct str              role;
+    while (db_next(rows, &row.observation, &row.key, &row.scope, &role, &row.qualifier)) {
+        row.self = str_eq(role, STR("self"));
+        if (row.observation != observation) *VEC_PUSH(work->arena, found) = row;
+    }
+    return db_done(rows);
+}
+
+#define COLUMNS "SELECT observation_id, ref_key, scope, role, qualifier FROM observation_reference "
+
+/* A scope that is not given matches any: some tools name a branch without its repository. */
+static struct err *rows_of_key(struct work *work, const struct memory_link *link, struct db_rows *rows)
+{
+    if (link->scope.n == 0)
+        return db_query(work->tx, rows,
+                        COLUMNS "WHERE workspace_id = $1 AND ref_type = $2 AND ref_key = $3 LIMIT $4", work->workspace,
+                        link->type, link->key, (int)ROWS_READ);
+    return db_query(work->tx, rows,
+                    COLUMNS "WHERE workspace_id = $1 AND ref_type = $2 AND ref_key = $3 AND scope IN ($4, '') LIMIT $5",
+                    work->workspace, link->type, link->key, link->scope, (int)ROWS_READ);
+}
+
+/* Short and full SHAs of one commit lie in one range of keys: from the shortest prefix to the longest that extends
+ * ours. What else lies there is told apart afterwards. */
+static struct err *rows_of_commit(struct work *work, const struct memory_link *link, struct db_rows *rows)
+{
+    return db_query(work->tx, rows,
+                    COLUMNS "WHERE workspace_id = $1 AND ref_type = 'commit' AND ref_key >= $2 AND ref_key < $3 LIMIT $4",
+                    work->workspace, str_slice(link->key, 0, SHORT_SHA), str_printf(work->arena, STR_FMT "~", STR_ARG(link->key)),
+                    (int)ROWS_READ);
+}
+
+/* Of the rows in the range keep those that name our commit. A short SHA that fits several commits names none. */
+static void keep_same_commit(reference_rows *rows, struct str key)
+{
+    struct str full = key.n == FULL_SHA ? key : (struct str){NULL, 0};
+    bool       several = false;
+    for (size_t i = 0; i < rows->n; i++) {
+        struct str other = rows->at[i].key;
+        if (other.n != FULL_SHA || !str_starts(other, str_slice(key, 0, SHORT_SHA))) continue;
+        if (full.s == NULL && str_starts(other, key)) full = other;
+        else if (full.s && !str_eq(other, full) && key.n < FULL_SHA && str_starts(other, key)) several = true;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < rows->n; i++) {
+        struct str other = rows->at[i].key;
+        bool       same = str_eq(other, key) || (!several && full.s && str_starts(full, other));
+        if (same) rows->at[kept++] = rows->at[i];
+    }
+    rows->n = kept;
+}
+
+static bool too_many(struct work *work, const reference_rows *rows)
+{
+    if (rows->n <= CROWD) return false;
+    struct map *observations = map_create(work->arena);
+    for (size_t i = 0; i < rows->n; i++) map_at(observations, key_of_number(&rows->at[i].observation));
+    return map_count(observations) > CROWD;
+}
+
+/* Of a crowded key only what explicit rules can use: the observations that are about it, and mentions that say why. */
+static struct err *explicit_rows(struct work *work, const struct memory_link *link, int64_t observation,
+                                 reference_rows *found)
+{
+    struct db_rows rows;
+    found->n = 0;
+    if (!link->self && link->qualifier.n == 0) return NULL;
+    TRY(db_query(work->tx, &rows,
+                 COLUMNS "WHERE workspace_id = $1 AND ref_type = $2 AND ref_key = $3 AND scope = $4 AND role = 'self' "
+                         "LIMIT $5",
+                 work->workspace, link->type, link->key, empty_if_null(link->scope), (int)CROWD));
+    TRY(collect(work, &rows, observation, found));
+    if (!link->self) return NULL;
+    TRY(db_query(work->tx, &rows,
+                 COLUMNS "WHERE workspace_id = $1 AND ref_type = $2 AND ref_key = $3 AND scope = $4 "
+                         "AND role = 'mention' AND qualifier > '' LIMIT $5",
+                 work->workspace, link->type, link->key, empty_if_null(link->scope), (int)CROWD));
+    return collect(work, &rows, observation, found);
+}
+
+struct err *references_sharing(struct work *work, const struct memory_link *link, int64_t observation,
+                               struct shared_references *shared)
+{
+    struct db_rows rows;
+    reference_rows found = {0};
+    bool           commit = str_eq(link->type, STR("commit"));
+    *shared = (struct shared_references){0};
+    if (commit && link->key.n < SHORT_SHA) return NULL;
+    struct str crowd = crowd_key(work, link);
+    shared->crowded = map_find(work->crowded, crowd) != NULL;
+    if (!shared->crowded) {
+        TRY(commit ? rows_of_commit(work, link, &rows) : rows_of_key(work, link, &rows));
+        TRY(collect(work, &rows, observation, &found));
+        if (commit) keep_same_commit(&found, link->key);
+        shared->crowded = too_many(work, &found);
+    }
+    if (shared->crowded) {
+        *map_at(work->crowded, crowd) = 1;
+        TRY(explicit_rows(work, link, observation, &found));
+    }
+    shared->at = found.at;
+    shared->n = found.n;
+    return NULL;
+}
