@@ -22,9 +22,13 @@ struct app { /* built in main, passed down; read-only once the server runs */
     int64_t         started_at;
 };
 
-struct api *api_create(struct app *app);
-void        api_destroy(struct api *api);
+struct api *api_create(struct app *app); /* app->config is set; the rest when the first request comes */
+void        api_destroy(struct api *api); /* after the workers have stopped */
 
 /* Handle one request; arg is the struct app. Requests with request->local have full rights. */
 void   api_handle(void *arg, struct net_request *request, struct net_reply *reply);
-size_t api_body_limit(void *arg, struct str method, struct str path);
+size_t  api_body_limit(void *arg, struct str method, struct str path);
+int64_t api_time_limit(void *arg, struct str method, struct str path); /* 25 s, none for imports */
+
+/* The handler of the listener metrics.listen: GET /metrics for whoever reaches it (with metrics.token: for its bearer). */
+void api_handle_metrics(void *arg, struct net_request *request, struct net_reply *reply);

@@ -1,0 +1,50 @@
+/* contents.c - POST /v1/contents (search-api.md 4). */
+#include "api/records.h"
+#include "base/hash.h"
+
+static struct str *without_duplicates(struct arena *arena, const struct api_texts *ids, size_t *n)
+{
+    struct map *seen = map_create(arena);
+    struct str *kept = NEW_ARRAY(arena, struct str, ids->n);
+    *n = 0;
+    for (size_t i = 0; i < ids->n; i++)
+        if ((*map_at(seen, ids->at[i]))++ == 0) kept[(*n)++] = ids->at[i];
+    return kept;
+}
+
+static void put_item(struct json_out *out, const struct search_content *item)
+{
+    json_begin(out, NULL, '{');
+    json_put(out, "id", item->id);
+    json_put(out, "title", item->title);
+    json_put(out, "url", item->url.s ? item->url : STR(""));
+    json_put(out, "snippet", item->snippet.s ? item->snippet : STR(""));
+    json_put(out, "content", item->content.s ? item->content : STR(""));
+    json_put(out, "source", item->source);
+    json_put(out, "type", item->type);
+    if (item->occurred_at) json_put_time(out, "occurredAt", item->occurred_at);
+    json_put_raw(out, "metadata", item->metadata.n ? item->metadata : STR("{}"));
+    json_end(out);
+}
+
+struct err *api_contents(struct api_call *call)
+{
+    struct api_contents_body body = {0};
+    api_fields(call, call->body, api_contents_fields, &body);
+    TRY(api_check(call));
+    size_t                 n;
+    struct str            *ids = without_duplicates(call->arena, &body.ids, &n);
+    struct search_content *items = NEW_ARRAY(call->arena, struct search_content, n);
+    TRY(search_contents(call->app->search, call->arena, call->workspace.id, ids, n, items));
+    struct json_out out = api_answer(call);
+    json_begin(&out, "items", '[');
+    for (size_t i = 0; i < n; i++)
+        if (items[i].found) put_item(&out, &items[i]);
+    json_end(&out);
+    json_begin(&out, "missing", '[');
+    for (size_t i = 0; i < n; i++)
+        if (!items[i].found) json_put(&out, NULL, ids[i]);
+    json_end(&out);
+    api_send_with_id(call, &out);
+    return NULL;
+}

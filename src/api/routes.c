@@ -1,0 +1,87 @@
+/* routes.c - every route of the API, and how a path finds its row. */
+#include "api/call.h"
+
+#include <assert.h>
+
+#define W "/v1/orgs/{org}/workspaces/{ws}"
+#define MIB ((size_t)1 << 20)
+
+/* clang-format off */
+const struct api_route api_routes[] = {
+    /* method  path                          access       scope       rate             body               limit    slow   handler           operation */
+    {"POST",   "/v1/search",                 API_SCOPED,  ORG_READ,   API_RATE_SEARCH, API_JSON_BODY,     0,       false, api_search,       "search"},
+    {"POST",   "/v1/contents",               API_SCOPED,  ORG_READ,   API_RATE_READ,   API_JSON_BODY,     0,       false, api_contents,     "contents"},
+    {"POST",   "/v1/findsimilar",            API_SCOPED,  ORG_READ,   API_RATE_SEARCH, API_JSON_BODY,     0,       false, api_similar,      "findSimilar"},
+    {"POST",   "/v1/similar",                API_SCOPED,  ORG_READ,   API_RATE_SEARCH, API_JSON_BODY,     0,       false, api_similar,      "similar"},
+    {"POST",   "/v1/graph",                  API_SCOPED,  ORG_READ,   API_RATE_READ,   API_JSON_BODY,     0,       false, api_graph,        "graph"},
+    {"GET",    "/v1/graph/{id}",             API_SCOPED,  ORG_READ,   API_RATE_READ,   API_NO_BODY,       0,       false, api_graph_of,     "graphOf"},
+    {"POST",   "/v1/related",                API_SCOPED,  ORG_READ,   API_RATE_READ,   API_JSON_BODY,     0,       false, api_related,      "related"},
+    {"GET",    "/v1/related/{id}",           API_SCOPED,  ORG_READ,   API_RATE_READ,   API_NO_BODY,       0,       false, api_related_of,   "relatedOf"},
+    {"GET",    "/v1/workspace",              API_ANY_KEY, 0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_workspace,    "workspace"},
+    {"GET",    W "/api-keys",                API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_key_list,     "listApiKeys"},
+    {"POST",   W "/api-keys",                API_PEOPLE,  ORG_ADMIN,  API_RATE_NONE,   API_JSON_BODY,     0,       false, api_key_create,   "createApiKey"},
+    {"POST",   W "/api-keys/{id}/revoke",    API_PEOPLE,  ORG_ADMIN,  API_RATE_NONE,   API_MAY_HAVE_BODY, 0,       false, api_key_revoke,   "revokeApiKey"},
+    {"POST",   W "/api-keys/{id}/rotate",    API_PEOPLE,  ORG_ADMIN,  API_RATE_NONE,   API_MAY_HAVE_BODY, 0,       false, api_key_rotate,   "rotateApiKey"},
+    {"DELETE", W "/api-keys/{id}",           API_PEOPLE,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_key_delete,   "deleteApiKey"},
+    {"GET",    W "/imports",                 API_SCOPED,  ORG_INGEST, API_RATE_NONE,   API_NO_BODY,       0,       false, api_import_list,  "listImports"},
+    {"POST",   W "/imports",                 API_SCOPED,  ORG_INGEST, API_RATE_NONE,   API_JSON_BODY,     0,       true,  api_import_begin, "beginImport"},
+    {"GET",    W "/imports/{id}",            API_SCOPED,  ORG_INGEST, API_RATE_NONE,   API_NO_BODY,       0,       false, api_import_get,   "getImport"},
+    {"POST",   W "/imports/{id}/events",     API_SCOPED,  ORG_INGEST, API_RATE_NONE,   API_JSON_BODY,     25*MIB,  true,  api_import_events,"importEvents"},
+    {"POST",   W "/imports/{id}/finish",     API_SCOPED,  ORG_INGEST, API_RATE_NONE,   API_MAY_HAVE_BODY, 4*MIB,   true,  api_import_finish,"finishImport"},
+    {"GET",    "/v1/openapi.json",           API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_openapi,      "openapi"},
+    {"*",      "/v1/memories/*",             API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_memories,     NULL},
+    {"GET",    "/healthz",                   API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_health,       NULL},
+    {"GET",    "/readyz",                    API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_ready,        NULL},
+    {"GET",    "/metrics",                   API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_metrics_text, NULL},
+    {NULL,     NULL,                         API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, NULL,             NULL},
+};
+/* clang-format on */
+static_assert(sizeof api_routes / sizeof *api_routes <= API_MAX_ROUTES, "metrics.c counts by route");
+
+/* The segments of a path, empty ones left out: clients join a base URL and "/v1/..." as they like. */
+static size_t segments(struct str path, struct str *out)
+{
+    size_t n = 0;
+    for (struct str rest = path, part; str_cut(&rest, '/', &part);) {
+        if (part.n == 0) continue;
+        if (n == API_MAX_SEGMENTS) return SIZE_MAX;
+        out[n++] = part;
+    }
+    return n;
+}
+
+static bool matches(const struct api_route *route, const struct str *path, size_t n, struct api_match *match)
+{
+    struct str pattern[API_MAX_SEGMENTS];
+    size_t     wanted = segments(str_of(route->path), pattern);
+    match->parameter_count = 0;
+    for (size_t i = 0; i < wanted; i++) {
+        if (str_eq(pattern[i], STR("*"))) return true;
+        if (i == n) return false;
+        if (pattern[i].s[0] == '{') {
+            match->parameters[match->parameter_count].name = pattern[i].s + 1;
+            match->parameters[match->parameter_count].name_length = pattern[i].n - 2;
+            match->parameters[match->parameter_count++].value = path[i];
+        } else if (!str_eq(pattern[i], path[i]))
+            return false;
+    }
+    return wanted == n;
+}
+
+void api_match(struct str method, struct str path, struct api_match *match)
+{
+    struct str  parts[API_MAX_SEGMENTS];
+    struct str *part = parts;
+    size_t      n = segments(path, parts), allowed = 0;
+    *match = (struct api_match){0};
+    if (n == SIZE_MAX) return;
+    if (n > 1 && str_eq(parts[0], STR("api")) && str_eq(parts[1], STR("v1"))) part++, n--;
+    for (const struct api_route *route = api_routes; route->method; route++) {
+        if (!matches(route, part, n, match)) continue;
+        if (str_eq(method, str_of(route->method)) || strcmp(route->method, "*") == 0) {
+            match->route = route;
+            return;
+        }
+        if (allowed < sizeof match->allowed / sizeof *match->allowed) match->allowed[allowed++] = route->method;
+    }
+}

@@ -1,0 +1,71 @@
+/* similar.c - POST /v1/findsimilar (search-api.md 5). */
+#include "api/records.h"
+
+static void put_source(struct json_out *out, const struct search_similar_answer *answer)
+{
+    json_begin(out, "source", '{');
+    json_put(out, "id", answer->id);
+    json_put(out, "title", answer->title);
+    json_put(out, "type", answer->type);
+    if (answer->cluster_topic.s) {
+        json_begin(out, "cluster", '{');
+        json_put(out, "topic", answer->cluster_topic);
+        json_put(out, "memberCount", answer->cluster_members);
+        json_end(out);
+    }
+    json_end(out);
+}
+
+static void put_item(struct json_out *out, const struct search_similar_item *item)
+{
+    json_begin(out, NULL, '{');
+    json_put(out, "id", item->id);
+    json_put(out, "title", item->title);
+    json_put(out, "url", item->url.s ? item->url : STR(""));
+    json_put(out, "snippet", item->snippet.s ? item->snippet : STR(""));
+    json_put(out, "score", item->score);
+    json_put(out, "vectorSimilarity", item->vector);
+    if (item->overlap >= 0) json_put(out, "entityOverlap", item->overlap);
+    json_put(out, "sameCluster", item->same_cluster);
+    json_put(out, "source", item->source);
+    json_put(out, "type", item->type);
+    if (item->occurred_at) json_put_time(out, "occurredAt", item->occurred_at);
+    json_end(out);
+}
+
+struct err *api_similar(struct api_call *call)
+{
+    struct api_similar_body body = {0};
+    api_fields(call, call->body, api_similar_fields, &body);
+    if (call->issues.n == 0 && !body.id.n && !body.url.n)
+        api_issue(call, STR("id"), "Either id or url must be provided");
+    TRY(api_check(call));
+    struct search_similar_request request = {
+        .workspace = call->workspace.id,
+        .id = body.id,
+        .url = body.id.n ? (struct str){0} : body.url,
+        .limit = (int)body.limit,
+        .threshold = body.threshold,
+        .same_source = body.same_source,
+        .exclude = body.exclude.at,
+        .exclude_count = body.exclude.n,
+        .filters = api_search_filters(&body.filters),
+    };
+    struct search_similar_answer answer = {0};
+    TRY(search_similar(call->app->search, call->arena, &request, &answer));
+    struct json_out out = api_answer(call);
+    put_source(&out, &answer);
+    json_begin(&out, "similar", '[');
+    for (size_t i = 0; i < answer.count; i++) put_item(&out, &answer.items[i]);
+    json_end(&out);
+    json_begin(&out, "meta", '{');
+    json_put(&out, "total", answer.total);
+    json_put(&out, "took", api_took(call));
+    json_begin(&out, "inputEmbedding", '{');
+    json_put(&out, "found", answer.found);
+    json_put(&out, "generated", answer.generated);
+    json_end(&out);
+    json_end(&out);
+    api_send_with_id(call, &out);
+    return NULL;
+}
