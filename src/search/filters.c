@@ -25,14 +25,26 @@ static struct err *find_exact(struct db_tx *tx, int64_t workspace, struct str na
     return db_done(&rows);
 }
 
+/* As memory takes names apart: runs of letters and digits. */
+static bool in_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80;
+}
+
+static void split_words(struct arena *arena, struct str name, text_list *words)
+{
+    for (size_t i = 0, from; i < name.n && words->n < SEARCH_WORDS;) {
+        while (i < name.n && !in_word(name.s[i])) i++;
+        for (from = i; i < name.n && in_word(name.s[i]);) i++;
+        if (i > from) *VEC_PUSH(arena, words) = str_slice(name, from, i);
+    }
+}
+
 static bool has_word(struct str name, struct str word)
 {
     for (size_t at = str_find(name, word, 0); at != SIZE_MAX; at = str_find(name, word, at + 1)) {
-        struct str around = {" -_.,'()", 8};
-        size_t     end = at + word.n;
-        if ((at == 0 || memchr(around.s, name.s[at - 1], around.n)) &&
-            (end == name.n || memchr(around.s, name.s[end], around.n)))
-            return true;
+        size_t end = at + word.n;
+        if ((at == 0 || !in_word(name.s[at - 1])) && (end == name.n || !in_word(name.s[end]))) return true;
     }
     return false;
 }
@@ -53,35 +65,21 @@ static struct err *check_words(struct db_tx *tx, int64_t workspace, struct str a
     return db_done(&rows);
 }
 
-/* "Jelte Fennema" is "Jelte Fennema-Nio": all words of the given name occur in one name of the actor. */
+/* "Jelte Fennema" is "Jelte Fennema-Nio": all words of the given name occur in one name of the actor. The longest word
+ * has the fewest bearers. */
 static struct err *find_by_words(struct db_tx *tx, int64_t workspace, struct str name, text_list *actors)
 {
     text_list      words = {0}, candidates = {0};
-    struct str     rest = plain_text(tx->arena, name), word, longest = {0}, actor;
+    struct str     longest = {0}, actor;
     struct db_rows rows;
-    while (str_cut(&rest, ' ', &word) && words.n < SEARCH_WORDS) {
-        *VEC_PUSH(tx->arena, &words) = word;
-        if (word.n > longest.n) longest = word;
-    }
-    /* The words of names are stored without punctuation: look up the longest such piece, then compare whole names. */
-    struct str piece = longest;
-    for (size_t i = 0, from = 0, best = 0; i <= longest.n; i++) {
-        bool inside = i < longest.n && !memchr("-_.,'()", longest.s[i], 7);
-        if (inside) continue;
-        if (i - from > best) {
-            best = i - from;
-            piece = str_slice(longest, from, i);
-        }
-        from = i + 1;
-    }
-    const struct str keys[] = {longest, piece};
-    for (int i = 0; i < 2; i++) {
-        TRY(db_query(tx, &rows,
-                     "SELECT actor_id FROM actor_name WHERE workspace_id = $1 AND name = $2 AND kind = 'word'",
-                     workspace, keys[i]));
-        while (db_next(&rows, &actor)) add_once(tx->arena, &candidates, actor);
-        TRY(db_done(&rows));
-    }
+    split_words(tx->arena, name, &words);
+    for (size_t i = 0; i < words.n; i++)
+        if (words.at[i].n > longest.n) longest = words.at[i];
+    if (longest.n == 0) return NULL;
+    TRY(db_query(tx, &rows, "SELECT actor_id FROM actor_name WHERE workspace_id = $1 AND name = $2 AND kind = 'word'",
+                 workspace, longest));
+    while (db_next(&rows, &actor)) add_once(tx->arena, &candidates, actor);
+    TRY(db_done(&rows));
     for (size_t i = 0; i < candidates.n; i++) {
         bool all;
         TRY(check_words(tx, workspace, candidates.at[i], &words, &all));

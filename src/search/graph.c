@@ -179,7 +179,7 @@ static struct err *walk_hops(struct walk *walk, int depth)
         for (size_t i = first; i < end; i++) TRY(expand(walk, i, &next));
         if (next.n > 1) qsort(next.at, next.n, sizeof *next.at, newest_first);
         for (size_t i = 0; i < next.n; i++) {
-            if (walk->nodes.n == walk->limit) {
+            if (walk->nodes.n >= walk->limit) {
                 walk->truncated = true;
                 break;
             }

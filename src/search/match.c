@@ -27,6 +27,7 @@ struct matcher {
     size_t             kinds;
     uint8_t            classes[256];
     bool               begins[CLASSES][CLASSES]; /* some query word begins with these two characters */
+    bool               first[256];               /* some query word may begin with this byte */
     struct known       known[MEMORY];
 };
 
@@ -60,6 +61,13 @@ static const struct term *find_term(const struct matcher *matcher, uint64_t hash
     return bsearch(&wanted, matcher->terms, matcher->query->term_count, sizeof wanted, by_hash);
 }
 
+static bool may_begin(const struct matcher *matcher, uint8_t class)
+{
+    bool some = class == OTHER;
+    for (int next = 0; next < CLASSES && class != SEPARATOR; next++) some = some || matcher->begins[class][next];
+    return some;
+}
+
 struct matcher *matcher_create(struct arena *arena, const struct query *query, const double *weights)
 {
     struct matcher *matcher = NEW(arena, struct matcher);
@@ -76,6 +84,7 @@ struct matcher *matcher_create(struct arena *arena, const struct query *query, c
         matcher->begins[class_at(matcher, word, 0)][class_at(matcher, word, 1)] = true;
     }
     qsort(matcher->terms, query->term_count, sizeof *matcher->terms, by_hash);
+    for (int c = 0; c < 256; c++) matcher->first[c] = may_begin(matcher, matcher->classes[c]);
     return matcher;
 }
 
@@ -93,16 +102,14 @@ size_t matcher_kinds(const struct matcher *matcher)
  * and digits meet; letters outside ASCII fold to who knows what, so they always may. */
 static bool promising(const struct matcher *matcher, struct str piece)
 {
-    uint8_t before = SEPARATOR;
     for (size_t i = 0; i < piece.n; i++) {
-        uint8_t now = class_at(matcher, piece, i);
+        unsigned char c = (unsigned char)piece.s[i];
+        if (!matcher->first[c]) continue; /* most characters begin no word of the query */
+        uint8_t now = matcher->classes[c];
         if (now == OTHER) return true;
-        bool capital = piece.s[i] >= 'A' && piece.s[i] <= 'Z';
-        bool begins = before == SEPARATOR || capital || (before >= DIGIT) != (now >= DIGIT);
-        if (now != SEPARATOR && begins && (matcher->begins[now][class_at(matcher, piece, i + 1)] ||
-                                           matcher->begins[now][SEPARATOR]))
-            return true;
-        before = now;
+        uint8_t before = i ? class_at(matcher, piece, i - 1) : SEPARATOR;
+        bool    begins = before == SEPARATOR || (c >= 'A' && c <= 'Z') || (before >= DIGIT) != (now >= DIGIT);
+        if (begins && matcher->begins[now][class_at(matcher, piece, i + 1)]) return true;
     }
     return false;
 }
