@@ -12,6 +12,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <time.h>
 
 enum { GROWTH_PAGES = 2000, LONG_LOG_PAGES = 8000, READERS_WAIT_MS = 100, IDLE_SECONDS = 1 };
@@ -42,16 +43,19 @@ static void empty_log(struct db *db, bool idle)
 {
     db_writer_acquire(db);
     copy_log(db, idle ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_RESTART);
-    if (idle) sqlite3_db_release_memory(db->writer->handle);
+    if (idle) {
+        sqlite3_db_release_memory(db->writer->handle);
+        malloc_trim(0); /* else the freed pages of the cache stay with the process */
+    }
     db_writer_release(db);
 }
 
 /* Wait for growth or, after writes, for a pause. False: the database closes. checkpoint_lock is held. */
-static bool wait_for_work(struct db *db, uint64_t done_commits, bool *idle)
+static bool wait_for_work(struct db *db, uint64_t settled_commits, bool *idle)
 {
     *idle = false;
     while (!db->checkpoint_stop && !*idle && db->log_pages < db->checkpoint_at) {
-        if (db->commits == done_commits) {
+        if (db->commits == settled_commits) {
             db->checkpoint_asleep = true;
             pthread_cond_wait(&db->checkpoint_wake, &db->checkpoint_lock);
             db->checkpoint_asleep = false;
@@ -70,12 +74,12 @@ static bool wait_for_work(struct db *db, uint64_t done_commits, bool *idle)
 static void *run(void *arg)
 {
     struct db *db = arg;
-    uint64_t   done_commits = 0;
+    uint64_t   settled_commits = 0; /* up to here the log has been emptied in a pause */
     bool       idle;
     pthread_mutex_lock(&db->checkpoint_lock);
-    while (wait_for_work(db, done_commits, &idle)) {
+    while (wait_for_work(db, settled_commits, &idle)) {
         int64_t pages = db->log_pages;
-        done_commits = db->commits;
+        if (idle) settled_commits = db->commits;
         db->checkpoint_at = pages + GROWTH_PAGES;
         pthread_mutex_unlock(&db->checkpoint_lock);
         copy_log(db, SQLITE_CHECKPOINT_PASSIVE);

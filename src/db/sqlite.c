@@ -112,7 +112,7 @@ static struct err *configure(struct db_connection *connection, struct arena *are
      * 4096 and 16384. The memory of a cache is taken when pages fill it; an idle writer's is given back. */
     static const char *const settings[] = {
         [DB_WRITER] = "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                      "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;"
+                      "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;"
                       "PRAGMA journal_size_limit = 67108864",
         [DB_READER] = "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4096",
         [DB_UPKEEP] = "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -2048",

@@ -5,12 +5,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* No file can grow past this many bytes: writes behind it fail as on a full disk. Negative: no limit. */
 static _Atomic long long faulty_disk_size = -1;
 /* Syncs that still succeed. Negative: all. */
 static _Atomic long long faulty_disk_syncs = -1;
 static _Atomic long long faulty_disk_sync_count;
+static _Atomic unsigned  faulty_disk_sync_us; /* how long each takes */
 
 struct faulty_file {
     sqlite3_file  base;
@@ -31,6 +33,7 @@ static int faulty_write(sqlite3_file *file, const void *p, int n, sqlite3_int64 
 static int faulty_sync(sqlite3_file *file, int flags)
 {
     faulty_disk_sync_count++;
+    if (faulty_disk_sync_us) usleep(faulty_disk_sync_us);
     if (faulty_disk_syncs == 0) return SQLITE_IOERR_FSYNC;
     if (faulty_disk_syncs > 0) faulty_disk_syncs--;
     return faulty_real(file)->pMethods->xSync(faulty_real(file), flags);
