@@ -2,9 +2,10 @@
 #include "text/inside.h"
 
 #include "base/hash.h"
+#include "base/utf8.h"
 
 enum {
-    TITLE_WEIGHT = 3, BODY_WEIGHT = 1, LONGEST_TITLE = 400, LONGEST_BODY = 1000, SHORTEST = 3, LONGEST = 40, KEPT = 5,
+    TITLE_WEIGHT = 3, BODY_WEIGHT = 1, LONGEST_TITLE = 400, LONGEST_BODY = 1000 /* characters */, SHORTEST = 3, LONGEST = 40, KEPT = 5,
     WORDS = (LONGEST_TITLE + LONGEST_BODY) / SHORTEST + 2, SLOTS = 2048, /* slots: a power of two, above twice WORDS */
     NONE = -1,
 };
@@ -58,7 +59,9 @@ static bool is_keyword(struct str lower)
     if (!(classes & CLASS_LETTER) || classes & CLASS_BEYOND_ASCII) return false;
     if (classes == (CLASS_LOWER_HEX | CLASS_DIGIT) && lower.n >= 7) return false;
     if (lower.s[0] == '0' && lower.s[1] == 'x') return false;
-    return !text_is_stop_word(lower);
+    bool stop; /* the cache of stems knows it sooner than a search in the list */
+    text_stem_hash(lower, &stop);
+    return !stop;
 }
 
 static void count_token(struct candidates *all, struct str token, int weight)
@@ -134,10 +137,10 @@ static void count_body(struct candidates *all, struct str body)
     struct text_prose prose = {.rest = body};
     for (struct str piece, line; left && text_next_prose(&prose, &piece);)
         for (struct str rest = piece; left && str_cut(&rest, '\n', &line);) {
-            line = str_slice(line, 0, left);
             if (is_noise(line)) continue;
+            line = utf8_head(line, left);
             count_line(all, line, BODY_WEIGHT);
-            left -= line.n;
+            left -= utf8_length(line);
         }
 }
 

@@ -63,6 +63,7 @@ static size_t joiner_at(struct str text, size_t i, unsigned *has)
         return underscores;
     }
     for (size_t j = 0; j < sizeof joiners / sizeof *joiners; j++) {
+        if (rest.s[0] != joiners[j].joiner[0]) continue;
         struct str joiner = str_of(joiners[j].joiner);
         if (!str_starts(rest, joiner)) continue;
         if (rest.n > joiner.n && (letter_at(text, i + joiner.n, &ideograph) || rest.s[joiner.n] == '_')) {

@@ -5,7 +5,7 @@
 #pragma once
 #include "base/err.h"
 
-void text_start(void); /* compile patterns, make word tables; once, before threads start */
+void text_start(void); /* compile patterns, make word tables; done once, by the first call of any function here */
 
 /* ---- terms: what keyword search compares (spec/search-api.md 3.1, "cover") ------------------------------------- */
 
@@ -26,7 +26,8 @@ struct text_terms {
  * snake_case, paths, dots). */
 struct text_terms text_terms(struct arena *arena, struct str text);
 
-/* The hash that `whole` has when it must match as one piece: ids, file paths ("src/net/tcp.c"), "#12". */
+/* The hash that `whole` has when it must match as one piece: ids, file paths ("src/net/tcp.c"), "#12". It is the hash
+ * that text_terms gives to the same identifier as a whole; marks around it do not matter. */
 uint64_t text_whole_term(struct str whole);
 
 /* Sort, drop duplicates and stop words: the form in which an item is stored. Returns the new length. */
@@ -100,7 +101,8 @@ struct text_issues {
     struct text_issue *at;
     size_t             n;
 };
-/* Targets of closing keywords. web_url: "https://github.com". Fenced code blocks are not searched. */
+/* Targets of closing keywords, at most 100, without repetitions. web_url: "https://github.com". Fenced code blocks are
+ * not searched. "#12" has neither repo nor url: they are the caller's own; "owner/name#12" gets a url from web_url. */
 struct text_issues text_closing_issues(struct arena *arena, struct str text, struct str web_url);
 
 /* "#n" and "ABC-n" anywhere (pipeline.md 10), not in fenced code; at most 50. */
@@ -115,7 +117,8 @@ struct text_people {
     struct text_person *at;
     size_t              n;
 };
-/* Co-authored-by trailers, in order, without duplicates (by e-mail). */
+/* Co-authored-by trailers, in order, without duplicates (by e-mail) and "[bot]" accounts; at most 100. Leaving out the
+ * event's own actor is the caller's part. */
 struct text_people text_coauthors(struct arena *arena, struct str text);
 
 /* Take a GitHub noreply address apart: login and id of "123+ada@users.noreply.github.com". False for other addresses. */
