@@ -80,11 +80,13 @@ struct source_import {
 struct source_import_request { struct str repo, branch, host_path; bool full, github; struct str idempotency; };
 
 /* Begin an import: makes or finds the git source of the repository (names compared ignoring case; a GitHub source of
- * that name is used if there is one), marks older running imports of it as failed ("interrupted"). */
+ * that name is used if there is one), marks older running imports of it as failed ("interrupted"). A second call with
+ * the same idempotency text returns the same import. Errors: ERR_INVALID (repo and branch are required). */
 MUST_CHECK struct err *source_import_begin(struct db_tx *tx, int64_t workspace, struct source_import_request request,
                                            struct source_import *import);
 MUST_CHECK struct err *source_import_find(struct db_tx *tx, int64_t workspace, struct str public_id,
                                           struct source_import *import);
+/* Newest first; limit is at most 101. The position (last_sha, last_tags) is not filled in. */
 MUST_CHECK struct err *source_import_list(struct db_tx *tx, int64_t workspace, int64_t before_id, size_t limit,
                                           struct source_import **imports, size_t *count);
 /* Add to the counts (same transaction as the captures). ERR_CONFLICT if the import is no longer running. */

@@ -724,6 +724,22 @@ TEST(db, a_file_that_is_no_database_is_refused)
     check_err(db_open(arena, (struct db_config){.data_dir = f.dir}, &f.db), ERR_UNAVAILABLE);
 }
 
+TEST(db, a_first_start_on_a_full_disk_can_be_repeated)
+{
+    struct fixture f FIXTURE = {.arena = arena, .dir = new_directory(arena)};
+    int refused = 0;
+    for (faulty_disk_size = 0; faulty_disk_size < 4 << 20 && !f.db; faulty_disk_size += 64 << 10) {
+        struct err *err = db_open(arena, (struct db_config){.data_dir = f.dir}, &f.db);
+        if (err) check_int(err->code, ERR_UNAVAILABLE);
+        refused += err != NULL;
+    }
+    faulty_disk_size = -1;
+    check(refused > 1 && f.db);
+    check_ok(db_check(f.db, arena));
+    check_ok(db_write(f.db, arena, make_table, NULL));
+    check_int(count_notes(f.db), 0);
+}
+
 TEST(db, a_directory_has_one_owner)
 {
     struct fixture f FIXTURE = {.arena = arena, .dir = new_directory(arena)};
@@ -908,6 +924,7 @@ int main(void)
         RUN(db, the_database_is_there_after_reopening),
         RUN(db, a_newer_database_is_refused_and_both_versions_are_named),
         RUN(db, a_file_that_is_no_database_is_refused),
+        RUN(db, a_first_start_on_a_full_disk_can_be_repeated),
         RUN(db, a_directory_has_one_owner),
         RUN(db, a_killed_owner_frees_the_directory),
         RUN(db, a_read_only_directory_is_named_as_such),
