@@ -4,6 +4,8 @@
 #include "base/hash.h"
 #include "base/utf8.h"
 
+#include <stdlib.h>
+
 enum {
     TITLE_WEIGHT = 3, BODY_WEIGHT = 1, LONGEST_TITLE = 400, LONGEST_BODY = 1000 /* characters */, SHORTEST = 3, LONGEST = 40, KEPT = 5,
     WORDS = (LONGEST_TITLE + LONGEST_BODY) / SHORTEST + 2, SLOTS = 2048, /* slots: a power of two, above twice WORDS */
@@ -50,29 +52,52 @@ static struct str trim_token(struct str token)
     return token;
 }
 
+/* Words that messages of every project hold, whatever they are about; sorted. */
+static const char *const generic_words[] = {
+    "add", "added", "adding", "adds", "allow", "allows", "already", "also", "always", "another", "anymore", "better", "can",
+    "case", "cases", "change", "changed", "changes", "currently", "even", "every", "get", "gets", "however", "instead",
+    "just", "let", "like", "made", "make", "makes", "making", "many", "may", "might", "much", "must", "need", "needed",
+    "needs", "never", "new", "now", "one", "previously", "really", "remove", "removed", "removes", "removing", "see",
+    "set", "sets", "shall", "since", "something", "still", "sure", "thing", "things", "thus", "two", "update", "updated",
+    "use", "used", "uses", "using", "usual", "usually", "want", "wants", "way", "well", "will", "within", "without", "yet",
+};
+
+static int compare_word(const void *key, const void *element)
+{
+    return str_cmp(*(const struct str *)key, str_of(*(const char *const *)element));
+}
+
 /* Stop words, numbers, hashes and fragments of words in other scripts are no keywords. */
 static bool is_keyword(struct str lower)
 {
     unsigned classes = 0;
-    if (lower.n < SHORTEST || lower.n > LONGEST) return false;
     for (size_t i = 0; i < lower.n; i++) classes |= text_classes[(unsigned char)lower.s[i]];
     if (!(classes & CLASS_LETTER) || classes & CLASS_BEYOND_ASCII) return false;
     if (classes == (CLASS_LOWER_HEX | CLASS_DIGIT) && lower.n >= 7) return false;
     if (lower.s[0] == '0' && lower.s[1] == 'x') return false;
-    bool stop; /* the cache of stems knows it sooner than a search in the list */
-    text_stem_hash(lower, &stop);
-    return !stop;
+    return !text_is_stop_word(lower) &&
+           !bsearch(&lower, generic_words, sizeof generic_words / sizeof *generic_words, sizeof *generic_words, compare_word);
+}
+
+/* The candidate of a token, or NONE. What is no keyword is remembered as gone, so that it is judged once. */
+static int word_of(struct candidates *all, struct str token)
+{
+    char lower[LONGEST];
+    if (token.n < SHORTEST || token.n > LONGEST) return NONE;
+    for (size_t i = 0; i < token.n; i++) lower[i] = text_lower(token.s[i]);
+    struct str word = {lower, token.n};
+    int        at = candidate_of(all, hash_str(word));
+    if (at != NONE && !all->at[at].text.s) {
+        all->at[at].text = token;
+        all->at[at].gone = !is_keyword(word);
+    }
+    return at == NONE || all->at[at].gone ? NONE : at;
 }
 
 static void count_token(struct candidates *all, struct str token, int weight)
 {
-    char lower[LONGEST];
-    if (token.n > LONGEST) token.n = 0;
-    for (size_t i = 0; i < token.n; i++) lower[i] = text_lower(token.s[i]);
-    struct str word = {lower, token.n};
-    int        at = is_keyword(word) ? candidate_of(all, hash_str(word)) : NONE;
+    int at = word_of(all, token);
     if (at != NONE) {
-        if (!all->at[at].score) all->at[at].text = token;
         all->at[at].score += weight;
         if (all->previous != NONE && all->previous != at) {
             uint64_t parts[2] = {all->at[all->previous].hash, all->at[at].hash};

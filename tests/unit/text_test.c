@@ -379,6 +379,11 @@ TEST(keywords, code_urls_frames_numbers_and_hashes_are_left_out)
               "kept");
 }
 
+TEST(keywords, words_of_every_message_are_left_out)
+{
+    check_str(keywords(arena, "Add a new pool", "This also makes the pool usable without using locks"), "pool, usable, locks");
+}
+
 TEST(keywords, marks_inside_words_stay)
 {
     check_str(keywords(arena, "", "c++, node.js; t_zset.c!"), "c++, node.js, t_zset.c");
@@ -586,6 +591,7 @@ int main(void)
         RUN(keywords, repeated_words_come_first),
         RUN(keywords, pairs_replace_their_words),
         RUN(keywords, code_urls_frames_numbers_and_hashes_are_left_out),
+        RUN(keywords, words_of_every_message_are_left_out),
         RUN(keywords, marks_inside_words_stay),
         RUN(keywords, only_the_first_thousand_characters_of_the_body_count),
         RUN(issues, closing_keywords_are_mapped_to_three_spellings),
