@@ -41,7 +41,7 @@ static void refer_owner(struct draft *draft, uint32_t owner, uint32_t own)
 static void push_body(struct draft *draft, const struct commit_text *commit, uint32_t at)
 {
     struct buf body = buf_in(draft->arena);
-    buf_str_add(&body, utf8_head(commit->message, SOURCE_MAX_BODY));
+    buf_str_add(&body, commit->message);
     size_t merged = commit->parent_count > 1 ? draft_merged(draft, at, &body) : 0;
     json_put(&draft->metadata, "commitCount", (int64_t)merged + 1);
     draft->event->body = buf_str(&body);
@@ -100,7 +100,7 @@ static void pull_body(struct draft *draft, const struct commit_text *commit, con
     buf_str_add(&body, pull->title);
     if (pull->rest.n) {
         buf_char(&body, '\n');
-        buf_str_add(&body, utf8_head(pull->rest, SOURCE_MAX_BODY));
+        buf_str_add(&body, pull->rest);
     }
     if (commit->parent_count > 1) {
         size_t merged = draft_merged(draft, pull->at, &body);
@@ -247,7 +247,7 @@ bool compose_tag(struct source_git *git, struct arena *arena, const struct git_t
     draft_refer_commit(&draft, &tag->commit, NULL);
     if (repository_reaches(git, &tag->commit)) draft_refer_branch(&draft, git->facts.branch);
     struct buf body = buf_in(arena);
-    buf_str_add(&body, utf8_head(text.message, SOURCE_MAX_BODY));
+    buf_str_add(&body, text.message);
     release_content(&draft, &tag->commit, &body);
     event->body = buf_str(&body);
     return draft_finish(&draft);

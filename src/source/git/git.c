@@ -20,9 +20,9 @@ struct err *source_git_prepare(struct source_git *git, struct arena *arena, stru
     if (str_eq(git->facts.source, STR("github")))
         git->page = str_printf(git->arena, STR_FMT "/" STR_FMT, STR_ARG(git->options.github_web_url), STR_ARG(git->facts.repo));
     if (git->facts.tip.n) {
-        git->incremental = find_since(git, plan.last_sha, &since);
-        counts->rewritten = plan.last_sha.n && !git->incremental;
-        TRY(graph_read(git, arena, git->incremental ? &since : NULL));
+        bool grown = find_since(git, plan.last_sha, &since);
+        counts->rewritten = plan.last_sha.n && !grown;
+        graph_read(git, grown ? &since : NULL);
         counts->commits = git->graph.ordered;
         counts->pull_requests = pulls_choose(&git->graph, &plan, git->incremental, scratch);
     }

@@ -16,8 +16,8 @@ struct source_git_options {
     struct str github_web_url; /* "https://github.com" */
 };
 
-struct source_git;
-/* Errors: ERR_INVALID "not a git repository: PATH", unknown branch or revision, with a text for people. */
+struct source_git; /* for one thread at a time */
+/* Call text_start() and crypto_start() before. Errors: ERR_INVALID "not a git repository: PATH", unknown branch or revision, with a text for people. */
 MUST_CHECK struct err *source_git_open(struct arena *arena, struct source_git_options options, struct source_git **git);
 void source_git_close(struct source_git *git); /* NULL is fine */
 
@@ -28,11 +28,13 @@ struct source_git_facts {
     struct str path;     /* absolute */
     bool       shallow;
 };
+/* They live until source_git_close. */
 void source_git_facts(const struct source_git *git, struct source_git_facts *facts);
 
 /* First pass: decide what is new since last_sha (empty: everything) and what is a pull request. `tags`: JSON object
- * tag -> commit of the previous import. known_pr(arg, n): the pull request number n is stored already.
- * *rewritten: last_sha is no ancestor of the tip, so everything is read. */
+ * tag -> commit of the previous import. known_pr(arg, n): the pull request number n is stored already, so a further
+ * commit that names it is a push; asked only if last_sha still is an ancestor of the tip, for what is read again must
+ * give the same events as before. *rewritten: last_sha is no ancestor of the tip, so everything is read. */
 struct source_git_plan {
     struct str last_sha, last_tags;
     bool (*known_pr)(void *arg, int64_t number);
@@ -43,7 +45,8 @@ MUST_CHECK struct err *source_git_prepare(struct source_git *git, struct arena *
                                           struct source_git_counts *counts);
 
 /* Second pass: the next events, at most `limit`, oldest first in topological order, then tags. 0 at the end. They live
- * in `arena`. A commit that cannot be read counts in *failed and does not end the walk. */
+ * in `arena`, in stored form (source_event_normalise). *scanned: commits and tags that this call looked at, 0 at the
+ * end; *count may be less, for a commit that cannot be read counts in *failed and does not end the walk. */
 MUST_CHECK struct err *source_git_next(struct source_git *git, struct arena *arena, size_t limit,
                                        struct source_event *events, size_t *count, int64_t *scanned, int64_t *failed);
 

@@ -111,8 +111,9 @@ static void read_commit(struct source_git *git, uint32_t at, bool grow)
     take_parents(graph, at, text.parents, grow);
 }
 
-/* Only what `since` does not reach; libgit2 stops where both sides have met. */
-static struct err *add_new_commits(struct source_git *git, struct arena *arena, const git_oid *since)
+/* Only what `since` does not reach; libgit2 stops where both sides have met. False if a commit is in its way: then the
+ * whole history is read, which is slower and gives events that are known to be stored already. */
+static bool add_new_commits(struct source_git *git, const git_oid *since)
 {
     git_revwalk *walk = NULL;
     git_oid      id;
@@ -120,7 +121,7 @@ static struct err *add_new_commits(struct source_git *git, struct arena *arena, 
     if (!failed) failed = git_revwalk_push(walk, &git->tip) || git_revwalk_hide(walk, since);
     while (!failed && (failed = git_revwalk_next(&id, walk)) == 0) graph_add(&git->graph, &id);
     git_revwalk_free(walk);
-    return failed == GIT_ITEROVER ? NULL : git_failure(arena, ERR_INVALID, "cannot walk the history");
+    return failed == GIT_ITEROVER;
 }
 
 /* ---- order ------------------------------------------------------------------------------------------------------- */
@@ -205,20 +206,20 @@ static void select_commits(struct source_git *git)
     graph->ordered = kept - skip;
 }
 
-struct err *graph_read(struct source_git *git, struct arena *arena, const git_oid *since)
+void graph_read(struct source_git *git, const git_oid *since)
 {
     struct arena *scratch ARENA_SCOPE = arena_create();
     struct graph         *graph = &git->graph;
     graph_start(graph, git->arena);
-    if (since)
-        TRY(add_new_commits(git, arena, since));
-    else
+    git->incremental = since && add_new_commits(git, since);
+    if (!git->incremental) {
+        graph_start(graph, git->arena);
         graph_add(graph, &git->tip);
-    for (uint32_t at = 0; at < graph->n; at++) read_commit(git, at, !since);
+    }
+    for (uint32_t at = 0; at < graph->n; at++) read_commit(git, at, !git->incremental);
     order_commits(graph, scratch);
     arena_reset(scratch);
     uint32_t tip = graph_find(graph, &git->tip);
     if (tip != GRAPH_NONE) pulls_attribute(graph, tip, scratch);
     select_commits(git);
-    return NULL;
 }

@@ -44,6 +44,8 @@ static inline struct str object_raw(git_odb_object *object)
 {
     return (struct str){git_odb_object_data(object), git_odb_object_size(object)};
 }
+/* Follow tags to a commit; false if *id leads to none. */
+bool object_peel(struct source_git *git, git_oid *id);
 void object_end(git_odb_object **object);
 #define OBJECT_SCOPE __attribute__((cleanup(object_end)))
 
@@ -97,8 +99,8 @@ static inline struct graph_commit *graph_at(const struct graph *graph, uint32_t 
 /* Parent number i, or GRAPH_NONE (also where a parent is outside). *last: no further parents. */
 uint32_t graph_parent(const struct graph *graph, const struct graph_commit *commit, size_t i, bool *last);
 
-/* Read the commits reachable from the tip, not from `since` (NULL: all), and put them in order. */
-struct err *graph_read(struct source_git *git, struct arena *arena, const git_oid *since);
+/* Read the commits reachable from the tip, not from `since` (NULL: all), and put them in order. Sets git->incremental. */
+void graph_read(struct source_git *git, const git_oid *since);
 
 /* "Merge pull request #N from OWNER/BRANCH" or "Title (#N)" in a subject. */
 struct pull_subject {

@@ -171,11 +171,35 @@ static struct str bounded_message(struct str message)
     return str_slice(message, 0, n);
 }
 
+/* Follow tags to a commit. */
+bool object_peel(struct source_git *git, git_oid *id)
+{
+    enum { MAX_TAGS = 8 };
+    for (int i = 0; i < MAX_TAGS; i++) {
+        git_odb_object *object = NULL;
+        if (git_odb_read(&object, git->odb, id) != 0) return false;
+        git_object_t       type = git_odb_object_type(object);
+        struct object_text text;
+        object_parse(object_raw(object), &text);
+        bool followed = type == GIT_OBJECT_TAG && text.target.n == GIT_OID_HEXSZ &&
+                        git_oid_fromstrn(id, text.target.s, GIT_OID_HEXSZ) == 0;
+        git_odb_object_free(object);
+        if (!followed) return type == GIT_OBJECT_COMMIT;
+    }
+    return false;
+}
+
+/* Addresses compare without regard to case, as in git; libgit2 takes them as they are. */
 static void apply_mailmap(const struct source_git *git, struct arena *arena, struct str *name, struct str *email)
 {
-    const char *real_name, *real_email;
+    const char *real_name, *real_email, *given = str_z(arena, *name), *address = str_z(arena, *email);
     if (!git->mailmap) return;
-    if (git_mailmap_resolve(&real_name, &real_email, git->mailmap, str_z(arena, *name), str_z(arena, *email)) != 0) return;
+    if (git_mailmap_resolve(&real_name, &real_email, git->mailmap, given, address) != 0) return;
+    if (real_name == given && real_email == address) {
+        const char *lower = str_z(arena, str_lower(arena, *email));
+        if (git_mailmap_resolve(&real_name, &real_email, git->mailmap, given, lower) != 0) return;
+        if (real_name == given && real_email == lower) return;
+    }
     *name = object_utf8(arena, (struct str){0}, str_of(real_name));
     *email = object_utf8(arena, (struct str){0}, str_of(real_email));
 }

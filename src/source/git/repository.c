@@ -125,15 +125,11 @@ static struct err *find_name(struct source_git *git, struct arena *arena)
 
 static bool reference_tip(struct source_git *git, struct arena *arena, const char *prefix, struct str name, git_oid *tip)
 {
-    git_object    *object = NULL;
-    git_reference *reference = NULL;
-    const char    *full = str_z(arena, str_printf(arena, "%s" STR_FMT, prefix, STR_ARG(name)));
-    bool found = git_reference_lookup(&reference, git->repository, full) == 0 &&
-                 git_reference_peel(&object, reference, GIT_OBJECT_COMMIT) == 0;
-    if (found) *tip = *git_object_id(object);
-    git_object_free(object);
-    git_reference_free(reference);
-    return found;
+    const char *full = str_z(arena, str_printf(arena, "%s" STR_FMT, prefix, STR_ARG(name)));
+    git_oid     id;
+    if (git_reference_name_to_id(&id, git->repository, full) != 0 || !object_peel(git, &id)) return false;
+    *tip = id;
+    return true;
 }
 
 /* The branch that a symbolic reference names: "main" of "refs/remotes/origin/main"; {NULL, 0}: none. */
@@ -203,16 +199,19 @@ bool repository_reaches(struct source_git *git, const git_oid *commit)
 /* A revision lies on a branch only if that branch holds it. */
 static struct err *revision(struct source_git *git, struct arena *arena)
 {
-    git_object *object = NULL, *commit = NULL;
-    git_oid     branch_tip = git->tip, ignored;
-    bool        known = git_revparse_single(&object, git->repository, str_z(arena, git->options.rev)) == 0 &&
-                 git_object_peel(&commit, object, GIT_OBJECT_COMMIT) == 0;
-    if (known) git->tip = *git_object_id(commit);
+    struct str  rev = git->options.rev;
+    git_object *object = NULL;
+    git_oid     branch_tip = git->tip, id;
+    bool        known = rev.n == GIT_OID_HEXSZ && git_oid_fromstrn(&id, rev.s, rev.n) == 0;
+    if (!known && git_revparse_single(&object, git->repository, str_z(arena, rev)) == 0) {
+        id = *git_object_id(object);
+        known = true;
+    }
     git_object_free(object);
-    git_object_free(commit);
-    if (!known) return err_new(arena, ERR_INVALID, "unknown revision: " STR_FMT, STR_ARG(git->options.rev));
-    if (!git->options.branch.n && reference_tip(git, arena, "refs/heads/", git->options.rev, &ignored))
-        git->facts.branch = git->options.rev;
+    if (!known || !object_peel(git, &id)) return err_new(arena, ERR_INVALID, "unknown revision: " STR_FMT, STR_ARG(rev));
+    git->tip = id;
+    if (!git->options.branch.n && reference_tip(git, arena, "refs/heads/", rev, &id))
+        git->facts.branch = rev;
     else if (git_oid_is_zero(&branch_tip) || !reaches(git, &branch_tip, &git->tip))
         git->facts.branch = (struct str){0};
     return NULL;
@@ -234,15 +233,15 @@ static struct err *find_tip(struct source_git *git, struct arena *arena)
 }
 
 /* From the tip's tree; in a partial clone the blob may be absent, then names stay as the commits have them. */
-static void read_mailmap(struct source_git *git)
+static void read_mailmap(struct source_git *git, struct arena *arena)
 {
-    git_commit           *commit = NULL;
+    struct commit_text    tip;
     git_tree             *tree = NULL;
     const git_tree_entry *entry;
     git_odb_object       *blob = NULL;
     size_t                size;
     git_object_t          type;
-    if (git_commit_lookup(&commit, git->repository, &git->tip) == 0 && git_commit_tree(&tree, commit) == 0 &&
+    if (commit_read(git, arena, &git->tip, &tip) && git_tree_lookup(&tree, git->repository, &tip.tree) == 0 &&
         (entry = git_tree_entry_byname(tree, ".mailmap")) && git_tree_entry_type(entry) == GIT_OBJECT_BLOB &&
         git_tree_entry_filemode(entry) != GIT_FILEMODE_LINK &&
         git_odb_read_header(&size, &type, git->odb, git_tree_entry_id(entry)) == 0 && size <= MAX_MAILMAP)
@@ -251,7 +250,6 @@ static void read_mailmap(struct source_git *git)
         git->mailmap = NULL;
     git_odb_object_free(blob);
     git_tree_free(tree);
-    git_commit_free(commit);
 }
 
 static void keep_options(struct source_git *git)
@@ -278,7 +276,7 @@ struct err *source_git_open(struct arena *arena, struct source_git_options optio
         source_git_close(git);
         return err;
     }
-    if (git->facts.tip.n) read_mailmap(git);
+    if (git->facts.tip.n) read_mailmap(git, arena);
     git->trees = tree_cache_create();
     *out = git;
     return NULL;

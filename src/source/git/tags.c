@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-enum { MAX_PEELS = 8 };
-
 static bool digits_at(struct str text, size_t *i)
 {
     size_t from = *i;
@@ -35,27 +33,23 @@ static bool names_version(struct str tag)
     return false;
 }
 
-/* Follow the tag to its commit. False if it names something else, or nothing that is here. */
-static bool peel(struct source_git *git, struct git_tag_row *row)
+/* Its commit and its time: the tagger's, else the committer's. False if it leads to no commit that is here. */
+static bool read_row(struct source_git *git, struct git_tag_row *row)
 {
+    git_odb_object    *object = NULL;
     struct object_text text;
-    git_oid            id = row->object;
-    bool               tagged = false;
-    for (int i = 0; i < MAX_PEELS; i++) {
-        git_odb_object *object = NULL;
-        if (git_odb_read(&object, git->odb, &id) != 0) return false;
-        git_object_t type = git_odb_object_type(object);
-        object_parse(object_raw(object), &text);
-        int64_t time = text.committer.time;
-        bool    more = type == GIT_OBJECT_TAG && text.target.n == GIT_OID_HEXSZ &&
-                    git_oid_fromstrn(&id, text.target.s, GIT_OID_HEXSZ) == 0;
-        git_odb_object_free(object);
-        if (i == 0) row->annotated = type == GIT_OBJECT_TAG;
-        if (!tagged && time) row->time = time, tagged = true;
-        if (type == GIT_OBJECT_COMMIT) row->commit = id;
-        if (!more) return type == GIT_OBJECT_COMMIT;
-    }
-    return false;
+    row->commit = row->object;
+    if (git_odb_read(&object, git->odb, &row->object) != 0) return false;
+    row->annotated = git_odb_object_type(object) == GIT_OBJECT_TAG;
+    object_parse(object_raw(object), &text);
+    row->time = text.committer.time;
+    git_odb_object_free(object);
+    if (!object_peel(git, &row->commit)) return false;
+    if (row->time || !(object = object_read(git, &row->commit, GIT_OBJECT_COMMIT))) return true;
+    object_parse(object_raw(object), &text);
+    row->time = text.committer.time;
+    git_odb_object_free(object);
+    return true;
 }
 
 struct err *tags_read(struct source_git *git, struct arena *arena)
@@ -69,7 +63,7 @@ struct err *tags_read(struct source_git *git, struct arena *arena)
         return git_failure(arena, ERR_INVALID, "cannot list the tags");
     while (git_reference_next_name(&name, iterator) == 0) {
         struct git_tag_row row = {.name = str_skip(str_of(name), strlen("refs/tags/"))};
-        if (git_reference_name_to_id(&row.object, git->repository, name) != 0 || !peel(git, &row)) continue;
+        if (git_reference_name_to_id(&row.object, git->repository, name) != 0 || !read_row(git, &row)) continue;
         row.release = row.annotated || names_version(row.name);
         row.name = utf8_repair(git->arena, str_dup(git->arena, row.name));
         *VEC_PUSH(git->arena, &rows) = row;
