@@ -396,7 +396,7 @@ TEST(keywords, only_the_first_thousand_characters_of_the_body_count)
     buf_lit(&body, "rate outside");
     buf_char(&body, 0);
     check_str(keywords(arena, "", buf_str(&body).s), "");
-    check_str(keywords(arena, "", buf_str(&body).s + 6 * 100), "rate outside");
+    check_str(keywords(arena, "", str_skip(buf_str(&body), 600).s), "rate outside");
 }
 
 /* ---- references in messages ---------------------------------------------------------------------------------------- */
