@@ -9,7 +9,7 @@ static void escape(struct buf *out, struct str text)
         case '<': buf_lit(out, "&lt;"); break;
         case '>': buf_lit(out, "&gt;"); break;
         case '"': buf_lit(out, "&quot;"); break;
-        case '\'': buf_lit(out, "&#39;"); break;
+        case '\'': buf_lit(out, "&#x27;"); break;
         default: buf_char(out, text.s[i]);
         }
     }

@@ -98,20 +98,15 @@ size_t matcher_kinds(const struct matcher *matcher)
     return matcher->kinds;
 }
 
-/* May a word of the piece have a stem of the query? Words begin after a separator, at a capital letter and where letters
+/* May a word with a stem of the query begin at i? Words begin after a separator, at a capital letter and where letters
  * and digits meet; letters outside ASCII fold to who knows what, so they always may. */
-static bool promising(const struct matcher *matcher, struct str piece)
+static bool promising(const struct matcher *matcher, struct str text, size_t i)
 {
-    for (size_t i = 0; i < piece.n; i++) {
-        unsigned char c = (unsigned char)piece.s[i];
-        if (!matcher->first[c]) continue; /* most characters begin no word of the query */
-        uint8_t now = matcher->classes[c];
-        if (now == OTHER) return true;
-        uint8_t before = i ? class_at(matcher, piece, i - 1) : SEPARATOR;
-        bool    begins = before == SEPARATOR || (c >= 'A' && c <= 'Z') || (before >= DIGIT) != (now >= DIGIT);
-        if (begins && matcher->begins[now][class_at(matcher, piece, i + 1)]) return true;
-    }
-    return false;
+    unsigned char c = (unsigned char)text.s[i];
+    uint8_t       now = matcher->classes[c], before = i ? class_at(matcher, text, i - 1) : SEPARATOR;
+    if (now == OTHER) return true;
+    bool begins = before == SEPARATOR || (c >= 'A' && c <= 'Z') || (before >= DIGIT) != (now >= DIGIT);
+    return begins && matcher->begins[now][class_at(matcher, text, i + 1)];
 }
 
 static void analyse(struct matcher *matcher, struct str piece, struct known *known)
@@ -133,7 +128,6 @@ static void match_piece(struct matcher *matcher, struct arena *arena, struct str
     struct str piece = str_slice(text, from, to);
     if (piece.n > LONGEST_PIECE) /* not through the middle of a character */
         for (piece.n = LONGEST_PIECE; piece.n && ((unsigned char)piece.s[piece.n] & 0xc0) == 0x80;) piece.n--;
-    if (!promising(matcher, piece)) return;
     struct known *known = &matcher->known[hash_str(piece) % MEMORY];
     if (!known->piece.s || !str_eq(known->piece, piece)) analyse(matcher, piece, known);
     for (size_t i = 0; i < known->n; i++) {
@@ -169,17 +163,23 @@ static int by_place(const void *left, const void *right)
     return (a->to < b->to) - (a->to > b->to);
 }
 
+static bool blank(char c)
+{
+    return (unsigned char)c <= ' ';
+}
+
 struct matches matcher_find(struct matcher *matcher, struct arena *arena, struct str text)
 {
     const struct query *query = matcher->query;
     match_list          list = {0};
-    if (query->term_count) {
-        for (size_t i = 0; i < text.n;) {
-            while (i < text.n && (unsigned char)text.s[i] <= ' ') i++;
-            size_t from = i;
-            while (i < text.n && (unsigned char)text.s[i] > ' ') i++;
-            match_piece(matcher, arena, text, from, i, &list);
-        }
+    size_t              end = 0;
+    for (size_t i = 0; i < text.n && query->term_count; i++) {
+        if (!matcher->first[(unsigned char)text.s[i]] || !promising(matcher, text, i)) continue;
+        size_t from = i;
+        while (from > end && !blank(text.s[from - 1])) from--;
+        for (end = i; end < text.n && !blank(text.s[end]);) end++;
+        match_piece(matcher, arena, text, from, end, &list);
+        i = end;
     }
     uint32_t what = (uint32_t)query->term_count;
     for (size_t i = 0; i < query->phrase_count; i++) match_literal(matcher, arena, text, query->phrases[i], what++, &list);

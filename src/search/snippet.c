@@ -13,7 +13,7 @@ struct str plain_text(struct arena *arena, struct str text)
     char  *out = arena_alloc_raw(arena, text.n + 1);
     size_t n = 0;
     for (size_t i = 0; i < text.n; i++) {
-        if (!white(text.s[i])) out[n++] = text.s[i];
+        if ((unsigned char)text.s[i] > ' ') out[n++] = text.s[i]; /* other control characters are no text either */
         else if (n && out[n - 1] != ' ') out[n++] = ' ';
     }
     while (n && out[n - 1] == ' ') n--;

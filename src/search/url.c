@@ -121,9 +121,9 @@ static struct err *find_numbered(struct finder *f)
     if (!str_to_int(number, &ignored)) return NULL;
     struct str key = str_printf(arena, STR_FMT STR_FMT, STR_ARG(str_lower(arena, repo)), STR_ARG(mark));
     TRY(find_self(f, "issue", key)); /* pull requests too */
-    TRY(find_object(f, str_printf(arena, "discussion:" STR_FMT STR_FMT, STR_ARG(repo), STR_ARG(mark))));
     for (size_t i = 0; i < 3; i++) {
-        static const char *const pages[] = {"pull", "issues", "discussions"};
+        static const char *const kinds[] = {"pr", "issue", "discussion"}, *const pages[] = {"pull", "issues", "discussions"};
+        TRY(find_object(f, str_printf(arena, "%s:" STR_FMT STR_FMT, kinds[i], STR_ARG(repo), STR_ARG(mark))));
         add_spelling(f, str_printf(arena, "https://github.com/" STR_FMT "/%s/" STR_FMT, STR_ARG(repo), pages[i],
                                    STR_ARG(number)));
     }

@@ -2,6 +2,7 @@
 
 #include "base/id.h"
 #include "base/time.h"
+#include "memory/memory.h"
 #include "search/parts.h"
 
 #include <stdlib.h>
@@ -297,7 +298,7 @@ TEST(highlight, adjacent_marks_are_joined)
 TEST(highlight, html_is_escaped)
 {
     check_str(marked(arena, "script", "<script>a & 'b'</script>"),
-              "&lt;<mark>script</mark>&gt;a &amp; &#39;b&#39;&lt;/<mark>script</mark>&gt;");
+              "&lt;<mark>script</mark>&gt;a &amp; &#x27;b&#x27;&lt;/<mark>script</mark>&gt;");
 }
 
 TEST(highlight, at_most_twelve_marks)
@@ -1010,6 +1011,112 @@ TEST(related, one_entry_a_neighbour_newest_first_with_all_relations)
     check_str(err->message, "Observation not found: doc_9aKq2LmN0pRsTuVwXyZ12");
 }
 
+/* ---- on what memory stores --------------------------------------------------------------------------------------------- */
+
+struct capture {
+    struct memory         memory;
+    struct memory_batch  *batch;
+    struct memory_result *results;
+};
+
+static struct err *store(struct db_tx *tx, void *arg)
+{
+    struct capture *capture = arg;
+    TRY(memory_store(&capture->memory, tx, capture->batch, capture->results));
+    return memory_settle(&capture->memory, tx, 1);
+}
+
+enum { ISSUE, PULL_REQUEST, OTHER_REPOSITORY, CAPTURED };
+
+/* An issue, the pull request that fixes it, and an issue of the same number elsewhere. */
+static void capture_events(struct world *world, struct memory_result results[CAPTURED])
+{
+    struct arena            *arena = world->arena;
+    struct source_reference *issue = NEW_ARRAY(arena, struct source_reference, 1), *fix = NEW_ARRAY(arena, struct source_reference, 2);
+    issue[0] = (struct source_reference){.type = STR("issue"), .id = STR("#12"), .url = STR("https://github.com/Acme/api/issues/12")};
+    fix[0] = (struct source_reference){.type = STR("pr"), .id = STR("#87"), .url = STR("https://github.com/Acme/api/pull/87")};
+    fix[1] = (struct source_reference){.type = STR("issue"), .id = STR("#12"), .label = STR("fixes")};
+    struct source_event events[CAPTURED] = {
+        [ISSUE] = {.source = STR("github"), .source_type = STR("issue.opened"), .source_id = STR("issue:Acme/api#12:opened"),
+                   .title = STR("[Issue Opened] Signed out too soon"), .body = STR("Signed out too soon\nAfter five minutes."),
+                   .actor = {.id = STR("41"), .name = STR("Zo\xc3\xab Fennema-Nio"), .email = STR("zoe@example.org")},
+                   .occurred_at = new_year, .references = issue, .reference_count = 1,
+                   .metadata = STR("{\"repoFullName\":\"Acme/api\",\"issueNumber\":12,\"url\":\"https://github.com/Acme/api/issues/12\"}")},
+        [PULL_REQUEST] = {.source = STR("github"), .source_type = STR("pull-request.merged"), .source_id = STR("pr:Acme/api#87:merged"),
+                   .title = STR("[PR Merged] Raise session timeout to 30 minutes"),
+                   .body = STR("Raise session timeout to 30 minutes\nThe timeout is now configurable: SESSION_TTL. Fixes #12"),
+                   .actor = {.id = STR("42"), .name = STR("backend-dev"), .email = STR("dev@example.org")},
+                   .occurred_at = new_year + DAYS(1), .references = fix, .reference_count = 2,
+                   .metadata = STR("{\"repoFullName\":\"Acme/api\",\"prNumber\":87,\"url\":\"https://github.com/Acme/api/pull/87\"}")},
+        [OTHER_REPOSITORY] = {.source = STR("github"), .source_type = STR("issue.opened"), .source_id = STR("issue:Acme/web#12:opened"),
+                   .title = STR("[Issue Opened] Wrong colour"), .body = STR("Wrong colour"), .occurred_at = new_year,
+                   .metadata = STR("{\"repoFullName\":\"Acme/web\",\"issueNumber\":12}")},
+    };
+    struct capture capture = {.memory = {world->db, world->embed}, .results = results};
+    check_ok(memory_prepare(&capture.memory, arena, (struct memory_capture){.workspace = 1, .ingestion = SOURCE_MANUAL,
+                                                                           .events = events, .count = CAPTURED}, &capture.batch));
+    check_ok(db_write(world->db, arena, store, &capture));
+    for (int i = 0; i < CAPTURED; i++) {
+        check_int(results[i].outcome, MEMORY_STORED);
+        results[i].public_id = str_dup(arena, results[i].public_id);
+    }
+}
+
+TEST(captured, is_found_by_words_people_and_keys)
+{
+    struct world world WORLD_SCOPE = world_begin(arena);
+    struct memory_result results[CAPTURED];
+    capture_events(&world, results);
+    check(str_eq(ask(&world, (struct search_request){.query = STR("timeouts of sessions")}).items[0].id, results[PULL_REQUEST].public_id));
+    check(str_eq(ask(&world, (struct search_request){.query = STR("SESSION_TTL")}).items[0].id, results[PULL_REQUEST].public_id));
+    struct str names[] = {STR("Zoe Fennema"), STR("@zoe@example.org"), STR("ZO\xc3\x8b FENNEMA-NIO")};
+    for (int i = 0; i < 3; i++) {
+        struct search_answer answer = ask(&world, (struct search_request){.query = STR("anything"), .filters = {.actors = &names[i], .actor_count = 1}});
+        struct search_answer all = ask(&world, (struct search_request){.query = STR("signed out"), .filters = {.actors = &names[i], .actor_count = 1}});
+        check(answer.total <= 1);
+        check_int(all.total, 1);
+        check(str_eq(all.items[0].id, results[ISSUE].public_id));
+    }
+    struct search_answer number = ask(&world, (struct search_request){.query = STR("#12")});
+    check(number.entity);
+    check(number.count >= 2);
+}
+
+TEST(captured, is_joined_in_the_graph)
+{
+    struct world world WORLD_SCOPE = world_begin(arena);
+    struct memory_result results[CAPTURED];
+    capture_events(&world, results);
+    struct search_graph_answer answer = graph(&world, (struct search_graph_request){.id = results[ISSUE].public_id, .depth = 1});
+    check_int(answer.node_count, 2);
+    check_int(answer.edge_count, 1);
+    check_str(answer.edges[0].type, "fixes");
+    check(str_eq(answer.edges[0].source, results[PULL_REQUEST].public_id));
+}
+
+TEST(captured, is_found_by_its_address)
+{
+    struct world world WORLD_SCOPE = world_begin(arena);
+    struct memory_result results[CAPTURED];
+    capture_events(&world, results);
+    struct fact pull = {.id = results[PULL_REQUEST].id}, issue = {.id = results[ISSUE].id}, other = {.id = results[OTHER_REPOSITORY].id};
+    check(resolves_to(&world, "https://github.com/acme/API/pull/87/files", &pull));
+    check(resolves_to(&world, "https://github.com/Acme/api/issues/12#issuecomment-1", &issue));
+    check(resolves_to(&world, "https://github.com/Acme/web/issues/12", &other));
+    check(resolves_to(&world, "https://github.com/Acme/other/issues/12", NULL));
+}
+
+TEST(captured, context_names_people_and_clusters)
+{
+    struct world world WORLD_SCOPE = world_begin(arena);
+    struct memory_result results[CAPTURED];
+    capture_events(&world, results);
+    struct search_answer answer = ask(&world, (struct search_request){.query = STR("what did fennema report on sessions"), .context = true});
+    check_int(answer.actor_count, 1);
+    check_str(answer.actors[0].name, "Zo\xc3\xab Fennema-Nio");
+    check(answer.cluster_count >= 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1070,6 +1177,10 @@ int main(void)
         RUN(graph, a_hub_shows_fifty_edges_and_says_so),
         RUN(graph, the_limit_of_nodes_truncates),
         RUN(related, one_entry_a_neighbour_newest_first_with_all_relations),
+        RUN(captured, is_found_by_words_people_and_keys),
+        RUN(captured, is_joined_in_the_graph),
+        RUN(captured, is_found_by_its_address),
+        RUN(captured, context_names_people_and_clusters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
