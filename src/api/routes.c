@@ -30,6 +30,8 @@ const struct api_route api_routes[] = {
     {"POST",   W "/imports/{id}/finish",     API_SCOPED,  ORG_INGEST, API_RATE_NONE,   API_MAY_HAVE_BODY, 4*MIB,   true,  api_import_finish,"finishImport"},
     {"GET",    "/v1/openapi.json",           API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_openapi,      "openapi"},
     {"*",      "/v1/memories/*",             API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_memories,     NULL},
+    {"POST",   "/v1/admin/backup",           API_PEOPLE,  0,          API_RATE_NONE,   API_JSON_BODY,     0,       true,  api_admin_backup, NULL},
+    {"POST",   "/v1/admin/doctor",           API_PEOPLE,  0,          API_RATE_NONE,   API_MAY_HAVE_BODY, 0,       true,  api_admin_doctor, NULL},
     {"GET",    "/healthz",                   API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_health,       NULL},
     {"GET",    "/readyz",                    API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_ready,        NULL},
     {"GET",    "/metrics",                   API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_metrics_text, NULL},

@@ -76,8 +76,8 @@ int cli_doctor(struct cli *cli)
         if (bad) status = CLI_FAILED;
         if (cli->json) continue;
         cli_text(cli, bad ? CLI_BAD : str_eq(result, STR("ok")) ? CLI_GOOD : CLI_MARK,
-                 str_printf(cli->arena, "%-8.*s", STR_ARG(result)));
-        printf("%-14.*s ", STR_ARG(json_str(it.value, "name")));
+                 str_printf(cli->arena, "%-9.*s", STR_ARG(result)));
+        printf("%-15.*s ", STR_ARG(json_str(it.value, "name")));
         cli_text(cli, CLI_PLAIN, json_str(it.value, "detail"));
         putchar('\n');
     }

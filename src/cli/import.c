@@ -307,8 +307,7 @@ static struct err *begin(struct importing *importing)
     json_begin(&out, NULL, '{');
     json_put(&out, "repoFullName", facts->repo);
     json_put(&out, "branch", facts->branch);
-    json_put(&out, "source", facts->source);
-    json_put(&out, "host", facts->host);
+    json_put(&out, "github", str_eq(facts->source, STR("github")));
     json_put(&out, "path", facts->path);
     json_put(&out, "full", cli_has(cli, "full"));
     json_end(&out);

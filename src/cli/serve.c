@@ -17,6 +17,8 @@ static struct err *listen_and_wait(struct cli *cli, struct config *config, struc
         .workers = app->workers,
         .handler = api_handle,
         .body_limit = api_body_limit,
+        .time_limit = api_time_limit,
+        .inherit = true,
         .arg = app,
     };
     TRY(net_server_start(cli->arena, server_config, &server));

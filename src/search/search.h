@@ -114,3 +114,7 @@ struct search_related_request { int64_t workspace; struct str id; struct str *ty
 struct search_related_answer { struct search_node source; struct search_related_item *items; size_t count, total; };
 MUST_CHECK struct err *search_related(struct search *search, struct arena *arena,
                                       const struct search_related_request *request, struct search_related_answer *answer);
+
+/* How many items the index holds and how many rows there are; equal unless something is broken. */
+struct search_state { int64_t indexed, stored; struct str model; };
+MUST_CHECK struct err *search_check(struct search *search, struct arena *arena, int64_t workspace, struct search_state *state);

@@ -1,0 +1,167 @@
+/* admin.c - upkeep for whoever may touch the data directory: POST /v1/admin/backup and /doctor, through the Unix socket
+ * or in process only. */
+#include "api/call.h"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+struct err *api_admin_backup(struct api_call *call)
+{
+    struct str file = json_str(call->body, "file");
+    struct stat written;
+    if (file.n == 0 || file.s[0] != '/') {
+        api_issue(call, STR("file"), "Expected an absolute path");
+        return api_check(call);
+    }
+    TRY(db_backup(call->app->db, call->arena, file));
+    struct json_out out = api_answer(call);
+    json_put(&out, "file", file);
+    json_put(&out, "bytes", stat(str_z(call->arena, file), &written) == 0 ? (int64_t)written.st_size : 0);
+    api_send_with_id(call, &out);
+    return NULL;
+}
+
+/* ---- doctor -------------------------------------------------------------------------------------------------------- */
+
+enum health { OK, WARNING, FAILED };
+
+struct finding {
+    enum health health;
+    struct str detail;
+};
+
+static struct finding ok(struct str detail) { return (struct finding){OK, detail}; }
+static struct finding warning(struct str detail) { return (struct finding){WARNING, detail}; }
+static struct finding broken(struct api_call *call, struct err *err)
+{
+    return (struct finding){FAILED, err_text(call->arena, err)};
+}
+
+static struct finding check_directory(struct api_call *call, bool fix)
+{
+    struct arena *arena = call->arena;
+    const char *path = str_z(arena, call->app->config->data_dir);
+    struct stat at;
+    struct statvfs disk;
+    if (stat(path, &at) != 0 || statvfs(path, &disk) != 0)
+        return broken(call, err_new(arena, ERR_INTERNAL, "%s cannot be read", path));
+    if (at.st_mode & 077) {
+        if (!fix || chmod(path, 0700) != 0)
+            return warning(str_printf(arena, "%s is open to other users (mode %03o); --fix closes it", path, at.st_mode & 0777u));
+        return ok(str_printf(arena, "%s was open to other users, now 700", path));
+    }
+    double free_mib = (double)disk.f_bavail * (double)disk.f_frsize / (1 << 20);
+    if (free_mib < 256) return warning(str_printf(arena, "%s has only %.0f MiB left on its disk", path, free_mib));
+    return ok(str_printf(arena, "%s, %.1f GiB free", path, free_mib / 1024));
+}
+
+static struct finding check_database(struct api_call *call, bool fix)
+{
+    (void)fix;
+    struct err *err = db_check(call->app->db, call->arena);
+    if (err) return broken(call, err);
+    return ok(str_printf(call->arena, "structure sound, version %d, %.1f MiB", db_schema_version(),
+                         (double)db_size(call->app->db) / (1 << 20)));
+}
+
+static struct finding check_clock(struct api_call *call, bool fix)
+{
+    (void)fix;
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct db_rows rows;
+    int64_t newest = 0, now = time_now();
+    struct err *err = db_read_begin(call->app->db, call->arena, &tx);
+    if (!err) err = db_query(tx, &rows, "SELECT MAX(created_at) FROM workspace");
+    if (err) return broken(call, err);
+    db_next(&rows, &newest);
+    err = db_done(&rows);
+    if (err) return broken(call, err);
+    if (newest > now + MINUTES(1))
+        return warning(str_printf(call->arena, "the clock says " STR_FMT ", which is before this database was made",
+                                  STR_ARG(time_format(call->arena, now))));
+    return ok(time_format(call->arena, now));
+}
+
+static struct finding check_index(struct api_call *call, bool fix)
+{
+    (void)fix;
+    struct search_state state;
+    struct err *err = search_check(call->app->search, call->arena, call->workspace.id, &state);
+    if (err) return broken(call, err);
+    if (state.indexed != state.stored)
+        return (struct finding){FAILED, str_printf(call->arena, "%lld observations, but %lld in the index",
+                                                   (long long)state.stored, (long long)state.indexed)};
+    return ok(str_printf(call->arena, "%lld observations, all indexed%s" STR_FMT, (long long)state.stored,
+                         state.model.n ? ", vectors of " : "", STR_ARG(state.model)));
+}
+
+static struct finding check_embedding(struct api_call *call, bool fix)
+{
+    (void)fix;
+    struct embed *embed = call->app->embed;
+    struct embed_vector vector;
+    if (!embed_enabled(embed)) return warning(STR("off: search goes by words only"));
+    struct err *err = embed_texts(embed, call->arena, false, &STR("fix the login timeout"), 1, &vector);
+    if (err) return broken(call, err);
+    return ok(str_printf(call->arena, STR_FMT ", %d dimensions", STR_ARG(embed_model(embed)), embed_dim(embed)));
+}
+
+static struct finding check_addresses(struct api_call *call, bool fix)
+{
+    (void)fix;
+    const struct config *config = call->app->config;
+    bool open = false, tls = str_starts(config->public_url, STR("https://"));
+    for (size_t i = 0; i < config->listen_count; i++)
+        open |= !str_starts(config->listen[i], STR("127.")) && !str_starts(config->listen[i], STR("[::1]")) &&
+                !str_starts(config->listen[i], STR("localhost"));
+    struct str list = str_join(call->arena, config->listen, config->listen_count, STR(", "));
+    if (open && !tls)
+        return warning(str_printf(call->arena, STR_FMT " is reachable from outside without TLS (public_url is not https)",
+                                  STR_ARG(list)));
+    return ok(str_printf(call->arena, STR_FMT ", known as " STR_FMT, STR_ARG(list), STR_ARG(config->public_url)));
+}
+
+struct folding { int64_t workspace, folded; };
+
+static struct err *fold_log(struct db_tx *tx, void *arg)
+{
+    struct folding *folding = arg;
+    struct index_writer writer;
+    TRY(index_writer_open(tx, folding->workspace, &writer));
+    TRY(index_fold(&writer, &folding->folded));
+    return index_writer_close(&writer);
+}
+
+static struct finding check_log(struct api_call *call, bool fix)
+{
+    struct folding folding = {.workspace = call->workspace.id};
+    if (!fix) return ok(STR("--fix drops rows that later ones supersede"));
+    struct err *err = db_write(call->app->db, call->arena, fold_log, &folding);
+    if (err) return broken(call, err);
+    return ok(str_printf(call->arena, "%lld superseded rows dropped", (long long)folding.folded));
+}
+
+struct err *api_admin_doctor(struct api_call *call)
+{
+    static const struct {
+        const char *name;
+        struct finding (*check)(struct api_call *call, bool fix);
+    } checks[] = {{"data directory", check_directory}, {"database", check_database}, {"clock", check_clock},
+                  {"addresses", check_addresses},      {"index", check_index},       {"search log", check_log},
+                  {"embedding", check_embedding}};
+    static const char *const words[] = {[OK] = "ok", [WARNING] = "warning", [FAILED] = "failed"};
+    bool fix = json_bool(call->body, "fix", false);
+    struct json_out out = api_answer(call);
+    json_begin(&out, "checks", '[');
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+        struct finding finding = checks[i].check(call, fix);
+        json_begin(&out, NULL, '{');
+        json_put(&out, "name", checks[i].name);
+        json_put(&out, "status", words[finding.health]);
+        json_put(&out, "detail", finding.detail);
+        json_end(&out);
+    }
+    json_end(&out);
+    api_send_with_id(call, &out);
+    return NULL;
+}
