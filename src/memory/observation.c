@@ -149,6 +149,7 @@ struct err *observation_index(struct work *work, const struct prepared_event *it
         .entities = item->entities,
         .entity_count = item->analysis.entity_count,
         .model = work->model,
+        .dim = work->dim,
         .views = item->views,
     };
     return index_add(&work->writer, &entry);
