@@ -174,17 +174,40 @@ static uint32_t best_of_run(const struct pass *pass, uint32_t from, uint32_t n, 
     return done;
 }
 
+static void best_of_slots(const struct pass *pass, uint32_t from, uint32_t n, float *best)
+{
+    for (uint32_t i = 0; i < n;) i += best_of_run(pass, from + i, n - i, best + i);
+}
+
+/* Scattered slots: their rows are asked for together, so that one wait covers all. */
+static void prefetch_passing(const struct pass *pass, uint32_t from, uint32_t n, const uint8_t *passing)
+{
+    const struct vectors *views = &pass->index->views;
+    const uint32_t       *first = pass->index->first_view + from;
+    size_t                most = 2 * (size_t)views->stride; /* two views; of more the processor notices the pattern */
+    for (uint32_t i = 0; i < n; i++) {
+        if (!passing[i]) continue;
+        size_t bytes = (first[i + 1] - first[i]) * (size_t)views->stride;
+        for (size_t at = 0; at < (bytes < most ? bytes : most); at += 64)
+            __builtin_prefetch(vectors_row(views, first[i]) + at);
+    }
+}
+
 void index_pass_best(const struct pass *pass, uint32_t from, uint32_t n, float *best)
 {
+    enum { DENSE = 6 }; /* from one slot in so many on, reading all rows in order is faster than picking (measured) */
     const uint8_t *passing = pass->passing ? pass->passing + from : NULL;
-    for (uint32_t i = 0; i < n;) {
-        if (passing && !passing[i]) {
-            best[i++] = 0;
-            continue;
-        }
-        uint32_t end = passing ? i + 1 : n;
-        while (end < n && passing[end]) end++;
-        while (i < end) i += best_of_run(pass, from + i, end - i, best + i);
+    uint32_t       count = 0;
+    for (uint32_t i = 0; passing && i < n; i++) count += passing[i];
+    if (!passing || count * DENSE >= n) {
+        best_of_slots(pass, from, n, best);
+        return;
+    }
+    if (!count) return;
+    prefetch_passing(pass, from, n, passing);
+    for (uint32_t i = 0, end; i < n; i = end) {
+        for (end = i + 1; passing[i] && end < n && passing[end];) end++;
+        if (passing[i]) best_of_slots(pass, from + i, end - i, best + i);
     }
 }
 

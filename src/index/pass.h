@@ -33,7 +33,8 @@ struct pass {
     const uint8_t      *passing; /* NULL: every slot */
 };
 
-/* best[i]: the largest cosine of a view of slot from + i with the query, within 0..1; 0 for slots that do not pass. */
+/* best[i]: the largest cosine of a view of slot from + i with the query, within 0..1. For slots that do not pass: some
+ * value in that range, or what was there before. n <= PASS_SLOTS. */
 enum { PASS_SLOTS = 256 };
 void index_pass_best(const struct pass *pass, uint32_t from, uint32_t n, float *best);
 

@@ -77,6 +77,10 @@ void index_postings_prefetch(const struct postings *postings, const uint64_t *ke
 {
     if (!postings->places) return;
     for (size_t i = 0; i < n; i++) __builtin_prefetch(&postings->lists[keys[i] & (postings->places - 1)], 1);
+    for (size_t i = 0; i < n; i++) {
+        const struct posting_list *list = &postings->lists[keys[i] & (postings->places - 1)];
+        if (list->capacity) __builtin_prefetch(list->outside + list->length, 1);
+    }
 }
 
 const struct posting_list *index_postings_find(const struct postings *postings, uint64_t key)

@@ -31,6 +31,7 @@ struct postings {
 
 /* Slots must come in ascending order; the same one twice counts once. */
 void index_postings_add(struct postings *postings, uint64_t key, uint32_t slot);
+/* Ask for what adding these keys will touch: a load is waiting for memory more than anything else. */
 void index_postings_prefetch(const struct postings *postings, const uint64_t *keys, size_t n);
 const struct posting_list *index_postings_find(const struct postings *postings, uint64_t key); /* or NULL */
 
