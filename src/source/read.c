@@ -15,7 +15,8 @@ struct reading {
 static void complain(struct reading *reading, const char *field, struct str problem)
 {
     for (size_t i = 0; i < reading->issues.n; i++)
-        if (str_eq(reading->issues.at[i].field, str_of(field)) && str_eq(reading->issues.at[i].problem, problem)) return;
+        if (str_eq(reading->issues.at[i].field, str_of(field)) && str_eq(reading->issues.at[i].problem, problem))
+            return;
     if (reading->issues.n < MAX_ISSUES)
         *VEC_PUSH(reading->arena, &reading->issues) = (struct source_issue){str_of(field), problem};
 }
@@ -81,7 +82,8 @@ static void read_names(struct reading *reading, struct source_event *event)
     if (!type_valid(event->source_type)) complain(reading, "sourceType", STR("Invalid"));
     event->source_id = limited_text(reading, (struct limit){"sourceId", 1, MAX_SOURCE_ID});
     if (event->source_id.n > MAX_SOURCE_ID && utf8_length(event->source_id) <= MAX_SOURCE_ID)
-        complain(reading, "sourceId", str_printf(reading->arena, "String must contain at most %d byte(s)", MAX_SOURCE_ID));
+        complain(reading, "sourceId",
+                 str_printf(reading->arena, "String must contain at most %d byte(s)", MAX_SOURCE_ID));
 }
 
 /* Absent: the moment of receipt. More than a day ahead is a wrong clock or a wrong unit. */
@@ -133,11 +135,12 @@ static void read_reference(struct reading *reading, const json_value *value, str
     if (json_is_null(json_get(value, "type")) || json_is_null(json_get(value, "id")))
         complain(reading, "references", STR("Required"));
     else if (reference->type.s && !source_reference_type_valid(reference->type))
-        complain(reading, "references",
-                 str_printf(reading->arena,
-                            "Invalid enum value. Expected 'commit' | 'branch' | 'pr' | 'issue' | 'deployment' | 'project' | "
-                            "'cycle' | 'assignee' | 'reviewer' | 'team' | 'label', received '" STR_FMT "'",
-                            STR_ARG(utf8_head(reference->type, 50))));
+        complain(
+            reading, "references",
+            str_printf(reading->arena,
+                       "Invalid enum value. Expected 'commit' | 'branch' | 'pr' | 'issue' | 'deployment' | 'project' | "
+                       "'cycle' | 'assignee' | 'reviewer' | 'team' | 'label', received '" STR_FMT "'",
+                       STR_ARG(utf8_head(reference->type, 50))));
 }
 
 static void read_references(struct reading *reading, struct source_event *event)

@@ -51,7 +51,7 @@ struct source_type_row {
     const char *source, *type; /* "github", "pull-request.merged"; source "git" uses the rows of "github" */
     const char *label;         /* "PR Merged" */
     int         weight;        /* base significance */
-    const char *external, *category; /* "pull_request_merged", "pull_request" */
+    const char *external, *category; /* "pull_request_merged" (several: divided by ","), "pull_request" */
 };
 /* NULL if unknown (weight 35 then, spec). */
 const struct source_type_row *source_type_find(struct str source, struct str type);

@@ -44,19 +44,25 @@ static void commit_and_trees(struct arena *arena, struct str text)
     git_odb         *odb = NULL;
     git_odb_backend *memory = NULL;
     if (git_odb_new(&odb) != 0 || git_mempack_new(&memory) != 0 || git_odb_add_backend(odb, memory, 1) != 0) abort();
-    size_t     first = str_find(text, STR("%%"), 0), second = first == SIZE_MAX ? SIZE_MAX : str_find(text, STR("%%"), first + 2);
+    size_t first = str_find(text, STR("%%"), 0),
+           second = first == SIZE_MAX ? SIZE_MAX : str_find(text, STR("%%"), first + 2);
     git_oid    before = stored(odb, str_slice(text, 0, first), GIT_OBJECT_TREE);
     git_oid    after = stored(odb, str_slice(text, first == SIZE_MAX ? 0 : first + 2, second), GIT_OBJECT_TREE);
     struct str tail = second == SIZE_MAX ? text : str_skip(text, second + 2);
     struct str parent = str_printf(arena, "tree " STR_FMT "\n\n", STR_ARG(git_hex(arena, &before)));
     git_oid    parent_id = stored(odb, parent, GIT_OBJECT_COMMIT);
-    struct str raw = str_printf(arena, "tree " STR_FMT "\nparent " STR_FMT "\n", STR_ARG(git_hex(arena, &after)), STR_ARG(git_hex(arena, &parent_id)));
+    struct str raw = str_printf(arena, "tree " STR_FMT "\nparent " STR_FMT "\n", STR_ARG(git_hex(arena, &after)),
+                                STR_ARG(git_hex(arena, &parent_id)));
     struct buf commit = buf_in(arena);
     buf_str_add(&commit, raw);
     buf_str_add(&commit, tail);
-    struct source_git git = {.arena = arena, .odb = odb, .trees = tree_cache_create(), .now = INT64_C(1700000000000),
+    struct source_git git = {.arena = arena,
+                             .odb = odb,
+                             .trees = tree_cache_create(),
+                             .now = INT64_C(1700000000000),
                              .facts = {.repo = STR("a/b"), .source = STR("github"), .branch = STR("main")},
-                             .options.github_web_url = STR("https://github.com"), .page = STR("https://github.com/a/b")};
+                             .options.github_web_url = STR("https://github.com"),
+                             .page = STR("https://github.com/a/b")};
     graph_start(&git.graph, arena);
     git.tip = stored(odb, buf_str(&commit), GIT_OBJECT_COMMIT);
     git.recent = NEW_ARRAY(arena, struct recent_subject, SUBJECT_RING);

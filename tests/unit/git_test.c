@@ -123,8 +123,10 @@ static void annotate(struct history *history, const char *tag, const git_oid *id
     char hex[GIT_OID_HEXSZ + 1] = {0};
     git_oid_fmt(hex, id);
     git_oid    object;
-    struct str raw = str_printf(history->arena, "object %s\ntype commit\ntag %s\ntagger Tess <77+tess@users.noreply.github.com> %ld +0000\n\n%s",
-                                hex, tag, (long)(history->clock += 60), message);
+    struct str raw =
+        str_printf(history->arena,
+                   "object %s\ntype commit\ntag %s\ntagger Tess <77+tess@users.noreply.github.com> %ld +0000\n\n%s",
+                   hex, tag, (long)(history->clock += 60), message);
     check_int(git_odb_write(&object, history->odb, raw.s, raw.n, GIT_OBJECT_TAG), 0);
     point(history, str_z(history->arena, str_printf(history->arena, "refs/tags/%s", tag)), &object);
 }
@@ -140,7 +142,9 @@ static void write_text(struct history *history, const char *name, const char *te
 
 static void set_remote(struct history *history, const char *url)
 {
-    write_text(history, "config", str_z(history->arena, str_printf(history->arena, "[core]\n\tbare = true\n[remote \"origin\"]\n\turl = %s\n", url)));
+    write_text(history, "config",
+               str_z(history->arena,
+                     str_printf(history->arena, "[core]\n\tbare = true\n[remote \"origin\"]\n\turl = %s\n", url)));
 }
 
 /* ---- imports ----------------------------------------------------------------------------------------------------- */
@@ -154,7 +158,8 @@ struct imported {
     struct str               tags;
 };
 
-static struct imported import_with(struct history *history, struct source_git_options options, struct source_git_plan plan)
+static struct imported import_with(struct history *history, struct source_git_options options,
+                                   struct source_git_plan plan)
 {
     struct imported    imported = {0};
     struct source_git *git = NULL;
@@ -232,7 +237,8 @@ static const struct source_reference *reference(const struct source_event *event
 {
     for (size_t i = 0; i < event->reference_count; i++) {
         const struct source_reference *found = &event->references[i];
-        if (str_eq(found->type, str_of(type)) && str_eq(found->id, str_of(id)) && str_eq(found->label, label ? str_of(label) : STR("")))
+        if (str_eq(found->type, str_of(type)) && str_eq(found->id, str_of(id)) &&
+            str_eq(found->label, label ? str_of(label) : STR("")))
             return found;
     }
     return NULL;
@@ -291,7 +297,8 @@ TEST(open, a_path_inside_the_work_tree_will_do)
     point(&history, "refs/heads/main", &only);
     const char *inner = str_z(arena, str_printf(arena, "%s/sub", history.path));
     check_int(mkdir(inner, 0700), 0);
-    struct imported imported = import_with(&history, (struct source_git_options){.path = str_of(inner)}, (struct source_git_plan){0});
+    struct imported imported =
+        import_with(&history, (struct source_git_options){.path = str_of(inner)}, (struct source_git_plan){0});
     check_int(imported.n, 1);
     check_str(imported.facts.path, history.path);
     check_str(imported.facts.repo, str_z(arena, str_printf(arena, "local/%s", history.path + 5)));
@@ -313,9 +320,14 @@ TEST(open, what_the_configuration_includes_or_names_has_no_effect)
     point(&history, "refs/heads/main", &only);
     check_int(mkfifo(str_z(arena, str_printf(arena, "%s/pipe", history.path)), 0600), 0);
     write_text(&history, "other", "[remote \"origin\"]\n\turl = https://github.com/in/cluded\n");
-    write_text(&history, "config", str_z(arena, str_printf(arena, "[include]\n\tpath = other\n\tpath = %s/pipe\n[core]\n\tworktree = /nowhere\n"
-                                         "\trepositoryformatversion = 1\n\tfsmonitor = /bin/false\n[extensions]\n\tunheardOf = true\n"
-                                         "[broken\n\"", history.path)));
+    write_text(
+        &history, "config",
+        str_z(arena,
+              str_printf(arena,
+                         "[include]\n\tpath = other\n\tpath = %s/pipe\n[core]\n\tworktree = /nowhere\n"
+                         "\trepositoryformatversion = 1\n\tfsmonitor = /bin/false\n[extensions]\n\tunheardOf = true\n"
+                         "[broken\n\"",
+                         history.path)));
     struct imported imported = import(&history);
     check_int(imported.n, 1);
     check_str(imported.facts.source, "git");
@@ -331,14 +343,16 @@ TEST(open, sha256_repositories_are_refused_with_a_reason)
 
 TEST(open, the_remote_names_the_repository)
 {
-    static const struct { const char *url, *repo, *source, *host; } expected[] = {
+    static const struct { const char *url, *repo, *source, *host;
+    } expected[] = {
         {"git@github.com:acme/api.git", "acme/api", "github", "github.com"},
         {"https://github.com/Acme/API", "Acme/API", "github", "github.com"},
         {"https://user:secret@github.com/acme/api.git/", "acme/api", "github", "github.com"},
         {"ssh://git@ssh.github.com:443/acme/api.git", "acme/api", "github", "github.com"},
         {"\"https://github.com/acme/api\"", "acme/api", "github", "github.com"},
         {"https://github.com/acme/api # ours", "acme/api", "github", "github.com"},
-        {"https://gitlab.example.org/group/sub/api.git", "gitlab.example.org/group/sub/api", "git", "gitlab.example.org"},
+        {"https://gitlab.example.org/group/sub/api.git", "gitlab.example.org/group/sub/api", "git",
+         "gitlab.example.org"},
         {"git@git.example.org:api", "git.example.org/api", "git", "git.example.org"},
         {"https://github.com/only", "github.com/only", "git", "github.com"},
     };
@@ -357,7 +371,8 @@ TEST(open, the_only_remote_stands_in_for_origin)
     HISTORY history = history_begin(arena, true);
     write_text(&history, "config", "[remote \"up\"]\n\tfetch = x\n\turl = git@github.com:a/b\n");
     check_str(import(&history).facts.repo, "a/b");
-    write_text(&history, "config", "[remote \"up\"]\n\turl = git@github.com:a/b\n[remote \"down\"]\n\turl = git@github.com:c/d\n");
+    write_text(&history, "config",
+               "[remote \"up\"]\n\turl = git@github.com:a/b\n[remote \"down\"]\n\turl = git@github.com:c/d\n");
     check(str_starts(import(&history).facts.repo, STR("local/")));
 }
 
@@ -366,8 +381,10 @@ TEST(open, the_repository_can_be_named_by_hand)
     HISTORY history = history_begin(arena, true);
     git_oid only = commit(&history, "only", NULL, NULL);
     point(&history, "refs/heads/main", &only);
-    struct imported imported = import_with(&history, (struct source_git_options){.repo = STR("acme/api")}, (struct source_git_plan){0});
-    check_str(imported.events[0].source_id, str_z(arena, str_printf(arena, "push:acme/api:" STR_FMT, STR_ARG(hex_of(arena, &only)))));
+    struct imported imported =
+        import_with(&history, (struct source_git_options){.repo = STR("acme/api")}, (struct source_git_plan){0});
+    check_str(imported.events[0].source_id,
+              str_z(arena, str_printf(arena, "push:acme/api:" STR_FMT, STR_ARG(hex_of(arena, &only)))));
 }
 
 /* ---- branches and revisions -------------------------------------------------------------------------------------- */
@@ -391,7 +408,8 @@ TEST(branch, can_be_chosen_and_must_exist)
     git_oid a = commit(&history, "a", NULL, NULL), b = commit(&history, "b", &a, NULL);
     point(&history, "refs/heads/main", &b);
     point(&history, "refs/remotes/origin/old", &a);
-    struct imported imported = import_with(&history, (struct source_git_options){.branch = STR("old")}, (struct source_git_plan){0});
+    struct imported imported =
+        import_with(&history, (struct source_git_options){.branch = STR("old")}, (struct source_git_plan){0});
     check_int(imported.n, 1);
     check_str(imported.facts.branch, "old");
     struct err *err = opened(arena, (struct source_git_options){.path = str_of(history.path), .branch = STR("none")});
@@ -402,13 +420,16 @@ TEST(branch, can_be_chosen_and_must_exist)
 TEST(branch, any_revision_can_be_the_tip)
 {
     HISTORY history = history_begin(arena, true);
-    git_oid a = commit(&history, "a", NULL, NULL), b = commit(&history, "b", &a, NULL), c = commit(&history, "c", &b, NULL);
+    git_oid a = commit(&history, "a", NULL, NULL), b = commit(&history, "b", &a, NULL),
+            c = commit(&history, "c", &b, NULL);
     point(&history, "refs/heads/main", &c);
-    struct imported imported = import_with(&history, (struct source_git_options){.rev = STR("HEAD~1")}, (struct source_git_plan){0});
+    struct imported imported =
+        import_with(&history, (struct source_git_options){.rev = STR("HEAD~1")}, (struct source_git_plan){0});
     check_int(imported.n, 2);
     check_str(imported.facts.tip, hex_of(arena, &b).s);
     check_str(imported.facts.branch, "main");
-    check_err(opened(arena, (struct source_git_options){.path = str_of(history.path), .rev = STR("HEAD~9")}), ERR_INVALID);
+    check_err(opened(arena, (struct source_git_options){.path = str_of(history.path), .rev = STR("HEAD~9")}),
+              ERR_INVALID);
 }
 
 TEST(branch, a_detached_head_has_none)
@@ -454,8 +475,8 @@ TEST(order, every_commit_once_parents_first)
 TEST(order, several_roots_and_an_octopus)
 {
     HISTORY history = history_begin(arena, true);
-    git_oid a = commit(&history, "a", NULL, NULL), b = commit(&history, "b", NULL, NULL), c = commit(&history, "c", NULL, NULL),
-            d = commit(&history, "d", NULL, NULL);
+    git_oid a = commit(&history, "a", NULL, NULL), b = commit(&history, "b", NULL, NULL),
+            c = commit(&history, "c", NULL, NULL), d = commit(&history, "d", NULL, NULL);
     git_oid octopus = write_commit(&history, (struct made){.message = STR("Merge all"), .parents = {&a, &b, &c, &d}});
     point(&history, "refs/heads/main", &octopus);
     struct imported imported = import(&history);
@@ -466,10 +487,12 @@ TEST(order, several_roots_and_an_octopus)
 TEST(order, first_parent_keeps_to_the_mainline)
 {
     HISTORY history = history_begin(arena, true);
-    git_oid a = commit(&history, "a", NULL, NULL), side = commit(&history, "side", &a, NULL), b = commit(&history, "b", &a, NULL);
+    git_oid a = commit(&history, "a", NULL, NULL), side = commit(&history, "side", &a, NULL),
+            b = commit(&history, "b", &a, NULL);
     git_oid merge = commit(&history, "Merge branch 'side'", &b, &side);
     point(&history, "refs/heads/main", &merge);
-    struct imported imported = import_with(&history, (struct source_git_options){.first_parent = true}, (struct source_git_plan){0});
+    struct imported imported =
+        import_with(&history, (struct source_git_options){.first_parent = true}, (struct source_git_plan){0});
     check_int(imported.n, 3);
     check_str(event_of(arena, &imported, &merge)->body, "Merge branch 'side'\n\n- side");
 }
@@ -477,9 +500,11 @@ TEST(order, first_parent_keeps_to_the_mainline)
 TEST(order, since_and_max_keep_the_newest)
 {
     HISTORY history = history_begin(arena, true);
-    git_oid a = commit(&history, "a", NULL, NULL), b = commit(&history, "b", &a, NULL), c = commit(&history, "c", &b, NULL);
+    git_oid a = commit(&history, "a", NULL, NULL), b = commit(&history, "b", &a, NULL),
+            c = commit(&history, "c", &b, NULL);
     point(&history, "refs/heads/main", &c);
-    struct imported since = import_with(&history, (struct source_git_options){.since = 1600000120000}, (struct source_git_plan){0});
+    struct imported since =
+        import_with(&history, (struct source_git_options){.since = 1600000120000}, (struct source_git_plan){0});
     check_int(since.n, 2);
     check_str(since.events[0].title, "[Push] b");
     struct imported one = import_with(&history, (struct source_git_options){.max = 1}, (struct source_git_plan){0});
@@ -493,8 +518,12 @@ TEST(push, has_the_message_the_author_and_the_committers_time)
 {
     HISTORY history = history_begin(arena, true);
     set_remote(&history, "git@github.com:acme/api.git");
-    git_oid id = commit(&history, "Add a parser\n\nBecause.\n\nFixes #12, closes acme/web#3\nCo-authored-by: Bob <5+bob@users.noreply.github.com>\n"
-                                  "Co-authored-by: Eve <Eve@x.org>\nCo-authored-by: Ada <ada@example.org>\nCo-authored-by: dependabot[bot] <d@x.org>\n", NULL, NULL);
+    git_oid id = commit(&history,
+                        "Add a parser\n\nBecause.\n\nFixes #12, closes acme/web#3\nCo-authored-by: Bob "
+                        "<5+bob@users.noreply.github.com>\n"
+                        "Co-authored-by: Eve <Eve@x.org>\nCo-authored-by: Ada <ada@example.org>\nCo-authored-by: "
+                        "dependabot[bot] <d@x.org>\n",
+                        NULL, NULL);
     point(&history, "refs/heads/main", &id);
     struct imported            imported = import(&history);
     const struct source_event *event = event_of(arena, &imported, &id);
@@ -515,8 +544,10 @@ TEST(push, has_the_message_the_author_and_the_committers_time)
     check_str(json_str(metadata, "origin"), "git-import");
     check_str(json_str(metadata, "host"), "github.com");
     check_str(json_str(metadata, "repoFullName"), "acme/api");
-    check_str(json_str(metadata, "url"), str_z(arena, str_printf(arena, "https://github.com/acme/api/commit/" STR_FMT, STR_ARG(hex))));
-    check_str(reference(event, "commit", str_z(arena, hex), NULL)->url, json_str(metadata, "url").s ? str_z(arena, json_str(metadata, "url")) : "");
+    check_str(json_str(metadata, "url"),
+              str_z(arena, str_printf(arena, "https://github.com/acme/api/commit/" STR_FMT, STR_ARG(hex))));
+    check_str(reference(event, "commit", str_z(arena, hex), NULL)->url,
+              json_str(metadata, "url").s ? str_z(arena, json_str(metadata, "url")) : "");
     check_str(reference(event, "branch", "main", NULL)->url, "https://github.com/acme/api/tree/main");
     check_str(reference(event, "issue", "#12", "fixes")->url, "https://github.com/acme/api/issues/12");
     check(str_starts(reference(event, "issue", "#3", "closes")->url, STR("https://github.com/acme/web/")));
@@ -569,7 +600,8 @@ TEST(push, noreply_addresses_give_the_account)
 {
     HISTORY history = history_begin(arena, true);
     git_oid a = write_commit(&history, (struct made){.message = STR("a"), .email = "123+ada@users.noreply.github.com"});
-    git_oid b = write_commit(&history, (struct made){.message = STR("b"), .email = "bob@users.noreply.github.com", .parents = {&a}});
+    git_oid b = write_commit(
+        &history, (struct made){.message = STR("b"), .email = "bob@users.noreply.github.com", .parents = {&a}});
     point(&history, "refs/heads/main", &b);
     struct imported imported = import(&history);
     check_str(imported.events[0].actor.id, "123");
@@ -609,11 +641,16 @@ TEST(push, times_in_the_future_are_taken_as_now)
 TEST(push, messages_become_utf8)
 {
     HISTORY history = history_begin(arena, true);
-    git_oid a = write_commit(&history, (struct made){.message = STR("gr\xfc\xdf" "e"), .headers = "encoding ISO-8859-1\n"});
+    git_oid a = write_commit(&history, (struct made){.message = STR("gr\xfc\xdf"
+                                                                    "e"),
+                                                     .headers = "encoding ISO-8859-1\n"});
     git_oid b = write_commit(&history, (struct made){.message = STR("gr\xfc\xdf" "e"), .parents = {&a}});
-    git_oid c = write_commit(&history, (struct made){.message = STR("\xef\xf0\xe8\xe2\xe5\xf2"), .headers = "encoding windows-1251\n", .parents = {&b}});
+    git_oid c = write_commit(&history, (struct made){.message = STR("\xef\xf0\xe8\xe2\xe5\xf2"),
+                                                     .headers = "encoding windows-1251\n",
+                                                     .parents = {&b}});
     git_oid d = write_commit(&history, (struct made){.message = STR("\xc3\xbc\0 nul"), .parents = {&c}});
-    git_oid e = write_commit(&history, (struct made){.message = STR("\xe9t\xe9"), .headers = "encoding no/such\n", .parents = {&d}});
+    git_oid e = write_commit(
+        &history, (struct made){.message = STR("\xe9t\xe9"), .headers = "encoding no/such\n", .parents = {&d}});
     point(&history, "refs/heads/main", &e);
     struct imported imported = import(&history);
     check_str(event_of(arena, &imported, &a)->title, "[Push] gr\xc3\xbc\xc3\x9f" "e");
@@ -739,7 +776,8 @@ TEST(files, lines_are_counted_only_when_asked_for)
     point(&history, "refs/heads/main", &b);
     struct imported plain = import(&history);
     check(json_get(metadata_of(arena, event_of(arena, &plain, &b)), "additions") == NULL);
-    struct imported   imported = import_with(&history, (struct source_git_options){.stat = true}, (struct source_git_plan){0});
+    struct imported imported =
+        import_with(&history, (struct source_git_options){.stat = true}, (struct source_git_plan){0});
     const json_value *metadata = metadata_of(arena, event_of(arena, &imported, &b));
     check_int(json_int(metadata, "additions", -1), 2);
     check_int(json_int(metadata, "deletions", -1), 3);
@@ -756,7 +794,10 @@ static struct merged merged_history(struct history *history, const char *message
 {
     struct merged made = {.root = commit(history, "root", NULL, NULL)};
     made.one = commit(history, "one", &made.root, NULL);
-    made.two = write_commit(history, (struct made){.message = STR("two"), .parents = {&made.one}, .author = "Fay", .email = "9+fay@users.noreply.github.com"});
+    made.two = write_commit(history, (struct made){.message = STR("two"),
+                                                   .parents = {&made.one},
+                                                   .author = "Fay",
+                                                   .email = "9+fay@users.noreply.github.com"});
     made.base = commit(history, "base", &made.root, NULL);
     made.merge = commit(history, message, &made.base, &made.two);
     point(history, "refs/heads/main", &made.merge);
@@ -767,7 +808,8 @@ TEST(pull, a_merge_is_the_pull_request)
 {
     HISTORY history = history_begin(arena, true);
     set_remote(&history, "https://github.com/acme/api");
-    struct merged              made = merged_history(&history, "Merge pull request #7 from fay/topic/x\n\nA better way\n\nMore words.");
+    struct merged made =
+        merged_history(&history, "Merge pull request #7 from fay/topic/x\n\nA better way\n\nMore words.");
     struct imported            imported = import(&history);
     const struct source_event *event = event_of(arena, &imported, &made.merge);
     const json_value          *metadata = metadata_of(arena, event);
@@ -844,7 +886,8 @@ TEST(pull, a_squashed_commit_is_the_pull_request)
     HISTORY history = history_begin(arena, true);
     git_oid id = commit(&history, "Speed up (again) (#31)\n\n* step one\n* step two\n\nFixes #30", NULL, NULL);
     point(&history, "refs/heads/main", &id);
-    struct imported            imported = import_with(&history, (struct source_git_options){.repo = STR("acme/api")}, (struct source_git_plan){0});
+    struct imported imported =
+        import_with(&history, (struct source_git_options){.repo = STR("acme/api")}, (struct source_git_plan){0});
     const struct source_event *event = &imported.events[0];
     check_str(event->source_id, "pr:acme/api#31:merged");
     check_str(event->title, "[PR Merged] Speed up (again)");
@@ -856,9 +899,16 @@ TEST(pull, a_squashed_commit_is_the_pull_request)
 
 TEST(pull, only_the_exact_subjects_count)
 {
-    static const char *const pushes[] = {"Revert \"Speed up (#31)\"", "Fix(#31)",  "Fix (#31) again",  "Fix (#)", "Fix (#0)",
-                                         "Merge pull request #7",     "Fix (31)",  "Merge pull request #x from a/b",
-                                         "Merge pull request #7 from nobranch", "Fix (#99999999999999999999)"};
+    static const char *const pushes[] = {"Revert \"Speed up (#31)\"",
+                                         "Fix(#31)",
+                                         "Fix (#31) again",
+                                         "Fix (#)",
+                                         "Fix (#0)",
+                                         "Merge pull request #7",
+                                         "Fix (31)",
+                                         "Merge pull request #x from a/b",
+                                         "Merge pull request #7 from nobranch",
+                                         "Fix (#99999999999999999999)"};
     HISTORY history = history_begin(arena, true);
     git_oid last = commit(&history, "root", NULL, NULL);
     size_t  n = sizeof pushes / sizeof *pushes;
@@ -885,7 +935,8 @@ TEST(pull, can_be_left_alone)
 {
     HISTORY         history = history_begin(arena, true);
     struct merged   made = merged_history(&history, "Merge pull request #7 from fay/topic\n\nT");
-    struct imported imported = import_with(&history, (struct source_git_options){.no_pr = true}, (struct source_git_plan){0});
+    struct imported imported =
+        import_with(&history, (struct source_git_options){.no_pr = true}, (struct source_git_plan){0});
     check_int(imported.counts.pull_requests, 0);
     check_str(event_of(arena, &imported, &made.merge)->source_type, "push");
     check(reference(event_of(arena, &imported, &made.one), "pr", "#7", "merges") == NULL);
@@ -897,10 +948,12 @@ TEST(release, an_annotated_tag_lists_the_mainline_since_the_one_before)
 {
     HISTORY history = history_begin(arena, true);
     set_remote(&history, "git@github.com:acme/api");
-    git_oid a = commit(&history, "a", NULL, NULL), b = commit(&history, "b (#2)", &a, NULL), c = commit(&history, "c", &b, NULL);
+    git_oid a = commit(&history, "a", NULL, NULL), b = commit(&history, "b (#2)", &a, NULL),
+            c = commit(&history, "c", &b, NULL);
     point(&history, "refs/heads/main", &c);
     point(&history, "refs/tags/v1.0", &a);
-    annotate(&history, "v1.1", &c, "Second of its kind\n\nNotes.\n-----BEGIN PGP SIGNATURE-----\nabc\n-----END PGP SIGNATURE-----\n");
+    annotate(&history, "v1.1", &c,
+             "Second of its kind\n\nNotes.\n-----BEGIN PGP SIGNATURE-----\nabc\n-----END PGP SIGNATURE-----\n");
     struct imported            imported = import(&history);
     const struct source_event *event = event_named(&imported, "release:acme/api:v1.1");
     check(event != NULL);
@@ -924,9 +977,11 @@ TEST(release, an_annotated_tag_lists_the_mainline_since_the_one_before)
 
 TEST(release, a_lightweight_tag_must_look_like_a_version)
 {
-    static const struct { const char *tag; bool release; } expected[] = {
-        {"v1.0", true}, {"1.2.3", true}, {"web@2.0.1", true}, {"rel/v1.2-rc.1", true}, {"v1.0+build", true},
-        {"v1", false},  {"latest", false}, {"1.2.x", false},  {"v1.0rc1", false},    {"@1.0", false}, {"release-1.0", false},
+    static const struct { const char *tag; bool release;
+    } expected[] = {
+        {"v1.0", true},       {"1.2.3", true}, {"web@2.0.1", true},    {"rel/v1.2-rc.1", true},
+        {"v1.0+build", true}, {"v1", false},   {"latest", false},      {"1.2.x", false},
+        {"v1.0rc1", false},   {"@1.0", false}, {"release-1.0", false},
     };
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         HISTORY history = history_begin(arena, true);
@@ -940,13 +995,15 @@ TEST(release, a_lightweight_tag_must_look_like_a_version)
 TEST(release, tags_of_other_branches_and_of_other_things)
 {
     HISTORY history = history_begin(arena, true);
-    git_oid a = commit(&history, "a", NULL, NULL), main_tip = commit(&history, "b", &a, NULL), fix = commit(&history, "fix", &a, NULL);
+    git_oid a = commit(&history, "a", NULL, NULL), main_tip = commit(&history, "b", &a, NULL),
+            fix = commit(&history, "fix", &a, NULL);
     git_oid blob;
     check_int(git_odb_write(&blob, history.odb, "x", 1, GIT_OBJECT_BLOB), 0);
     point(&history, "refs/heads/main", &main_tip);
     point(&history, "refs/tags/v1.0.1", &fix);
     point(&history, "refs/tags/v9.9", &blob);
-    struct imported            imported = import_with(&history, (struct source_git_options){.repo = STR("r/x")}, (struct source_git_plan){0});
+    struct imported imported =
+        import_with(&history, (struct source_git_options){.repo = STR("r/x")}, (struct source_git_plan){0});
     const struct source_event *event = event_named(&imported, "release:r/x:v1.0.1");
     check(event != NULL);
     check(reference(event, "branch", "main", NULL) == NULL);
@@ -977,12 +1034,15 @@ TEST(again, only_what_is_new_since_the_last_import)
     point(&history, "refs/heads/main", &a);
     point(&history, "refs/tags/v1.0", &a);
     struct imported first = import(&history);
-    git_oid b = commit(&history, "b again (#5)", &a, NULL), c = commit(&history, "Merge pull request #6 from x/y\n\nC", &b, &side);
+    git_oid b = commit(&history, "b again (#5)", &a, NULL),
+            c = commit(&history, "Merge pull request #6 from x/y\n\nC", &b, &side);
     point(&history, "refs/heads/main", &c);
     point(&history, "refs/tags/v1.1", &c);
     int             asked = 0;
-    struct imported again = import_with(&history, (struct source_git_options){0},
-                                        (struct source_git_plan){.last_sha = first.facts.tip, .last_tags = first.tags, .known_pr = knows_five, .arg = &asked});
+    struct imported again =
+        import_with(&history, (struct source_git_options){0},
+                    (struct source_git_plan){
+                        .last_sha = first.facts.tip, .last_tags = first.tags, .known_pr = knows_five, .arg = &asked});
     check(!again.counts.rewritten);
     check_int(again.counts.commits, 3);
     check_int(again.counts.tags, 1);
@@ -991,7 +1051,8 @@ TEST(again, only_what_is_new_since_the_last_import)
     check_str(event_of(arena, &again, &b)->source_type, "push");
     check_str(event_of(arena, &again, &c)->source_type, "pull-request.merged");
     check(reference(event_of(arena, &again, &side), "pr", "#6", "merges") != NULL);
-    struct imported third = import_with(&history, (struct source_git_options){0}, (struct source_git_plan){.last_sha = again.facts.tip, .last_tags = again.tags});
+    struct imported third = import_with(&history, (struct source_git_options){0},
+                                        (struct source_git_plan){.last_sha = again.facts.tip, .last_tags = again.tags});
     check_int(third.n, 0);
     check_int(third.counts.commits, 0);
 }
@@ -1004,7 +1065,8 @@ TEST(again, a_moved_tag_is_a_new_release)
     point(&history, "refs/tags/v1.0", &a);
     struct imported first = import(&history);
     point(&history, "refs/tags/v1.0", &b);
-    struct imported again = import_with(&history, (struct source_git_options){0}, (struct source_git_plan){.last_sha = first.facts.tip, .last_tags = first.tags});
+    struct imported again = import_with(&history, (struct source_git_options){0},
+                                        (struct source_git_plan){.last_sha = first.facts.tip, .last_tags = first.tags});
     check_int(again.counts.tags, 1);
     check(reference(&again.events[0], "branch", "main", NULL) != NULL);
 }
@@ -1012,12 +1074,16 @@ TEST(again, a_moved_tag_is_a_new_release)
 TEST(again, a_rewritten_history_is_read_as_a_whole)
 {
     HISTORY history = history_begin(arena, true);
-    git_oid a = commit(&history, "a", NULL, NULL), b = commit(&history, "b", &a, NULL), other = commit(&history, "other", &a, NULL);
+    git_oid a = commit(&history, "a", NULL, NULL), b = commit(&history, "b", &a, NULL),
+            other = commit(&history, "other", &a, NULL);
     point(&history, "refs/heads/main", &other);
-    struct imported imported = import_with(&history, (struct source_git_options){0}, (struct source_git_plan){.last_sha = hex_of(arena, &b)});
+    struct imported imported =
+        import_with(&history, (struct source_git_options){0}, (struct source_git_plan){.last_sha = hex_of(arena, &b)});
     check(imported.counts.rewritten);
     check_int(imported.n, 2);
-    struct imported lost = import_with(&history, (struct source_git_options){0}, (struct source_git_plan){.last_sha = STR("00112233445566778899aabbccddeeff00112233")});
+    struct imported lost =
+        import_with(&history, (struct source_git_options){0},
+                    (struct source_git_plan){.last_sha = STR("00112233445566778899aabbccddeeff00112233")});
     check(lost.counts.rewritten);
     check_int(lost.n, 2);
 }

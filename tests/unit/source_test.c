@@ -54,10 +54,11 @@ static struct source_issues refused(struct arena *arena, const char *text)
 TEST(read, takes_every_field)
 {
     struct source_event event = read_event(
-        arena, "{\"source\":\"ci\",\"sourceType\":\"build.failed\",\"sourceId\":\"ci:9\",\"title\":\"T\",\"body\":\"B\","
-               "\"actor\":{\"id\":\"7\",\"name\":\"ada\",\"email\":\"a@b.c\",\"avatarUrl\":\"https://x.y/z\"},"
-               "\"occurredAt\":\"2026-02-03T10:30:00+01:00\",\"references\":[{\"type\":\"issue\",\"id\":\"#3\","
-               "\"label\":\"fixes\",\"url\":\"https://x.y/3\"}],\"metadata\":{\"k\":[1]}}");
+        arena,
+        "{\"source\":\"ci\",\"sourceType\":\"build.failed\",\"sourceId\":\"ci:9\",\"title\":\"T\",\"body\":\"B\","
+        "\"actor\":{\"id\":\"7\",\"name\":\"ada\",\"email\":\"a@b.c\",\"avatarUrl\":\"https://x.y/z\"},"
+        "\"occurredAt\":\"2026-02-03T10:30:00+01:00\",\"references\":[{\"type\":\"issue\",\"id\":\"#3\","
+        "\"label\":\"fixes\",\"url\":\"https://x.y/3\"}],\"metadata\":{\"k\":[1]}}");
     check_str(event.source, "ci");
     check_str(event.source_type, "build.failed");
     check_str(event.source_id, "ci:9");
@@ -78,7 +79,8 @@ TEST(read, what_is_absent_or_null_has_a_default)
 {
     time_set(1700000000000);
     struct source_event event = read_event(
-        arena, "{\"source\":\"ci\",\"sourceType\":\"build\",\"sourceId\":\"1\",\"title\":\"T\",\"actor\":null,\"body\":null}");
+        arena,
+        "{\"source\":\"ci\",\"sourceType\":\"build\",\"sourceId\":\"1\",\"title\":\"T\",\"actor\":null,\"body\":null}");
     time_set(0);
     check_int(event.occurred_at, 1700000000000);
     check(event.actor.id.s == NULL);
@@ -89,8 +91,9 @@ TEST(read, what_is_absent_or_null_has_a_default)
 TEST(read, reports_all_problems_at_once)
 {
     struct source_issues issues = refused(
-        arena, "{\"sourceType\":5,\"sourceId\":\"\",\"title\":\"T\",\"occurredAt\":\"yesterday\",\"actor\":[],"
-               "\"references\":[{\"type\":\"ship\",\"id\":\"1\"},{\"type\":\"pr\",\"id\":7}],\"metadata\":\"x\",\"titel\":1}");
+        arena,
+        "{\"sourceType\":5,\"sourceId\":\"\",\"title\":\"T\",\"occurredAt\":\"yesterday\",\"actor\":[],"
+        "\"references\":[{\"type\":\"ship\",\"id\":\"1\"},{\"type\":\"pr\",\"id\":7}],\"metadata\":\"x\",\"titel\":1}");
     check(complains(issues, "source", "Required"));
     check(complains(issues, "sourceType", "Expected string, received number"));
     check(complains(issues, "sourceId", "String must contain at least 1 character(s)"));
@@ -108,7 +111,8 @@ TEST(read, reports_all_problems_at_once)
 TEST(read, the_message_lists_the_problems)
 {
     struct source_event event;
-    struct err *err = source_event_read(arena, parsed(arena, "{\"source\":\"ci\",\"sourceType\":\"b\",\"title\":\"T\"}"), &event, NULL);
+    struct err *err = source_event_read(
+        arena, parsed(arena, "{\"source\":\"ci\",\"sourceType\":\"b\",\"title\":\"T\"}"), &event, NULL);
     check(err != NULL);
     check_str(err->message, "Invalid event: sourceId: Required");
 }
@@ -120,8 +124,9 @@ TEST(read, what_is_no_object_is_a_problem_of_the_body)
 
 TEST(read, refuses_more_than_the_limits)
 {
-    struct str text = str_printf(arena, "{\"source\":\"ci\",\"sourceType\":\"b\",\"sourceId\":\"1\",\"title\":\"" STR_FMT
-                                        "\",\"body\":\"" STR_FMT "\"}",
+    struct str text = str_printf(arena,
+                                 "{\"source\":\"ci\",\"sourceType\":\"b\",\"sourceId\":\"1\",\"title\":\"" STR_FMT
+                                 "\",\"body\":\"" STR_FMT "\"}",
                                  STR_ARG(repeated(arena, "\xc3\xbc", 201)), STR_ARG(repeated(arena, "x", 50001)));
     struct source_issues issues = refused(arena, str_z(arena, text));
     check(complains(issues, "title", "String must contain at most 200 character(s)"));
@@ -132,8 +137,8 @@ TEST(read, refuses_more_than_the_limits)
 TEST(read, refuses_times_more_than_a_day_ahead)
 {
     time_set(1700000000000);
-    struct source_issues issues = refused(
-        arena, "{\"source\":\"ci\",\"sourceType\":\"b\",\"sourceId\":\"1\",\"title\":\"T\",\"occurredAt\":\"2023-11-16T00:00:00Z\"}");
+    struct source_issues issues = refused(arena, "{\"source\":\"ci\",\"sourceType\":\"b\",\"sourceId\":\"1\",\"title\":"
+                                                 "\"T\",\"occurredAt\":\"2023-11-16T00:00:00Z\"}");
     time_set(0);
     check_str(issues.at[0].field, "occurredAt");
 }
@@ -288,7 +293,8 @@ TEST(normalise, required_fields_are_required)
     struct str *fields[5];
     for (int i = 0; i < 4; i++) {
         struct source_event event = plain_event();
-        fields[0] = &event.source, fields[1] = &event.source_type, fields[2] = &event.source_id, fields[3] = &event.title;
+        fields[0] = &event.source, fields[1] = &event.source_type, fields[2] = &event.source_id,
+        fields[3] = &event.title;
         *fields[i] = STR(" \n ");
         check_err(source_event_normalise(arena, &event), ERR_INVALID);
     }

@@ -56,7 +56,8 @@ static bool compose_push(struct draft *draft, const struct commit_text *commit, 
     if (!subject.n) subject = str_printf(draft->arena, "Push to " STR_FMT, STR_ARG(branch.n ? branch : hex));
     put_commit(draft, commit);
     event->source_type = STR("push");
-    event->source_id = str_printf(draft->arena, "push:" STR_FMT ":" STR_FMT, STR_ARG(draft->git->facts.repo), STR_ARG(hex));
+    event->source_id =
+        str_printf(draft->arena, "push:" STR_FMT ":" STR_FMT, STR_ARG(draft->git->facts.repo), STR_ARG(hex));
     event->title = labelled(draft, "Push", subject);
     event->occurred_at = commit->time;
     draft_actor(draft, commit->author_name, commit->author_email);
@@ -138,7 +139,8 @@ static bool compose_pull(struct draft *draft, const struct commit_text *commit, 
     struct source_event *event = draft->event;
     struct str           branch = draft->git->facts.branch;
     event->source_type = STR("pull-request.merged");
-    event->source_id = str_printf(draft->arena, "pr:" STR_FMT "#%u:merged", STR_ARG(draft->git->facts.repo), pull.number);
+    event->source_id =
+        str_printf(draft->arena, "pr:" STR_FMT "#%u:merged", STR_ARG(draft->git->facts.repo), pull.number);
     event->title = labelled(draft, "PR Merged", pull.title);
     event->occurred_at = commit->time;
     put_commit(draft, commit);

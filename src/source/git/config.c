@@ -1,7 +1,7 @@
 /* config.c - the two facts wanted from a repository's config file, and what a remote's url says about its name.
  *
- * libgit2 would follow include.path to any file of the machine, so it is given an empty configuration (repository.c) and
- * the file is looked through here. Only "url" of a remote and "objectformat" are understood, nothing is acted upon.
+ * libgit2 would follow include.path to any file of the machine, so it is given an empty configuration (repository.c)
+ * and the file is looked through here. Only "url" of a remote and "objectformat" are understood, nothing is acted upon.
  */
 #include "source/git/inside.h"
 
@@ -113,8 +113,9 @@ static struct str web_host(struct str web_url)
 
 static bool is_github(struct arena *arena, struct str host, struct str github)
 {
-    return github.n && (str_eq_nocase(host, github) || str_eq_nocase(host, str_printf(arena, "www." STR_FMT, STR_ARG(github))) ||
-                        str_eq_nocase(host, str_printf(arena, "ssh." STR_FMT, STR_ARG(github))));
+    return github.n &&
+           (str_eq_nocase(host, github) || str_eq_nocase(host, str_printf(arena, "www." STR_FMT, STR_ARG(github))) ||
+            str_eq_nocase(host, str_printf(arena, "ssh." STR_FMT, STR_ARG(github))));
 }
 
 static struct str plain_path(struct arena *arena, struct str path)

@@ -35,7 +35,9 @@ void draft_refer(struct draft *draft, const char *type, struct str id, struct st
 
 void draft_refer_branch(struct draft *draft, struct str branch)
 {
-    if (branch.n) draft_refer(draft, "branch", str_dup(draft->arena, branch), draft_url(draft, "/tree/" STR_FMT, STR_ARG(branch)), NULL);
+    if (branch.n)
+        draft_refer(draft, "branch", str_dup(draft->arena, branch), draft_url(draft, "/tree/" STR_FMT, STR_ARG(branch)),
+                    NULL);
 }
 
 void draft_refer_commit(struct draft *draft, const git_oid *id, const char *label)

@@ -18,7 +18,8 @@ struct err *source_git_prepare(struct source_git *git, struct arena *arena, stru
     git->next_tag = 0;
     git->recent = NEW_ARRAY(git->arena, struct recent_subject, SUBJECT_RING);
     if (str_eq(git->facts.source, STR("github")))
-        git->page = str_printf(git->arena, STR_FMT "/" STR_FMT, STR_ARG(git->options.github_web_url), STR_ARG(git->facts.repo));
+        git->page =
+            str_printf(git->arena, STR_FMT "/" STR_FMT, STR_ARG(git->options.github_web_url), STR_ARG(git->facts.repo));
     if (git->facts.tip.n) {
         bool grown = find_since(git, plan.last_sha, &since);
         counts->rewritten = plan.last_sha.n && !grown;

@@ -86,7 +86,8 @@ void object_parse(struct str raw, struct object_text *text)
 bool object_parent(struct str *parents, git_oid *id)
 {
     for (struct str line; str_cut(parents, '\n', &line);)
-        if (str_starts(line, STR("parent ")) && line.n == 7 + GIT_OID_HEXSZ && git_oid_fromstrn(id, line.s + 7, GIT_OID_HEXSZ) == 0)
+        if (str_starts(line, STR("parent ")) && line.n == 7 + GIT_OID_HEXSZ &&
+            git_oid_fromstrn(id, line.s + 7, GIT_OID_HEXSZ) == 0)
             return true;
     return false;
 }

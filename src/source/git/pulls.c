@@ -73,10 +73,10 @@ static void push_line(struct graph *graph, struct stack *stack, uint32_t at, str
 
 /* DESIGN. A merge brought what its other parents reach and its first parent does not. Going along the mainline from its
  * oldest commit, everything that the first parent reaches has been placed before, so what is not placed yet is what the
- * merge brought. A branch is a line of first parents again and is treated the same way before the line below it goes on,
- * which finds the innermost merge where merges nest. Of nested pull requests the outermost counts: it was merged into
- * this mainline, while the ones within may have the numbers of a fork. Each commit is pushed once:
- * O(commits + parents). */
+ * merge brought. A branch is a line of first parents again and is treated the same way before the line below it goes
+ * on, which finds the innermost merge where merges nest. Of nested pull requests the outermost counts: it was merged
+ * into this mainline, while the ones within may have the numbers of a fork. Each commit is pushed once: O(commits +
+ * parents). */
 void pulls_attribute(struct graph *graph, uint32_t tip, struct arena *scratch)
 {
     struct stack stack = {.at = NEW_ARRAY(scratch, uint32_t, graph->n)};

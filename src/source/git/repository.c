@@ -22,7 +22,8 @@ static void settle_library(void)
     static const int levels[] = {GIT_CONFIG_LEVEL_PROGRAMDATA, GIT_CONFIG_LEVEL_SYSTEM, GIT_CONFIG_LEVEL_XDG,
                                  GIT_CONFIG_LEVEL_GLOBAL};
     git_libgit2_init();
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, levels[i], "");
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
+        git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, levels[i], "");
     git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
     git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0);
     git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0);
@@ -36,7 +37,8 @@ static pthread_once_t library_settled = PTHREAD_ONCE_INIT;
 static struct str read_file(struct arena *arena, struct str directory, const char *name, size_t most)
 {
     struct stat facts;
-    int fd = open(str_z(arena, str_printf(arena, STR_FMT "%s", STR_ARG(directory), name)), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open(str_z(arena, str_printf(arena, STR_FMT "%s", STR_ARG(directory), name)),
+                  O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return (struct str){0};
     struct str content = {0};
     if (fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode)) {
@@ -88,7 +90,8 @@ static struct err *open_repository(struct source_git *git, struct arena *arena)
     char        real[PATH_MAX];
     const char *path = str_z(arena, git->options.path);
     struct err *refusal = err_new(arena, ERR_INVALID, "not a git repository: " STR_FMT, STR_ARG(git->options.path));
-    if (!git->options.path.n || !realpath(path, real) || git_repository_discover(&found, real, 1, NULL) != 0) return refusal;
+    if (!git->options.path.n || !realpath(path, real) || git_repository_discover(&found, real, 1, NULL) != 0)
+        return refusal;
     struct str directory = str_dup(git->arena, str_of(found.ptr));
     git_buf_dispose(&found);
     if (git_repository_open_bare(&git->repository, str_z(arena, directory)) != 0) return refusal;
@@ -108,7 +111,8 @@ static struct err *find_name(struct source_git *git, struct arena *arena)
     struct git_remote_name   remote;
     struct str common = str_of(git_repository_commondir(git->repository));
     struct str config = read_file(arena, common, "config", MAX_CONFIG);
-    if (config_is_sha256(config)) return err_new(arena, ERR_INVALID, "the repository uses SHA-256 object names, which are not supported");
+    if (config_is_sha256(config))
+        return err_new(arena, ERR_INVALID, "the repository uses SHA-256 object names, which are not supported");
     remote_name(git->arena, config_remote_url(arena, config), git->options.github_web_url, &remote);
     facts->repo = remote.repo;
     facts->host = remote.host.s ? remote.host : STR("");
@@ -123,7 +127,8 @@ static struct err *find_name(struct source_git *git, struct arena *arena)
 
 /* ---- where history begins ---------------------------------------------------------------------------------------- */
 
-static bool reference_tip(struct source_git *git, struct arena *arena, const char *prefix, struct str name, git_oid *tip)
+static bool reference_tip(struct source_git *git, struct arena *arena, const char *prefix, struct str name,
+                          git_oid *tip)
 {
     const char *full = str_z(arena, str_printf(arena, "%s" STR_FMT, prefix, STR_ARG(name)));
     git_oid     id;
@@ -139,7 +144,8 @@ static struct str symbolic_branch(struct source_git *git, struct arena *arena, c
     struct str     branch = {0};
     if (git_reference_lookup(&reference, git->repository, name) != 0) return branch;
     const char *target = git_reference_symbolic_target(reference);
-    if (target && str_starts(str_of(target), str_of(prefix))) branch = str_dup(arena, str_skip(str_of(target), strlen(prefix)));
+    if (target && str_starts(str_of(target), str_of(prefix)))
+        branch = str_dup(arena, str_skip(str_of(target), strlen(prefix)));
     git_reference_free(reference);
     return branch;
 }
@@ -167,7 +173,8 @@ static struct err *default_branch(struct source_git *git, struct arena *arena, b
     git->facts.branch = symbolic_branch(git, git->arena, "HEAD", "refs/heads/");
     *found = reference_tip(git, arena, "", STR("HEAD"), &git->tip);
     if (*found || !any_branch(git)) return NULL;
-    return err_new(arena, ERR_INVALID, "HEAD names the branch \"" STR_FMT "\", which does not exist; choose one with --branch",
+    return err_new(arena, ERR_INVALID,
+                   "HEAD names the branch \"" STR_FMT "\", which does not exist; choose one with --branch",
                    STR_ARG(git->facts.branch));
 }
 
@@ -208,7 +215,8 @@ static struct err *revision(struct source_git *git, struct arena *arena)
         known = true;
     }
     git_object_free(object);
-    if (!known || !object_peel(git, &id)) return err_new(arena, ERR_INVALID, "unknown revision: " STR_FMT, STR_ARG(rev));
+    if (!known || !object_peel(git, &id))
+        return err_new(arena, ERR_INVALID, "unknown revision: " STR_FMT, STR_ARG(rev));
     git->tip = id;
     if (!git->options.branch.n && reference_tip(git, arena, "refs/heads/", rev, &id))
         git->facts.branch = rev;

@@ -94,7 +94,8 @@ static bool in_scope(struct source_git *git, const struct git_tag_row *row)
     if (git->options.max > 0) {
         uint32_t at = graph_find(&git->graph, &row->commit);
         uint32_t first = git->graph.ordered ? graph_at(&git->graph, git->graph.order[0])->rank : GRAPH_NONE;
-        return at != GRAPH_NONE && graph_at(&git->graph, at)->rank != GRAPH_NONE && graph_at(&git->graph, at)->rank >= first;
+        return at != GRAPH_NONE && graph_at(&git->graph, at)->rank != GRAPH_NONE &&
+               graph_at(&git->graph, at)->rank >= first;
     }
     return !git->options.rev.n || repository_reaches(git, &row->commit);
 }

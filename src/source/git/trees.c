@@ -98,7 +98,8 @@ static void cursor_step(struct cursor *cursor)
     struct str rest = cursor->rest;
     uint32_t   mode = 0;
     size_t     i = 0;
-    for (; i < rest.n && i < 7 && rest.s[i] >= '0' && rest.s[i] <= '7'; i++) mode = mode * 8 + (uint32_t)(rest.s[i] - '0');
+    for (; i < rest.n && i < 7 && rest.s[i] >= '0' && rest.s[i] <= '7'; i++)
+        mode = mode * 8 + (uint32_t)(rest.s[i] - '0');
     size_t end = str_find_char(rest, 0, i);
     if (end == SIZE_MAX || rest.s[i] != ' ' || rest.n - end - 1 < GIT_OID_RAWSZ) {
         *cursor = (struct cursor){0};
