@@ -34,6 +34,11 @@ struct err *references_remove(struct work *work, int64_t observation)
 
 static const char *const shared_branches[] = {"main", "master", "develop", "dev", "trunk", "staging", "production"};
 
+static bool push_or_request(const struct prepared_event *item)
+{
+    return str_eq(item->family, STR("push")) || str_eq(item->family, STR("pull-request"));
+}
+
 bool shared_branch(const struct prepared_event *item, struct str branch)
 {
     for (size_t i = 0; i < sizeof shared_branches / sizeof *shared_branches; i++)
@@ -41,8 +46,8 @@ bool shared_branch(const struct prepared_event *item, struct str branch)
     if (str_eq_nocase(branch, json_str(item->metadata, "defaultBranch"))) return true;
     /* the branch that is imported is the mainline of its repository, whatever it is called */
     if (!str_eq(json_str(item->metadata, "origin"), STR("git-import"))) return false;
-    struct str own = json_str(item->metadata, "branch");
-    return own.n ? str_eq_nocase(branch, own) : !str_eq(item->family, STR("pull-request"));
+    return str_eq_nocase(branch, json_str(item->metadata, "branch")) ||
+           str_eq_nocase(branch, json_str(item->metadata, "baseRef")) || !push_or_request(item);
 }
 
 /* ---- who shares a key ---------------------------------------------------------------------------------------------- */
@@ -125,6 +130,7 @@ static struct err *explicit_rows(struct work *work, const struct memory_link *li
     struct db_rows rows;
     found->n = 0;
     if (!link->self && link->qualifier.n == 0) return NULL;
+    if (str_eq(link->type, STR("branch"))) return NULL; /* no rule about branches is explicit */
     TRY(db_query(work->tx, &rows,
                  COLUMNS "WHERE workspace_id = $1 AND ref_type = $2 AND ref_key = $3 AND scope = $4 AND role = 'self' "
                          "LIMIT $5",
