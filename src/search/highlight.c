@@ -1,18 +1,29 @@
 /* highlight.c - a text with the query's words marked, safe to put into a page. */
 #include "search/parts.h"
 
+static const struct { char c; const char *entity; } escapes[] = {
+    {'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#x27;"},
+};
+
+static const char *escape_of(char c)
+{
+    if (c > '>') return NULL; /* none of them: most characters */
+    for (size_t i = 0; i < sizeof escapes / sizeof *escapes; i++)
+        if (escapes[i].c == c) return escapes[i].entity;
+    return NULL;
+}
+
 static void escape(struct buf *out, struct str text)
 {
+    size_t copied = 0;
     for (size_t i = 0; i < text.n; i++) {
-        switch (text.s[i]) {
-        case '&': buf_lit(out, "&amp;"); break;
-        case '<': buf_lit(out, "&lt;"); break;
-        case '>': buf_lit(out, "&gt;"); break;
-        case '"': buf_lit(out, "&quot;"); break;
-        case '\'': buf_lit(out, "&#x27;"); break;
-        default: buf_char(out, text.s[i]);
-        }
+        const char *entity = escape_of(text.s[i]);
+        if (!entity) continue;
+        buf_bytes(out, text.s + copied, i - copied);
+        buf_str_add(out, str_of(entity));
+        copied = i + 1;
     }
+    buf_bytes(out, text.s + copied, text.n - copied);
 }
 
 /* Is there nothing but white space between two places? */

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { CLASSES = 40, SEPARATOR = 0, DIGIT = 27, OTHER = 37, MEMORY = 512, LONGEST_PIECE = 400 };
+enum { CLASSES = 64, SEPARATOR = 0, DIGIT = 27, OTHER = 37, MEMORY = 512, LONGEST_PIECE = 400 };
 
 struct known { /* a piece that was analysed before */
     struct str    piece;
@@ -26,8 +26,7 @@ struct matcher {
     struct term       *terms; /* by hash */
     size_t             kinds;
     uint8_t            classes[256];
-    bool               begins[CLASSES][CLASSES]; /* some query word begins with these two characters */
-    bool               first[256];               /* some query word may begin with this byte */
+    bool               begins[CLASSES * CLASSES]; /* may a query word begin with characters of these two classes? */
     struct known       known[MEMORY];
 };
 
@@ -61,13 +60,6 @@ static const struct term *find_term(const struct matcher *matcher, uint64_t hash
     return bsearch(&wanted, matcher->terms, matcher->query->term_count, sizeof wanted, by_hash);
 }
 
-static bool may_begin(const struct matcher *matcher, uint8_t class)
-{
-    bool some = class == OTHER;
-    for (int next = 0; next < CLASSES && class != SEPARATOR; next++) some = some || matcher->begins[class][next];
-    return some;
-}
-
 struct matcher *matcher_create(struct arena *arena, const struct query *query, const double *weights)
 {
     struct matcher *matcher = NEW(arena, struct matcher);
@@ -81,10 +73,11 @@ struct matcher *matcher_create(struct arena *arena, const struct query *query, c
         matcher->terms[i] = (struct term){query->terms[i], (uint32_t)i};
         if (weights[i] > matcher->heaviest) matcher->heaviest = weights[i];
         struct str word = text_fold(arena, query->words[i]);
-        matcher->begins[class_at(matcher, word, 0)][class_at(matcher, word, 1)] = true;
+        if (word.n) matcher->begins[class_at(matcher, word, 0) * CLASSES + class_at(matcher, word, 1)] = true;
     }
     qsort(matcher->terms, query->term_count, sizeof *matcher->terms, by_hash);
-    for (int c = 0; c < 256; c++) matcher->first[c] = may_begin(matcher, matcher->classes[c]);
+    for (int next = 0; next < CLASSES; next++) /* what a letter outside ASCII folds to is not known here */
+        matcher->begins[OTHER * CLASSES + next] = query->term_count > 0;
     return matcher;
 }
 
@@ -98,15 +91,13 @@ size_t matcher_kinds(const struct matcher *matcher)
     return matcher->kinds;
 }
 
-/* May a word with a stem of the query begin at i? Words begin after a separator, at a capital letter and where letters
- * and digits meet; letters outside ASCII fold to who knows what, so they always may. */
-static bool promising(const struct matcher *matcher, struct str text, size_t i)
+/* Words begin after a separator, at a capital letter, and where letters and digits meet; a letter outside ASCII may be
+ * part of any of these. */
+static bool at_word(const struct matcher *matcher, struct str text, size_t i)
 {
-    unsigned char c = (unsigned char)text.s[i];
-    uint8_t       now = matcher->classes[c], before = i ? class_at(matcher, text, i - 1) : SEPARATOR;
-    if (now == OTHER) return true;
-    bool begins = before == SEPARATOR || (c >= 'A' && c <= 'Z') || (before >= DIGIT) != (now >= DIGIT);
-    return begins && matcher->begins[now][class_at(matcher, text, i + 1)];
+    uint8_t now = class_at(matcher, text, i), before = i ? class_at(matcher, text, i - 1) : SEPARATOR;
+    bool    capital = text.s[i] >= 'A' && text.s[i] <= 'Z';
+    return now == OTHER || before == SEPARATOR || capital || (before >= DIGIT) != (now >= DIGIT);
 }
 
 static void analyse(struct matcher *matcher, struct str piece, struct known *known)
@@ -172,14 +163,15 @@ struct matches matcher_find(struct matcher *matcher, struct arena *arena, struct
 {
     const struct query *query = matcher->query;
     match_list          list = {0};
-    size_t              end = 0;
-    for (size_t i = 0; i < text.n && query->term_count; i++) {
-        if (!matcher->first[(unsigned char)text.s[i]] || !promising(matcher, text, i)) continue;
+    uint8_t             next = class_at(matcher, text, 0);
+    for (size_t i = 0, end = 0; i < text.n; i++) {
+        uint8_t now = next;
+        next = class_at(matcher, text, i + 1);
+        if (!matcher->begins[now * CLASSES + next] || i < end || !at_word(matcher, text, i)) continue;
         size_t from = i;
         while (from > end && !blank(text.s[from - 1])) from--;
         for (end = i; end < text.n && !blank(text.s[end]);) end++;
         match_piece(matcher, arena, text, from, end, &list);
-        i = end;
     }
     uint32_t what = (uint32_t)query->term_count;
     for (size_t i = 0; i < query->phrase_count; i++) match_literal(matcher, arena, text, query->phrases[i], what++, &list);

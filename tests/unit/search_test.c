@@ -1,10 +1,12 @@
 #include "check.h"
 
 #include "base/id.h"
+#include "base/thread.h"
 #include "base/time.h"
 #include "memory/memory.h"
 #include "search/parts.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -739,6 +741,47 @@ TEST(cache, holds_no_more_than_its_entries)
     cache_destroy(cache);
 }
 
+/* ---- many at once ------------------------------------------------------------------------------------------------------ */
+
+struct asker {
+    struct world *world;
+    atomic_size_t failed, answered;
+};
+
+static void ask_often(void *arg)
+{
+    struct asker *asker = arg;
+    for (int i = 0; i < 40; i++) {
+        struct arena *arena ARENA_SCOPE = arena_create();
+        struct search_request request = {.workspace = 1, .limit = 5, .mode = SEARCH_BALANCED, .highlights = true, .context = true,
+                                         .query = str_printf(arena, "session timeout %d", i % 7)};
+        struct search_answer  answer;
+        struct err           *err = search_run(asker->world->search, arena, &request, &answer);
+        if (err) asker->failed++;
+        else if (answer.count) asker->answered++;
+    }
+}
+
+TEST(search, many_at_once_while_others_write)
+{
+    struct world world   WORLD_SCOPE = world_with_result_cache(arena);
+    struct fact          first[] = {{.title = "Session timeout"}};
+    struct asker         asker = {.world = &world};
+    struct search_answer answer;
+    INSERT(&world, first);
+    struct workers *workers = workers_start(8, "asking"); /* twice as many as there are database readers */
+    for (int i = 0; i < 8; i++) workers_submit(workers, ask_often, &asker);
+    for (int i = 0; i < 20; i++) {
+        struct fact more[] = {{.title = "Session timeout again", .at = i}};
+        INSERT(&world, more);
+        answer = ask(&world, (struct search_request){.query = STR("session"), .limit = 50});
+        check_int(answer.total, (size_t)i + 2);
+    }
+    workers_stop(workers);
+    check_int(asker.failed, 0);
+    check_int(asker.answered, 8 * 40);
+}
+
 /* ---- contents ---------------------------------------------------------------------------------------------------------- */
 
 TEST(contents, are_found_by_both_forms_of_the_id)
@@ -1164,6 +1207,7 @@ int main(void)
         RUN(cache, the_same_request_is_answered_from_memory_for_a_minute),
         RUN(cache, a_change_of_the_index_ends_it),
         RUN(cache, holds_no_more_than_its_entries),
+        RUN(search, many_at_once_while_others_write),
         RUN(contents, are_found_by_both_forms_of_the_id),
         RUN(similar, other_events_of_the_object_are_left_out_and_objects_collapse),
         RUN(similar, shared_entities_raise_the_score),
