@@ -504,6 +504,45 @@ TEST(model, most_items_decide_whose_vectors_serve)
     check_near(hits.at[0].score, 1, 1e-6);
 }
 
+static void collect_type(void *arg, struct str type)
+{
+    struct str *types = arg;
+    *types = str_eq(*types, STR("")) ? type : STR("several");
+}
+
+TEST(item, type_without_live_items_is_not_listed)
+{
+    FIXTURE;
+    uint64_t    term = 1;
+    struct step steps[] = {add_step(1, &term, 1), add_step(2, &term, 1), {.kind = REMOVE, .item = {.id = 2, .kind = INDEX_OBSERVATION}}};
+    struct str  types = STR("");
+    steps[1].item.type = STR("tag");
+    write_all(&f, steps, 3);
+    struct index *index INDEX_SCOPE = acquire(&f);
+    index_types(index, collect_type, &types);
+    check_str(types, "commit");
+}
+
+TEST(entity, repeated_in_a_query_counts_once)
+{
+    FIXTURE;
+    uint64_t    term = 1, twice[] = {70, 70};
+    struct step step = add_step(1, &term, 1);
+    step.item.entities = twice;
+    step.item.entity_count = 2;
+    write_all(&f, &step, 1);
+    struct index             *index INDEX_SCOPE = acquire(&f);
+    struct index_boost_entity entities[] = {{70, 0.2}, {70, 0.2}};
+    struct index_hits         hits;
+    struct index_similar_hits similar;
+    check_ok(index_search(index, arena, &(struct index_query){.entities = entities, .entity_count = 2, .k = 1, .cover_weight = 0.8}, &hits));
+    check(hits.entity_found && hits.n == 1);
+    check_int(hits.at[0].entities, 1);
+    check_near(hits.at[0].score, 0.20, 1e-6);
+    check_ok(index_similar(index, arena, &(struct index_similar_query){.entities = twice, .entity_count = 2}, &similar));
+    check_near(similar.at[0].overlap, 1, 1e-9);
+}
+
 /* ---- several threads --------------------------------------------------------------------------------------------- */
 
 struct searching {
@@ -570,6 +609,8 @@ int main(void)
         RUN(cache, empty_workspace_has_nothing),
         RUN(cache, searches_go_on_while_others_commit),
         RUN(item, vector_is_the_mean_of_the_full_view),
+        RUN(item, type_without_live_items_is_not_listed),
+        RUN(entity, repeated_in_a_query_counts_once),
         RUN(model, most_items_decide_whose_vectors_serve),
         RUN(world, index_equals_a_plain_computation),
         RUN(world, nearest_clusters_equal_a_plain_computation),
