@@ -89,7 +89,7 @@ static struct err *check_rights(struct api_call *call)
     const struct api_route *route = call->match.route;
     if (call->key.id == 0 || route->access == API_ANY_KEY) return NULL;
     if (route->access == API_PEOPLE)
-        return err_new(call->arena, ERR_FORBIDDEN, "API keys cannot manage API keys");
+        return err_new(call->arena, ERR_FORBIDDEN, "This is not open to API keys");
     if (call->key.scopes & route->scope) return NULL;
     return err_new(call->arena, ERR_FORBIDDEN, "This API key lacks the scope '%s'", org_scope_name(route->scope));
 }

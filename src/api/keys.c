@@ -132,7 +132,7 @@ static struct err *answer_done(struct api_call *call, db_write_fn fn)
     struct key_change change = {.call = call};
     TRY(write_change(&change, fn));
     struct json_out out = api_answer(call);
-    json_put(&out, "success", true);
+    json_put_bool(&out, "success", true);
     api_send_with_id(call, &out);
     return NULL;
 }

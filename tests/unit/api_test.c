@@ -327,7 +327,7 @@ TEST(api, keys_list_with_admin_but_never_change_keys)
     struct str key = new_key(&f, "\"admin\"");
     check_int(ask_as(&f, key, "GET", W "/api-keys", "").status, 200);
     struct answer answer = ask_as(&f, key, "POST", W "/api-keys", "{\"name\":\"more\"}");
-    check_error(&answer, 403, "FORBIDDEN", "API keys cannot manage API keys");
+    check_error(&answer, 403, "FORBIDDEN", "This is not open to API keys");
 }
 
 TEST(api, a_foreign_workspace_in_the_path_is_not_found)
