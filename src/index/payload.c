@@ -177,7 +177,7 @@ static void views(struct reader *in, struct index_item *item)
         return;
     }
     item->views = (struct embed_views){.at = arena_alloc_raw(in->arena, n * sizeof *item->views.at), .n = n, .full = full};
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !in->broken; i++) {
         struct embed_vector *view = &item->views.at[i];
         memcpy(&view->norm, take(in, NORM_BYTES), NORM_BYTES);
         view->x = take(in, (size_t)item->dim);

@@ -205,6 +205,18 @@ TEST(payload, damaged_bytes_never_read_out_of_bounds)
     check(refused > 1000);
 }
 
+TEST(payload, vector_without_length_is_refused)
+{
+    uint64_t          state = 9;
+    struct index_item item = sample_item(arena, &state), read;
+    struct bytes      payload;
+    check_ok(index_encode_item(arena, &item, &payload));
+    uint8_t *damaged = arena_alloc_raw(arena, payload.n);
+    memcpy(damaged, payload.p, payload.n);
+    memset(damaged + payload.n - 3 * (4 + 100), 0, 4); /* the first of three */
+    check_err(index_decode_item(arena, (struct bytes){damaged, payload.n}, &read), ERR_INTERNAL);
+}
+
 TEST(payload, what_exceeds_the_bounds_is_not_written)
 {
     struct bytes      payload;
@@ -595,6 +607,7 @@ int main(void)
         RUN(payload, change_is_read_as_it_was_written),
         RUN(payload, every_truncation_is_refused),
         RUN(payload, damaged_bytes_never_read_out_of_bounds),
+        RUN(payload, vector_without_length_is_refused),
         RUN(payload, what_exceeds_the_bounds_is_not_written),
         RUN(entity, hash_folds_case_and_separates_its_parts),
         RUN(scan, all_versions_give_the_same_integers),
