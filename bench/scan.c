@@ -1,5 +1,5 @@
 /* scan.c - every version of the scan this processor has: nanoseconds a vector, in cache and from memory.
- * Usage: bench-scan [vectors] [dim]; defaults 2000000 and 256, the views of a million items. */
+ * Usage: bench_scan [vectors] [dim]; defaults 2000000 and 256, the views of a million items. */
 #include "base/time.h"
 #include "index/index.h"
 #include "index/region.h"
@@ -28,7 +28,7 @@ int main(int argc, char **argv)
     int8_t  query[EMBED_MAX_DIM];
     int32_t dots[512];
     if (!n || dim < 64 || dim > EMBED_MAX_DIM || dim % 64) {
-        fprintf(stderr, "usage: bench-scan [vectors] [dim, a multiple of 64]\n");
+        fprintf(stderr, "usage: bench_scan [vectors] [dim, a multiple of 64]\n");
         return 2;
     }
     int8_t  *block = index_region_grow(NULL, 0, n * (size_t)dim); /* as the index keeps them */

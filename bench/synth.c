@@ -1,5 +1,5 @@
 /* synth.c - a made-up workspace of n items, written through the real log and searched through the real cache.
- * Usage: bench-synth [items ...]; default 12676 100000 1000000. Two views of 256 dims and 40 terms (Zipf) an item. */
+ * Usage: bench_synth [items ...]; default 12676 100000 1000000. Two views of 256 dims and 40 terms (Zipf) an item. */
 #include "base/time.h"
 #include "index/index.h"
 
@@ -188,7 +188,7 @@ int main(int argc, char **argv)
         char          dir[] = "/tmp/lightfast-synth-XXXXXX";
         int64_t       items;
         if (!str_to_int(str_of(sizes[i]), &items) || items < 1 || !mkdtemp(dir)) {
-            fprintf(stderr, "usage: bench-synth [items ...]\n");
+            fprintf(stderr, "usage: bench_synth [items ...]\n");
             return 2;
         }
         struct err *err = run(arena, dir, items);
