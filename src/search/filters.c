@@ -146,7 +146,7 @@ static struct str normalised(struct arena *arena, struct str type)
     struct str trimmed = str_lower(arena, str_trim(type));
     char      *s = (char *)trimmed.s;
     for (size_t i = 0; i < trimmed.n; i++)
-        if (memchr("-.: ", s[i], 4)) s[i] = '_';
+        if (s[i] && strchr("-.: ", s[i])) s[i] = '_';
     return str_starts(trimmed, STR("pr_")) ? str_printf(arena, "pull_request" STR_FMT, STR_ARG(str_skip(trimmed, 2)))
                                            : trimmed;
 }

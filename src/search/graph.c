@@ -59,14 +59,12 @@ static int64_t *node_position(struct walk *walk, int64_t id)
     return map_at(walk->node_at, (struct str){(const char *)&id, sizeof id});
 }
 
-static struct err *admit(struct walk *walk, int64_t id)
+static void admit(struct walk *walk, const struct row *row)
 {
-    struct row row;
-    TRY(row_find_head(walk->tx, walk->workspace, id, &row));
-    if (!row.id) return NULL;
-    *VEC_PUSH(walk->tx->arena, &walk->nodes) = (struct node){id, node_of_row(walk->tx->arena, &row)};
-    *node_position(walk, id) = (int64_t)walk->nodes.n;
-    return NULL;
+    struct node *node = VEC_PUSH(walk->tx->arena, &walk->nodes);
+    *node = (struct node){row->id, node_of_row(walk->tx->arena, row)};
+    node->shown.root = walk->nodes.n == 1;
+    *node_position(walk, row->id) = (int64_t)walk->nodes.n;
 }
 
 /* Keep an edge unless it was seen from its other end. */
@@ -183,7 +181,9 @@ static struct err *walk_hops(struct walk *walk, int depth)
                 walk->truncated = true;
                 break;
             }
-            TRY(admit(walk, next.at[i].id));
+            struct row row;
+            TRY(row_find_head(walk->tx, walk->workspace, next.at[i].id, &row));
+            if (row.id) admit(walk, &row);
         }
         first = end;
     }
@@ -196,6 +196,7 @@ static void report(struct walk *walk, struct search_graph_answer *answer)
     struct arena *arena = walk->tx->arena;
     answer->nodes = NEW_ARRAY(arena, struct search_node, walk->nodes.n);
     for (size_t i = 0; i < walk->nodes.n; i++) answer->nodes[answer->node_count++] = walk->nodes.at[i].shown;
+    answer->root = answer->nodes[0];
     answer->edges = NEW_ARRAY(arena, struct search_edge, walk->edges.n);
     for (size_t i = 0; i < walk->edges.n; i++) {
         struct edge *edge = &walk->edges.at[i];
@@ -223,10 +224,8 @@ struct err *search_graph(struct search *search, struct arena *arena, const struc
 
     struct walk walk = {.tx = tx, .workspace = request->workspace, .limit = (size_t)request->limit,
                         .node_at = map_create(arena), .edge_at = map_create(arena)};
-    TRY(admit(&walk, root.id));
-    walk.nodes.at[0].shown.root = true;
+    admit(&walk, &root);
     if (graph_types(request->types, request->type_count, walk.types)) TRY(walk_hops(&walk, request->depth));
     report(&walk, answer);
-    answer->root = answer->nodes[0];
     return NULL;
 }
