@@ -7,10 +7,20 @@ import { createInterface } from 'node:readline';
 
 export const binary = process.env.LIGHTFAST ?? 'build-test/src/cli/lightfast';
 
+// What a test leaves behind is cleaned up in reverse order: servers end before their directories go.
+const cleanups = new WeakMap();
+export function cleanup(t, undo) {
+  if (!cleanups.has(t)) {
+    cleanups.set(t, []);
+    t.after(async () => { for (const next of cleanups.get(t).reverse()) await next(); });
+  }
+  cleanups.get(t).push(undo);
+}
+
 // A directory that is removed when the test ends.
 export function directory(t) {
   const path = mkdtempSync(join(tmpdir(), 'lightfast-test-'));
-  t.after(() => rmSync(path, { recursive: true, force: true }));
+  cleanup(t, () => rmSync(path, { recursive: true, force: true }));
   return path;
 }
 
@@ -49,7 +59,7 @@ export async function serve(t, env) {
     child, url: `http://${address}`, exited, log: () => log,
     async stop(signal = 'SIGTERM') { child.kill(signal); return exited; },
   };
-  t.after(async () => { if (child.exitCode === null && child.signalCode === null) await server.stop('SIGKILL'); });
+  cleanup(t, async () => { if (child.exitCode === null && child.signalCode === null) await server.stop('SIGKILL'); });
   return server;
 }
 

@@ -4,7 +4,7 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { binary, directory, environment, git, json, lightfast, post, repository, serve } from '../e2e/lightfast.mjs';
+import { binary, cleanup, directory, environment, git, json, lightfast, post, repository, serve } from '../e2e/lightfast.mjs';
 
 const kills = Number(process.env.KILLS ?? 5);
 
@@ -51,14 +51,14 @@ test('a full disk answers 503 and recovers when space returns', async (t) => {
   const home = directory(t), disk = join(home, 'disk');
   mkdirSync(disk);
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', disk]).status !== 0) return t.skip('mounting a small disk needs root');
-  t.after(() => spawnSync('umount', ['-l', disk]));
+  cleanup(t, () => spawnSync('umount', ['-l', disk]));
   const env = environment(join(disk, 'data'));
   const admin = lightfast(env, 'key', 'create', 'admin', '--scope', 'read,ingest,admin').stdout.trim();
   const server = await serve(t, env);
-  const { body: workspace } = await (async () => ({ body: await (await fetch(server.url + '/v1/workspace', { headers: { authorization: `Bearer ${admin}` } })).json() }))();
+  const workspace = await (await fetch(server.url + '/v1/workspace', { headers: { authorization: `Bearer ${admin}` } })).json();
   const imports = `/v1/orgs/${workspace.organization.slug}/workspaces/${workspace.id}/imports`;
   const begun = await post(server, admin, imports, { repoFullName: 'local/disk', branch: 'main', source: 'git' });
-  assert.equal(begun.status, 200, JSON.stringify(begun.body));
+  assert.equal(begun.status, 201, JSON.stringify(begun.body));
   const send = (n) => post(server, admin, `${imports}/${begun.body.jobId}/events`, {
     events: Array.from({ length: 50 }, (_, i) => ({
       source: 'git', sourceType: 'push', sourceId: `push:local/disk:${String(n * 50 + i).padStart(40, '0')}`, title: `[Push] Filling ${n} ${i}`,
@@ -83,7 +83,7 @@ test('a database of a newer version is refused with both versions named', (t) =>
   const home = directory(t);
   const env = environment(join(home, 'data'));
   json(env, 'search', 'x');
-  execFileSync('sqlite3', [join(home, 'data', 'lightfast.db'), 'UPDATE schema_version SET version = 9999']);
+  execFileSync('sqlite3', [join(home, 'data', 'lightfast.db'), "INSERT INTO schema_version (version, name, applied_at) VALUES (9999, 'from_the_future', 0)"]);
   const result = lightfast(env, 'search', 'x');
   assert.equal(result.status, 1);
   assert.match(result.stderr, /9999/);
