@@ -86,6 +86,15 @@ static void claim_email(struct work *work, const struct source_actor *actor, str
     claim->confidence = 0.5;
 }
 
+/* In commit headers a name is anything; a login stands only in GitHub's own addresses. */
+static struct str login_of(struct work *work, const struct source_actor *actor, const struct identity *claim)
+{
+    struct str login, id;
+    if (claim->provisional) return claim->source_id;
+    bool told = text_noreply(str_lower(work->arena, actor->email), &login, &id) && login.n;
+    return told ? login : (struct str){NULL, 0};
+}
+
 static void claim_of(struct work *work, const struct source_event *event, struct identity *claim)
 {
     const struct source_actor *actor = &event->actor;
@@ -95,6 +104,7 @@ static void claim_of(struct work *work, const struct source_event *event, struct
         claim_email(work, actor, claim);
     } else if (str_eq(event->source, STR("github")) || str_eq(event->source, STR("git"))) {
         claim_github(work, actor->id, actor->name, delivered(work), claim);
+        if (!delivered(work)) claim->username = login_of(work, actor, claim);
     } else if (str_eq(event->source, STR("vercel"))) {
         claim_github(work, actor->id, actor->id, true, claim);
         claim->source = event->source;

@@ -64,7 +64,7 @@ struct memory_capture {
 struct memory_result {
     enum memory_outcome outcome;
     int64_t    id;        /* row id of the observation, 0 if none */
-    struct str public_id; /* "obs_..." */
+    struct str public_id; /* "obs_...", in the arena of the transaction */
     int        score;
     struct str error;     /* MEMORY_REFUSED: why */
 };

@@ -63,7 +63,7 @@ static struct err *fold_profile(struct work *work, struct str from, struct str i
     TRY(db_exec(work->tx,
                 "INSERT INTO actor_profile (workspace_id, actor_id, xid, display_name, email, last_active_at, is_bot, "
                 "dirty, updated_at) "
-                "SELECT workspace_id, $3, $4, display_name, email, last_active_at, is_bot, 1, $5 FROM actor_profile "
+                "SELECT workspace_id, $3, $4, display_name, email, last_active_at, is_bot, 1, CAST($5 AS BIGINT) FROM actor_profile "
                 "WHERE workspace_id = $1 AND actor_id = $2 "
                 "ON CONFLICT (workspace_id, actor_id) DO UPDATE SET dirty = 1, "
                 "display_name = COALESCE(actor_profile.display_name, excluded.display_name), "

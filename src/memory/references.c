@@ -95,24 +95,32 @@ static struct err *rows_of_commit(struct work *work, const struct memory_link *l
                     (int)ROWS_READ);
 }
 
-/* Of the rows in the range keep those that name our commit. A short SHA that fits several commits names none. */
-static void keep_same_commit(reference_rows *rows, struct str key)
+/* Whether two full SHAs among ours and the rows begin with this short one: then it names none of them. */
+static bool ambiguous(const reference_rows *rows, struct str own, struct str sha)
 {
-    struct str full = key.n == FULL_SHA ? key : (struct str){NULL, 0};
-    bool       several = false;
+    struct str named = own.n == FULL_SHA && str_starts(own, sha) ? own : (struct str){NULL, 0};
     for (size_t i = 0; i < rows->n; i++) {
-        struct str other = rows->at[i].key;
-        if (other.n != FULL_SHA || !str_starts(other, str_slice(key, 0, SHORT_SHA))) continue;
-        if (full.s == NULL && str_starts(other, key)) full = other;
-        else if (full.s && !str_eq(other, full) && key.n < FULL_SHA && str_starts(other, key)) several = true;
+        struct str key = rows->at[i].key;
+        if (key.n != FULL_SHA || !str_starts(key, sha)) continue;
+        if (named.s && !str_eq(named, key)) return true;
+        named = key;
     }
-    size_t kept = 0;
+    return false;
+}
+
+/* Of the rows in the range keep those that name our commit. */
+static void keep_same_commit(struct arena *arena, reference_rows *rows, struct str own)
+{
+    reference_rows kept = {0};
+    bool           clear = own.n == FULL_SHA || !ambiguous(rows, own, own);
     for (size_t i = 0; i < rows->n; i++) {
-        struct str other = rows->at[i].key;
-        bool       same = str_eq(other, key) || (!several && full.s && str_starts(full, other));
-        if (same) rows->at[kept++] = rows->at[i];
+        struct str key = rows->at[i].key;
+        bool       same = str_eq(key, own);
+        if (!same && key.n > own.n) same = str_starts(key, own) && clear;
+        else if (!same) same = str_starts(own, key) && !ambiguous(rows, own, key);
+        if (same) *VEC_PUSH(arena, &kept) = rows->at[i];
     }
-    rows->n = kept;
+    *rows = kept;
 }
 
 static bool too_many(struct work *work, const reference_rows *rows)
@@ -157,7 +165,7 @@ struct err *references_sharing(struct work *work, const struct memory_link *link
     if (!shared->crowded) {
         TRY(commit ? rows_of_commit(work, link, &rows) : rows_of_key(work, link, &rows));
         TRY(collect(work, &rows, observation, &found));
-        if (commit) keep_same_commit(&found, link->key);
+        if (commit) keep_same_commit(work->arena, &found, link->key);
         shared->crowded = too_many(work, &found);
     }
     if (shared->crowded) {

@@ -384,6 +384,16 @@ TEST(relations, short_sha_names_the_commit_it_begins)
                 "note -same_commit(1.0,commit_match,commit)-> push:acme/api:a");
 }
 
+TEST(relations, short_sha_that_fits_two_commits_names_none)
+{
+    struct world world WORLD_SCOPE = world_begin(arena);
+    capture(&world, push_a);
+    capture(&world, (struct short_event){.id = "push:acme/api:c", .refs = {{"commit", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa7"}}});
+    capture(&world, (struct short_event){.id = "note", .source = "notes", .type = "note.created", .day = 1, .refs = {{"commit", "aaaaaaaaa"}}});
+    capture(&world, (struct short_event){.id = "push:acme/api:d", .refs = {{"commit", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa9"}}});
+    check_str(edges(&world), "");
+}
+
 TEST(relations, shared_branch)
 {
     check_edges(arena, (struct short_event){.id = "push:acme/api:1", .refs = {{"branch", "feature/x"}}},
@@ -711,6 +721,23 @@ TEST(actors, merging_moves_everything_and_may_be_repeated)
     check_str(ask(&world, "SELECT DISTINCT actor_id FROM observation"), "github:7");
 }
 
+TEST(actors, are_the_same_in_all_workspaces_of_the_organisation)
+{
+    struct world world WORLD_SCOPE = world_begin(arena);
+    int64_t first = world.workspace;
+    write_sql(&world, "INSERT INTO workspace (id, org_id, public_id, name, name_norm, slug, created_at) "
+                      "SELECT 900, org_id, 'ws_2', 'two', 'two', 'two', 0 FROM workspace");
+    write_sql(&world, "INSERT INTO workspace_counter (workspace_id) VALUES (900)");
+    world.workspace = 900;
+    capture(&world, (struct short_event){.id = "1", .actor = "email:ada@x.org"});
+    world.workspace = first;
+    capture(&world, (struct short_event){.id = "1", .actor = "email:ada@x.org"});
+    merge(&world, "email:ada@x.org", "linear:u-1");
+    check_str(ask(&world, "SELECT actor_id FROM observation"), "linear:u-1;linear:u-1");
+    check_str(ask(&world, "SELECT actor_id || ' ' || dirty FROM actor_profile"), "linear:u-1 1;linear:u-1 1");
+    check_int(count(&world, "SELECT COUNT(*) FROM search_log WHERE kind = 2"), 2);
+}
+
 /* ---- profiles --------------------------------------------------------------------------------------------------------- */
 
 TEST(profiles, count_what_an_actor_did)
@@ -811,6 +838,7 @@ int main(void)
         RUN(relations, deployment_deploys_pull_request),
         RUN(relations, any_other_shared_commit),
         RUN(relations, short_sha_names_the_commit_it_begins),
+        RUN(relations, short_sha_that_fits_two_commits_names_none),
         RUN(relations, shared_branch),
         RUN(relations, branch_without_repository_matches_any),
         RUN(relations, branches_that_all_share_or_long_ago_say_nothing),
@@ -839,6 +867,7 @@ int main(void)
         RUN(actors, an_account_takes_in_who_is_known_by_its_address),
         RUN(actors, a_deployment_is_credited_to_the_author_of_its_commit),
         RUN(actors, merging_moves_everything_and_may_be_repeated),
+        RUN(actors, are_the_same_in_all_workspaces_of_the_organisation),
         RUN(profiles, count_what_an_actor_did),
         RUN(profiles, expertise_is_what_recurs_lately),
         RUN(delete, undoes_every_count),
