@@ -1,6 +1,6 @@
 /* filters.c - filters as people write them, made into what the index compares (spec/search-api.md 3.3). */
 #include "search/parts.h"
-#include "source/source.h"
+#include "base/utf8.h"
 
 typedef VEC(struct str) text_list;
 
@@ -93,7 +93,7 @@ static struct err *add_actors(struct db_tx *tx, int64_t workspace, const struct 
 {
     text_list all = {0};
     for (size_t i = 0; i < filters->actor_count; i++) {
-        struct str name = str_trim(filters->actors[i]);
+        struct str name = str_trim(utf8_repair(tx->arena, filters->actors[i]));
         if (str_starts(name, STR("@"))) name = str_skip(name, 1);
         name = text_fold(tx->arena, name);
         if (name.n == 0) continue;

@@ -187,14 +187,15 @@ static bool ascii(struct str text)
     return true;
 }
 
-bool phrase_found(struct arena *arena, struct str phrase, struct str text)
+bool phrases_found(struct arena *arena, const struct str *phrases, size_t n, struct str text)
 {
-    struct arena_mark mark = arena_mark(arena);
-    struct str        plain = plain_text(arena, text);
-    bool              simple = ascii(phrase);
-    bool found = simple && str_find(str_lower(arena, plain), str_lower(arena, phrase), 0) != SIZE_MAX;
-    if (!found && !(simple && ascii(plain)))
-        found = str_find(text_fold(arena, plain), text_fold(arena, phrase), 0) != SIZE_MAX;
-    arena_rewind(arena, mark);
-    return found;
+    struct str plain = plain_text(arena, text), lower = str_lower(arena, plain), folded = {0};
+    bool       simple = ascii(plain);
+    for (size_t i = 0; i < n; i++) {
+        if (ascii(phrases[i]) && str_find(lower, str_lower(arena, phrases[i]), 0) != SIZE_MAX) continue;
+        if (simple && ascii(phrases[i])) return false;
+        if (!folded.s) folded = simple ? lower : text_fold(arena, plain);
+        if (str_find(folded, text_fold(arena, phrases[i]), 0) == SIZE_MAX) return false;
+    }
+    return true;
 }

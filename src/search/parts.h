@@ -108,8 +108,8 @@ struct matches  matcher_find(struct matcher *matcher, struct arena *arena, struc
 double          matcher_weight(const struct matcher *matcher, uint32_t what);
 size_t          matcher_kinds(const struct matcher *matcher); /* values of match.what are below this */
 
-/* Does the text hold the phrase, case and accents folded, white space collapsed? */
-bool phrase_found(struct arena *arena, struct str phrase, struct str text);
+/* Does the text hold every phrase, case and accents folded, white space collapsed? */
+bool phrases_found(struct arena *arena, const struct str *phrases, size_t n, struct str text);
 
 /* ---- snippet.c ------------------------------------------------------------------------------------------------------ */
 

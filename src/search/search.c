@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "base/utf8.h"
 
 #include <stdlib.h>
 
@@ -119,7 +120,7 @@ static struct err *understand(struct run *run)
 {
     const struct search_request *request = run->request;
     struct search_timing        *timing = &run->answer->timing;
-    query_read(run->arena, str_trim(request->query), &run->query);
+    query_read(run->arena, str_trim(utf8_repair(run->arena, request->query)), &run->query);
     if (embed_enabled(run->search->embed))
         run->vector_failed = !worked(
             run, embed_query(run->search, run->arena, run->query.text, &run->vector, &timing->embedding), "vector");
@@ -207,9 +208,7 @@ static struct err *has_phrases(struct run *run, struct db_tx *tx, int64_t id, bo
     TRY(row_find(tx, run->request->workspace, id, &row));
     if (!row.id) return NULL;
     struct str text = str_printf(run->arena, STR_FMT "\n" STR_FMT, STR_ARG(row.title), STR_ARG(row.content));
-    *all = true;
-    for (size_t i = 0; i < run->query.phrase_count && *all; i++)
-        *all = phrase_found(run->arena, run->query.phrases[i], text);
+    *all = phrases_found(run->arena, run->query.phrases, run->query.phrase_count, text);
     return NULL;
 }
 

@@ -1,6 +1,8 @@
 /* url.c - which observation a web address means (spec/search-api.md 5). */
 #include "search/parts.h"
 
+#include "base/utf8.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 
@@ -48,7 +50,7 @@ static bool address_read(struct arena *arena, struct str url, struct address *ad
     size_t slash = str_find_char(rest, '/', 0);
     address->host = str_lower(arena, str_slice(rest, 0, slash));
     if (str_starts(address->host, STR("www."))) address->host = str_skip(address->host, 4);
-    address->path = slash == SIZE_MAX ? STR("") : percent_decoded(arena, str_skip(rest, slash + 1));
+    address->path = slash == SIZE_MAX ? STR("") : utf8_repair(arena, percent_decoded(arena, str_skip(rest, slash + 1)));
     struct str left = address->path, part;
     while (address->path.n && address->parts < MAX_PARTS && str_cut(&left, '/', &part))
         address->part[address->parts++] = part;
@@ -247,6 +249,7 @@ struct err *url_resolve(struct db_tx *tx, int64_t workspace, struct str url, int
     struct address address;
     struct finder  finder = {.tx = tx, .workspace = workspace, .address = &address};
     *id = 0;
+    url = utf8_repair(tx->arena, url);
     if (!address_read(tx->arena, url, &address)) return NULL;
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns && !finder.id; i++)
         if (host_matches(address.host, str_of(patterns[i].host)) && path_matches(&address, str_of(patterns[i].path)))
