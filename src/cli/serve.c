@@ -6,10 +6,26 @@
 
 #include <signal.h>
 
+/* metrics.listen: an address of its own, so that a scraper needs neither a key nor the way to the API. */
+static struct err *listen_for_metrics(struct cli *cli, struct config *config, struct app *app, struct net_server **metrics)
+{
+    struct net_server_config server_config = {
+        .listen = &config->metrics_listen,
+        .listen_count = 1,
+        .workers = app->workers,
+        .handler = api_handle_metrics,
+        .arg = app,
+        .max_connections = 64,
+    };
+    TRY(net_server_start(cli->arena, server_config, metrics));
+    log_info("serve", "metrics on " STR_FMT, STR_ARG(net_server_address(*metrics, 0)));
+    return NULL;
+}
+
 static struct err *listen_and_wait(struct cli *cli, struct config *config, struct cli_app *opened, const sigset_t *signals)
 {
     struct app *app = &opened->app;
-    struct net_server *server;
+    struct net_server *server, *metrics = NULL;
     struct net_server_config server_config = {
         .listen = config->listen,
         .listen_count = config->listen_count,
@@ -24,11 +40,15 @@ static struct err *listen_and_wait(struct cli *cli, struct config *config, struc
     TRY(net_server_start(cli->arena, server_config, &server));
     for (size_t i = 0; i < net_server_address_count(server); i++)
         log_info("serve", "listening on " STR_FMT, STR_ARG(net_server_address(server, i)));
+    struct err *err = config->metrics_listen.n ? listen_for_metrics(cli, config, app, &metrics) : NULL;
     int received = 0;
-    while (sigwait(signals, &received) != 0) continue;
-    log_info("serve", "stopping on signal %d", received);
+    if (!err) {
+        while (sigwait(signals, &received) != 0) continue;
+        log_info("serve", "stopping on signal %d", received);
+    }
+    if (metrics) net_server_stop(metrics, 0);
     net_server_stop(server, config->shutdown_grace_ms);
-    return NULL;
+    return err;
 }
 
 int cli_serve(struct cli *cli)

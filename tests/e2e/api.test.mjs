@@ -208,3 +208,14 @@ test('the server ends on SIGTERM though clients keep their connections', async (
   assert.deepEqual([code, signal], [0, null]);
   agent.destroy();
 });
+
+test('metrics.listen serves the counters on an address of its own', async (t) => {
+  const it = await world(t, { LIGHTFAST_METRICS_LISTEN: '127.0.0.1:0' });
+  await post(it.server, it.key, '/v1/search', { query: 'x', mode: 'fast' });
+  const [, address] = it.server.log().match(/metrics on ([\d.]+:\d+)/);
+  const text = await (await fetch(`http://${address}/metrics`)).text();
+  assert.match(text, /^lightfast_http_requests_total\{method="POST",route="\/v1\/search",status="200"\} 1$/m);
+  assert.match(text, /^lightfast_observations [1-9]\d*$/m);
+  assert.equal((await fetch(`http://${address}/v1/workspace`)).status, 404);
+  assert.equal((await fetch(`${it.server.url}/metrics`)).status, 404);
+});
