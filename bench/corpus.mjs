@@ -1,28 +1,28 @@
 // corpus.mjs - finds the git directories to measure with; makes questions and longer histories out of them.
-import { execFileSync } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
-import { join } from "node:path";
-import { git } from "./lightfast.mjs";
+import { execFileSync } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { git } from './lightfast.mjs';
 
 const known = [
-  { name: "valkey", pattern: /valkey/i, commits: 12676 },
-  { name: "pgbouncer", pattern: /pgbouncer/i, commits: 1807 },
+  { name: 'valkey', pattern: /valkey/i, commits: 12676 },
+  { name: 'pgbouncer', pattern: /pgbouncer/i, commits: 1807 },
 ];
 
 function remote(directory) {
   try {
-    return git(directory, "config", "--get", "remote.origin.url").trim();
+    return git(directory, 'config', '--get', 'remote.origin.url').trim();
   } catch {
-    return "";
+    return '';
   }
 }
 
 // { valkey: { directory, commits, tip }, ... } of the directories named by CORPORA.
-export function corpora(list = "") {
+export function corpora(list = '') {
   const found = {};
   for (const directory of list.split(/\s+/).filter(Boolean)) {
-    const tip = git(directory, "rev-parse", "HEAD").trim();
-    const commits = Number(git(directory, "rev-list", "--count", "HEAD"));
+    const tip = git(directory, 'rev-parse', 'HEAD').trim();
+    const commits = Number(git(directory, 'rev-list', '--count', 'HEAD'));
     const match = known.find(({ pattern }) => pattern.test(directory) || pattern.test(remote(directory)))
       ?? known.find((corpus) => corpus.commits === commits);
     if (match) found[match.name] = { directory, commits, tip };
@@ -42,16 +42,16 @@ function generator(seed) {
 // Distinct questions of two to six words that follow each other in a commit's subject.
 export function questions(corpus, count, file) {
   const random = generator(7);
-  const subjects = git(corpus.directory, "log", "--format=%s").split("\n")
+  const subjects = git(corpus.directory, 'log', '--format=%s').split('\n')
     .map((subject) => subject.match(/[A-Za-z][A-Za-z0-9_-]+/g) ?? []).filter((words) => words.length >= 2);
   const made = new Set();
   for (let tries = 0; made.size < count && tries < count * 50; tries++) {
     const words = subjects[random(subjects.length)];
     const length = Math.min(words.length, 2 + random(5));
     const from = random(words.length - length + 1);
-    made.add(words.slice(from, from + length).join(" "));
+    made.add(words.slice(from, from + length).join(' '));
   }
-  writeFileSync(file, [...made].join("\n") + "\n");
+  writeFileSync(file, [...made].join('\n') + '\n');
   return made.size;
 }
 
@@ -59,14 +59,14 @@ export function questions(corpus, count, file) {
 // shifted in each copy, so that none is the same event twice.
 export function history(corpus, times, parent) {
   const directory = join(parent, `history-${corpus.tip.slice(0, 12)}-${times}x`);
-  if (existsSync(join(directory, "complete"))) return directory;
+  if (existsSync(join(directory, 'complete'))) return directory;
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
-  execFileSync("git", ["init", "-q", "--bare", "-b", "main", directory]);
-  const commits = git(corpus.directory, "log", "--reverse", "-z", "--format=%an%x01%ae%x01%at%x01%B").split("\0").filter(Boolean)
-    .map((text) => text.split("\x01"));
-  const clean = (text) => text.replace(/[<>\n]/g, "");
-  const stream = join(directory, "stream"), out = openSync(stream, "w");
+  execFileSync('git', ['init', '-q', '--bare', '-b', 'main', directory]);
+  const commits = git(corpus.directory, 'log', '--reverse', '-z', '--format=%an%x01%ae%x01%at%x01%B').split('\0').filter(Boolean)
+    .map((text) => text.split('\x01'));
+  const clean = (text) => text.replace(/[<>\n]/g, '');
+  const stream = join(directory, 'stream'), out = openSync(stream, 'w');
   let number = 0;
   for (let copy = 0; copy < times; copy++)
     for (const [name, email, time, message] of commits) {
@@ -78,8 +78,8 @@ export function history(corpus, times, parent) {
       writeSync(out, `\nM 100644 inline file-${number % 500}\ndata ${content.length}\n${content}\n`);
     }
   closeSync(out);
-  execFileSync("git", ["-C", directory, "fast-import", "--quiet"], { stdio: [openSync(stream, "r"), "ignore", "inherit"] });
+  execFileSync('git', ['-C', directory, 'fast-import', '--quiet'], { stdio: [openSync(stream, 'r'), 'ignore', 'inherit'] });
   rmSync(stream);
-  writeFileSync(join(directory, "complete"), "");
+  writeFileSync(join(directory, 'complete'), '');
   return directory;
 }

@@ -1,8 +1,8 @@
 // lightfast.mjs - runs the program under measurement, and the programs beside it.
-import { execFile, execFileSync, spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
-import net from "node:net";
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import net from 'node:net';
 
 export const seconds = () => Number(process.hrtime.bigint()) / 1e9;
 
@@ -19,7 +19,7 @@ export async function repeat(times, measure) {
 
 // Nothing of the caller's settings may change what is measured.
 function environment(settings = {}) {
-  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("LIGHTFAST_")));
+  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('LIGHTFAST_')));
   return { ...clean, ...settings };
 }
 
@@ -29,11 +29,11 @@ export const output = (program, args, settings) =>
       error ? reject(new Error(`${program} ${args[0] ?? ""}: ${stderr.trim() || error.message}`)) : resolve(stdout)));
 
 export const git = (directory, ...args) =>
-  execFileSync("git", ["-C", directory, ...args], { encoding: "utf8", maxBuffer: 1 << 30, stdio: ["ignore", "pipe", "ignore"] });
+  execFileSync('git', ['-C', directory, ...args], { encoding: 'utf8', maxBuffer: 1 << 30, stdio: ['ignore', 'pipe', 'ignore'] });
 
 function memory(pid, field) {
   try {
-    return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1000;
+    return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1000;
   } catch {
     return 0; // it has ended
   }
@@ -43,13 +43,13 @@ function memory(pid, field) {
 export function timed(program, args) {
   return new Promise((resolve, reject) => {
     const begin = seconds();
-    const child = spawn(program, args, { env: environment(), stdio: ["ignore", "pipe", "pipe"] });
-    let peak = 0, stdout = "", stderr = "";
-    const sampling = setInterval(() => (peak = Math.max(peak, memory(child.pid, "RssAnon"))), 10);
-    child.stdout.on("data", (data) => (stdout += data));
-    child.stderr.on("data", (data) => (stderr = (stderr + data).slice(-2000)));
-    child.on("error", reject);
-    child.on("close", (status) => {
+    const child = spawn(program, args, { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] });
+    let peak = 0, stdout = '', stderr = '';
+    const sampling = setInterval(() => (peak = Math.max(peak, memory(child.pid, 'RssAnon'))), 10);
+    child.stdout.on('data', (data) => (stdout += data));
+    child.stderr.on('data', (data) => (stderr = (stderr + data).slice(-2000)));
+    child.on('error', reject);
+    child.on('close', (status) => {
       clearInterval(sampling);
       if (status !== 0) reject(new Error(`${program} ${args[0]} ended with status ${status}: ${stderr.trim()}`));
       else resolve({ seconds: seconds() - begin, peak, stdout });
@@ -60,12 +60,12 @@ export function timed(program, args) {
 // One request on a fresh connection; resolves when the first line of the answer is there.
 function answers(port, path) {
   return new Promise((resolve, reject) => {
-    const socket = net.connect(port, "127.0.0.1", () => socket.write(`GET ${path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n`));
-    socket.once("data", (data) => {
+    const socket = net.connect(port, '127.0.0.1', () => socket.write(`GET ${path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n`));
+    socket.once('data', (data) => {
       socket.destroy();
-      String(data).startsWith("HTTP/1.1 200") ? resolve() : reject(new Error(`${path}: ${String(data).split("\r\n")[0]}`));
+      String(data).startsWith('HTTP/1.1 200') ? resolve() : reject(new Error(`${path}: ${String(data).split("\r\n")[0]}`));
     });
-    socket.once("error", reject);
+    socket.once('error', reject);
   });
 }
 
@@ -74,21 +74,21 @@ export class Server {
   static start(program, dataDir, settings = {}) {
     const server = new Server();
     const begin = seconds();
-    server.child = spawn(program, ["serve", "--data-dir", dataDir, "--listen", "127.0.0.1:0"],
-      { env: environment(settings), stdio: ["ignore", "ignore", "pipe"] });
-    server.closed = new Promise((resolve) => server.child.on("close", resolve));
+    server.child = spawn(program, ['serve', '--data-dir', dataDir, '--listen', '127.0.0.1:0'],
+      { env: environment(settings), stdio: ['ignore', 'ignore', 'pipe'] });
+    server.closed = new Promise((resolve) => server.child.on('close', resolve));
     return new Promise((resolve, reject) => {
-      let log = "";
-      server.child.on("error", reject);
-      server.child.on("close", (status) => reject(new Error(`the server ended with status ${status}: ${log.trim()}`)));
-      server.child.stderr.on("data", async (data) => {
+      let log = '';
+      server.child.on('error', reject);
+      server.child.on('close', (status) => reject(new Error(`the server ended with status ${status}: ${log.trim()}`)));
+      server.child.stderr.on('data', async (data) => {
         if (server.port) return;
         log += data;
         const listening = /listening on 127\.0\.0\.1:(\d+)/.exec(log);
         if (!listening) return;
         server.port = Number(listening[1]);
         try {
-          await answers(server.port, "/readyz");
+          await answers(server.port, '/readyz');
         } catch (error) {
           return reject(error);
         }
@@ -103,9 +103,9 @@ export class Server {
   }
 
   async stop() {
-    this.child.kill("SIGTERM");
-    const late = sleep(10000, "late", { ref: false });
-    if ((await Promise.race([this.closed, late])) === "late") this.child.kill("SIGKILL");
+    this.child.kill('SIGTERM');
+    const late = sleep(10000, 'late', { ref: false });
+    if ((await Promise.race([this.closed, late])) === 'late') this.child.kill('SIGKILL');
     await this.closed;
   }
 }

@@ -1,31 +1,32 @@
 // rows.mjs - what is measured, and how. Called by bench/run with the build directory.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { Server, git, median, output, repeat, seconds, timed } from "./lightfast.mjs";
-import { corpora, history, questions } from "./corpus.mjs";
-import { commit, goalText, head, met, save, tableLine } from "./report.mjs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Server, git, median, output, repeat, seconds, timed } from './lightfast.mjs';
+import { corpora, history, questions } from './corpus.mjs';
+import { commit, goalText, head, met, save, tableLine } from './report.mjs';
 
 const build = resolve(process.argv[2]);
-const program = join(build, "src/cli/lightfast");
-const bench = (name) => join(build, "bench", `bench_${name}`);
-const work = join(build, "bench-data");
+const program = join(build, 'src/cli/lightfast');
+const bench = (name) => join(build, 'bench', `bench_${name}`);
+const work = join(build, 'bench-data');
 const found = corpora(process.env.CORPORA);
 
 const RUNS = 3;
 const MILLION = 1000000;
 const VALKEY_COMMITS = 12676;
 const quiet = {
-  LIGHTFAST_LIMITS_SEARCH_PER_MINUTE: "0",
-  LIGHTFAST_LIMITS_READ_PER_MINUTE: "0",
-  LIGHTFAST_SEARCH_RESULT_CACHE: "false",
-  LIGHTFAST_SEARCH_MEMORY_LIMIT: "4GiB",
+  LIGHTFAST_LIMITS_SEARCH_PER_MINUTE: '0',
+  LIGHTFAST_LIMITS_READ_PER_MINUTE: '0',
+  LIGHTFAST_SEARCH_RESULT_CACHE: 'false',
+  LIGHTFAST_SEARCH_MEMORY_LIMIT: '4GiB',
 };
 
 class Skipped extends Error {}
 
 function valkey() {
-  if (!found.valkey) throw new Skipped("no corpus");
+  if (!found.valkey) throw new Skipped('no corpus');
   return found.valkey;
 }
 
@@ -40,45 +41,45 @@ const once = (name, measure) => () => {
 async function importInto(name, directory) {
   const dataDir = join(work, name);
   rmSync(dataDir, { recursive: true, force: true });
-  const run = await timed(program, ["import", "git", directory, "--data-dir", dataDir, "--json"]);
+  const run = await timed(program, ['import', 'git', directory, '--data-dir', dataDir, '--json']);
   const summary = JSON.parse(run.stdout);
   if (summary.failed) throw new Error(`${summary.failed} of ${summary.scanned} events failed`);
   return { ...run, summary };
 }
 
-const imports = once("imports", async () => {
+const imports = once('imports', async () => {
   const corpus = valkey();
   return repeat(RUNS, async () => {
-    const run = await importInto("valkey", corpus.directory);
+    const run = await importInto('valkey', corpus.directory);
     const begin = seconds();
-    await output("git", ["-C", corpus.directory, "log", "--name-status"]);
+    await output('git', ['-C', corpus.directory, 'log', '--name-status']);
     return { rate: corpus.commits / run.seconds, peak: run.peak, peerRate: corpus.commits / (seconds() - begin) };
   });
 });
 
-const linear = once("linear", async () => {
+const linear = once('linear', async () => {
   const corpus = valkey();
   const one = history(corpus, 1, work), ten = history(corpus, 10, work);
   const ratios = await repeat(RUNS, async () => {
-    const short = await importInto("linear", one);
-    const long = await importInto("linear", ten);
+    const short = await importInto('linear', one);
+    const long = await importInto('linear', ten);
     return long.seconds / short.seconds;
   });
-  rmSync(join(work, "linear"), { recursive: true, force: true });
+  rmSync(join(work, 'linear'), { recursive: true, force: true });
   return median(ratios);
 });
 
 async function database() {
   await imports();
-  return join(work, "valkey");
+  return join(work, 'valkey');
 }
 
 async function search(dataDir, connections, file, warm, count) {
-  const { key } = JSON.parse(await output(program, ["key", "create", "bench", "--json", "--data-dir", dataDir]));
+  const { key } = JSON.parse(await output(program, ['key', 'create', 'bench', '--json', '--data-dir', dataDir]));
   const server = await Server.start(program, dataDir, quiet);
   try {
     const ask = async (first, n) =>
-      JSON.parse(await output(bench("load"), ["127.0.0.1", String(server.port), key, String(connections), file, String(first), String(n)]));
+      JSON.parse(await output(bench('load'), ['127.0.0.1', String(server.port), key, String(connections), file, String(first), String(n)]));
     await ask(0, warm);
     const runs = await repeat(RUNS, (i) => ask(warm + i * count, count));
     return { p50: median(runs.map(({ p50 }) => p50)), p99: median(runs.map(({ p99 }) => p99)) };
@@ -87,57 +88,57 @@ async function search(dataDir, connections, file, warm, count) {
   }
 }
 
-const searchHttp = once("search-http", async () => {
+const searchHttp = once('search-http', async () => {
   const corpus = valkey(), dataDir = await database();
-  const file = join(work, "questions"), warm = 500, count = 3000;
-  if (questions(corpus, warm + RUNS * count, file) < warm + RUNS * count) throw new Error("too few distinct questions");
-  const words = readFileSync(file, "utf8").split("\n").slice(0, 5).map((question) => question.split(" ").pop());
+  const file = join(work, 'questions'), warm = 500, count = 3000;
+  if (questions(corpus, warm + RUNS * count, file) < warm + RUNS * count) throw new Error('too few distinct questions');
+  const words = readFileSync(file, 'utf8').split('\n').slice(0, 5).map((question) => question.split(' ').pop());
   const greps = words.map((word) => {
     const begin = seconds();
-    git(corpus.directory, "log", "-i", `--grep=${word}`, "-n", "10", "--oneline");
+    git(corpus.directory, 'log', '-i', `--grep=${word}`, '-n', '10', '--oneline');
     return (seconds() - begin) * 1000;
   });
   return { ...(await search(dataDir, 16, file, warm, count)), peer: median(greps) };
 });
 
-const searchMillion = once("search-1m", async () => {
-  const dataDir = join(work, "million"), file = join(work, "million-questions"), mark = join(work, "million-commit");
-  const now = commit(), kept = existsSync(mark) && readFileSync(mark, "utf8") === now && !now.endsWith("-changed");
+const searchMillion = once('search-1m', async () => {
+  const dataDir = join(work, 'million'), file = join(work, 'million-questions'), mark = join(work, 'million-commit');
+  const now = commit(), kept = existsSync(mark) && readFileSync(mark, 'utf8') === now && !now.endsWith('-changed');
   if (!kept) {
     rmSync(dataDir, { recursive: true, force: true });
-    await output(bench("million"), [dataDir, String(MILLION), file]);
+    await output(bench('million'), [dataDir, String(MILLION), file]);
     writeFileSync(mark, now);
   }
   return search(dataDir, 1, file, 100, 500);
 });
 
-const served = once("served", async () => {
+const served = once('served', async () => {
   const dataDir = await database();
   return repeat(7, async () => {
     const server = await Server.start(program, dataDir);
     await sleep(1000);
-    const memory = server.memory("VmRSS");
+    const memory = server.memory('VmRSS');
     await server.stop();
     return { ready: server.readySeconds * 1000, memory };
   });
 });
 
 async function messages() {
-  const file = join(work, "messages");
-  writeFileSync(file, git(valkey().directory, "log", "-z", "--format=%B"));
+  const file = join(work, 'messages');
+  writeFileSync(file, git(valkey().directory, 'log', '-z', '--format=%B'));
   return file;
 }
 
 // sqlite-vec comes from its npm package; only its library is used, by a program of ours in one process with SQLite.
 async function sqliteVec() {
-  const directory = join(work, "sqlite-vec");
-  const library = join(directory, "node_modules", `sqlite-vec-linux-${process.arch}`, "vec0.so");
+  const directory = join(work, 'sqlite-vec');
+  const library = join(directory, 'node_modules', `sqlite-vec-linux-${process.arch}`, 'vec0.so');
   if (!existsSync(library)) {
     mkdirSync(directory, { recursive: true });
     try {
-      await output("npm", ["install", "--prefix", directory, "--no-audit", "--no-fund", "sqlite-vec@0.1.9"]);
+      await output('npm', ['install', '--prefix', directory, '--no-audit', '--no-fund', 'sqlite-vec@0.1.9']);
     } catch {
-      throw new Skipped("sqlite-vec cannot be had from npm");
+      throw new Skipped('sqlite-vec cannot be had from npm');
     }
   }
   if (!existsSync(library)) throw new Skipped(`sqlite-vec has no library for linux-${process.arch}`);
@@ -148,59 +149,59 @@ async function sqliteVec() {
 
 const rows = [
   {
-    name: "import", unit: "commits/s", least: 4000, peer: "git log --name-status",
+    name: 'import', unit: 'commits/s', least: 4000, peer: 'git log --name-status',
     measure: async () => {
       const runs = await imports();
       return { value: median(runs.map(({ rate }) => rate)), peerValue: median(runs.map(({ peerRate }) => peerRate)) };
     },
   },
   {
-    name: "import-memory", unit: "MB anonymous", below: 200,
+    name: 'import-memory', unit: 'MB anonymous', below: 200,
     measure: async () => ({ value: median((await imports()).map(({ peak }) => peak)) }),
   },
   {
-    name: "import-linear", unit: "x time of 10x", below: 11.0001, goal: "<= 11",
+    name: 'import-linear', unit: 'x time of 10x', below: 11.0001, goal: '<= 11',
     measure: async () => ({ value: await linear() }),
   },
   {
-    name: "search-http-p50", unit: "ms", below: 8, peer: "git log -i --grep, one client",
+    name: 'search-http-p50', unit: 'ms', below: 8, peer: 'git log -i --grep, one client',
     measure: async () => ({ value: (await searchHttp()).p50, peerValue: (await searchHttp()).peer }),
   },
   {
-    name: "search-http-p99", unit: "ms", below: 25,
+    name: 'search-http-p99', unit: 'ms', below: 25,
     measure: async () => ({ value: (await searchHttp()).p99 }),
   },
   {
-    name: "search-1m", unit: "ms p99", below: 40,
+    name: 'search-1m', unit: 'ms p99', below: 40,
     measure: async () => ({ value: (await searchMillion()).p99 }),
   },
   {
-    name: "vector-scan", unit: "x sqlite-vec", least: 10, peer: "sqlite-vec, ms of 100,000",
+    name: 'vector-scan', unit: 'x sqlite-vec', least: 10, peer: 'sqlite-vec, ms of 100,000',
     measure: async () => {
       const library = await sqliteVec();
-      const runs = await repeat(RUNS, async () => JSON.parse(await output(bench("vectors"), [library])));
-      if (runs.some(({ agreement }) => agreement < 0.99)) throw new Error("sqlite-vec names other neighbours");
+      const runs = await repeat(RUNS, async () => JSON.parse(await output(bench('vectors'), [library])));
+      if (runs.some(({ agreement }) => agreement < 0.99)) throw new Error('sqlite-vec names other neighbours');
       return { value: median(runs.map(({ ms, peerMs }) => peerMs / ms)), peerValue: median(runs.map(({ peerMs }) => peerMs)) };
     },
   },
   {
-    name: "start", unit: "ms to ready", below: 50,
+    name: 'start', unit: 'ms to ready', below: 50,
     measure: async () => ({ value: median((await served()).map(({ ready }) => ready)) }),
   },
   {
-    name: "idle-memory", unit: "MB resident", below: 40,
+    name: 'idle-memory', unit: 'MB resident', below: 40,
     measure: async () => ({ value: median((await served()).map(({ memory }) => memory)) }),
   },
   {
-    name: "embed", unit: "messages/s/core", least: 150000,
+    name: 'embed', unit: 'messages/s/core', least: 150000,
     measure: async () => {
       const file = await messages();
-      const runs = await repeat(RUNS, async () => JSON.parse(await output(bench("embed"), [file])));
+      const runs = await repeat(RUNS, async () => JSON.parse(await output(bench('embed'), [file])));
       return { value: median(runs.map(({ perSecond }) => perSecond)) };
     },
   },
 ];
-const byEval = ["retrieval"]; // written into the results by bench/eval
+const byEval = ['retrieval']; // written into the results by bench/eval
 
 async function measure(row) {
   try {
@@ -223,13 +224,14 @@ if (found.valkey && found.valkey.commits !== VALKEY_COMMITS)
   console.error(`bench: valkey has ${found.valkey.commits} commits here; the goals are for ${VALKEY_COMMITS}`);
 const wanted = rows.filter(({ name }) => !process.env.ROW || name === process.env.ROW || name.startsWith(`${process.env.ROW}-`));
 if (byEval.includes(process.env.ROW)) {
-  console.log("retrieval is measured by make eval");
+  console.log('retrieval is measured by make eval');
   process.exit(0);
 }
 if (!wanted.length) {
   console.error(`bench: no row ${process.env.ROW}; there are: ${[...rows, ...byEval.map((name) => ({ name }))].map(({ name }) => name).join(" ")}`);
   process.exit(2);
 }
+if (loadavg()[0] > availableParallelism() / 2) console.error(`bench: the machine is busy (load ${loadavg()[0].toFixed(1)}); times will be worse than they are`);
 mkdirSync(work, { recursive: true });
 console.log(head());
 const measured = [];
@@ -237,5 +239,5 @@ for (const row of wanted) {
   const result = await measure(row);
   if (result) measured.push(result);
 }
-save("bench/results/latest.json", measured, [...rows.map(({ name }) => name), ...byEval]);
+save('bench/results/latest.json', measured, [...rows.map(({ name }) => name), ...byEval]);
 process.exitCode = measured.every(({ ok }) => ok) ? 0 : 1;
