@@ -24,13 +24,14 @@ static struct err *find_key(struct db_tx *tx, int64_t workspace, struct str cate
     struct db_rows      rows;
     struct query_entity entity = {0};
     struct str          also;
+    /* `scope >= ''` says nothing, but makes SQLite take the index of keys; else it reads all entities of the workspace */
     TRY(db_query(tx, &rows,
                  "SELECT category, key, scope, confidence, occurrence_count, aliases FROM entity "
-                 "WHERE workspace_id = $1 AND key_norm = $2",
-                 workspace, str_lower(tx->arena, key)));
+                 "WHERE workspace_id = $1 AND key_norm = $2 AND category = $3 AND scope >= ''",
+                 workspace, str_lower(tx->arena, key), category));
     while (list->n < SEARCH_ENTITIES &&
            db_next(&rows, &entity.category, &entity.key, &entity.scope, &entity.confidence, &entity.count, &also)) {
-        bool wanted = str_eq(entity.category, category) && (scope.n == 0 || str_eq_nocase(entity.scope, scope));
+        bool wanted = scope.n == 0 || str_eq_nocase(entity.scope, scope);
         if (!wanted || listed(list, &entity)) continue;
         *VEC_PUSH(tx->arena, list) = entity;
         if (also.n > 2) *VEC_PUSH(tx->arena, aliases) = also;

@@ -236,9 +236,10 @@ static struct err *find_stored(struct finder *f, struct str url)
     struct str asked[] = {url, str_printf(arena, "https://" STR_FMT, STR_ARG(page)),
                           str_printf(arena, "https://" STR_FMT "/", STR_ARG(page)),
                           str_printf(arena, "https://www." STR_FMT, STR_ARG(page))};
+    /* "+ 0" keeps SQLite from walking back through time until a URL fits, instead of looking the URLs up */
     TRY(db_query(f->tx, &rows,
                  "SELECT id FROM observation WHERE workspace_id = $1 AND url IN ($2, $3, $4, $5, $6, $7, $8, $9) "
-                 "ORDER BY occurred_at DESC, id DESC LIMIT 1",
+                 "ORDER BY occurred_at + 0 DESC, id DESC LIMIT 1",
                  f->workspace, asked[0], asked[1], asked[2], asked[3], f->spelling[0], f->spelling[1], f->spelling[2],
                  f->spelling[3]));
     return first_id(&rows, &f->id);
