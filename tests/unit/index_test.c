@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "index/columns.h"
+#include "index/crew.h"
 #include "index/payload.h"
 
 #include <dirent.h>
@@ -627,6 +628,7 @@ int main(void)
         RUN(model, most_items_decide_whose_vectors_serve),
         RUN(world, index_equals_a_plain_computation),
         RUN(world, nearest_clusters_equal_a_plain_computation),
+        RUN(world, split_passes_find_what_one_thread_finds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
