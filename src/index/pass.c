@@ -133,13 +133,20 @@ const uint8_t *index_passing(const struct index *index, struct arena *arena, con
 /* ---- scan ------------------------------------------------------------------------------------------------------- */
 
 /* Most items have one or two views: both are compared without a branch that the processor could guess wrong. */
-static float largest(const float *cosines, uint32_t n)
+static inline float largest(const float *cosines, uint32_t n)
 {
-    float best = cosines[0], second = cosines[n > 1];
-    best = second > best ? second : best;
-    for (uint32_t i = 2; i < n; i++) best = cosines[i] > best ? cosines[i] : best;
-    best = best > 0 ? best : 0;
-    return best < 1 ? best : 1;
+    float best = cosines[0], last = cosines[n - 1];
+    best = last > best ? last : best;
+    for (uint32_t i = 1; i + 1 < n; i++) best = cosines[i] > best ? cosines[i] : best;
+    return best;
+}
+
+static void clamp(float *values, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        float value = values[i] > 0 ? values[i] : 0;
+        values[i] = value < 1 ? value : 1;
+    }
 }
 
 /* An item that alone has more views than fit. */
@@ -153,7 +160,7 @@ static float best_of_many(const struct pass *pass, uint32_t view, uint32_t end)
         best = here > best ? here : best;
         view += n;
     }
-    return best;
+    return best < 1 ? best : 1;
 }
 
 /* A run of slots that all pass: their views are contiguous. Returns how many slots were done. */
@@ -172,6 +179,7 @@ static uint32_t best_of_run(const struct pass *pass, uint32_t from, uint32_t n, 
         uint32_t views = first[i + 1] - first[i];
         best[i] = views ? largest(cosines + (first[i] - first[0]), views) : 0;
     }
+    clamp(best, done);
     return done;
 }
 

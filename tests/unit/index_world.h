@@ -389,6 +389,45 @@ TEST(world, nearest_clusters_equal_a_plain_computation)
     }
 }
 
+/* Rare terms have postings far apart, frequent ones have many in a row, and a term may be both by turns. */
+static bool holds_term(uint64_t term, size_t item)
+{
+    if (term == 1) return item % 3 != 0;
+    if (term == 2) return item % 131 == 0;
+    return item % 1000 < 400 ? item % 5 < 3 : item % 290 == 7;
+}
+
+TEST(world, cover_is_that_of_dense_and_of_scattered_terms)
+{
+    FIXTURE;
+    enum { ITEMS = 4000, TERMS = 3 };
+    const uint64_t terms[TERMS] = {1, 2, 3};
+    struct step   *steps = NEW_ARRAY(arena, struct step, ITEMS);
+    double         sum = 0;
+    size_t         covered = 0;
+    for (size_t i = 0; i < ITEMS; i++) {
+        uint64_t *held = NEW_ARRAY(arena, uint64_t, TERMS);
+        size_t    n = 0;
+        for (size_t t = 0; t < TERMS; t++)
+            if (holds_term(terms[t], i)) held[n++] = terms[t];
+        covered += n > 0;
+        steps[i] = add_step((int64_t)i + 1, held, n);
+    }
+    write_all(&f, steps, ITEMS);
+    struct index     *index INDEX_SCOPE = acquire(&f);
+    struct index_hits hits;
+    struct index_query query = {.terms = terms, .term_count = TERMS, .k = ITEMS, .cover_weight = 0.8};
+    for (size_t t = 0; t < TERMS; t++) sum += index_idf(index, terms[t]);
+    check_ok(index_search(index, arena, &query, &hits));
+    check_int(hits.n, covered);
+    for (size_t i = 0; i < hits.n; i++) {
+        double expected = 0;
+        for (size_t t = 0; t < TERMS; t++)
+            if (holds_term(terms[t], (size_t)hits.at[i].id - 1)) expected += index_idf(index, terms[t]);
+        check_near(hits.at[i].cover, expected / sum, 1e-6);
+    }
+}
+
 /* ---- one thread and several -------------------------------------------------------------------------------------- */
 
 enum { TWIN_QUERIES = 60 };
