@@ -919,6 +919,17 @@ TEST(pull, only_the_exact_subjects_count)
     for (size_t i = 0; i < imported.n; i++) check_str(imported.events[i].source_type, "push");
 }
 
+TEST(pull, a_merge_of_no_branch_may_be_squashed_itself)
+{
+    HISTORY history = history_begin(arena, true);
+    git_oid id = commit(&history, "Merge pull request #12 from fay (#13)", NULL, NULL);
+    point(&history, "refs/heads/main", &id);
+    struct imported imported = import_with(&history, (struct source_git_options){.repo = STR("r/x")},
+                                           (struct source_git_plan){0});
+    check_str(imported.events[0].source_id, "pr:r/x#13:merged");
+    check_str(imported.events[0].title, "[PR Merged] Merge pull request #12 from fay");
+}
+
 TEST(pull, of_several_commits_the_newest_is_the_pull_request)
 {
     HISTORY history = history_begin(arena, true);
@@ -980,8 +991,9 @@ TEST(release, a_lightweight_tag_must_look_like_a_version)
     static const struct { const char *tag; bool release;
     } expected[] = {
         {"v1.0", true},       {"1.2.3", true}, {"web@2.0.1", true},    {"rel/v1.2-rc.1", true},
-        {"v1.0+build", true}, {"v1", false},   {"latest", false},      {"1.2.x", false},
-        {"v1.0rc1", false},   {"@1.0", false}, {"release-1.0", false},
+        {"v1.0+build", true}, {"v1", false},   {"latest", false},      {"1.2.x", true},
+        {"v1.0rc1", false},   {"@1.0", false}, {"release-1.0", false}, {"5.1.0.Final", true},
+        {"1.2.3rc1", false},  {"1.x", false},  {"v1.2.0.rc.1", true},
     };
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         HISTORY history = history_begin(arena, true);
@@ -1146,6 +1158,7 @@ int main(void)
         RUN(pull, pull_requests_merged_by_a_plain_merge_of_their_branch_count),
         RUN(pull, a_squashed_commit_is_the_pull_request),
         RUN(pull, only_the_exact_subjects_count),
+        RUN(pull, a_merge_of_no_branch_may_be_squashed_itself),
         RUN(pull, of_several_commits_the_newest_is_the_pull_request),
         RUN(pull, can_be_left_alone),
         RUN(release, an_annotated_tag_lists_the_mainline_since_the_one_before),

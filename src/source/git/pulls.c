@@ -40,7 +40,10 @@ static struct pull_subject merge_subject(struct str rest)
 
 struct pull_subject pull_subject(struct str subject)
 {
-    if (str_starts(subject, STR("Merge pull request #"))) return merge_subject(str_skip(subject, 20));
+    if (str_starts(subject, STR("Merge pull request #"))) {
+        struct pull_subject merge = merge_subject(str_skip(subject, 20));
+        if (merge.number) return merge;
+    }
     if (!str_ends(subject, STR(")"))) return (struct pull_subject){0};
     size_t from = subject.n - 1;
     while (from > 0 && is_digit(subject.s[from - 1])) from--;

@@ -12,16 +12,16 @@ static bool digits_at(struct str text, size_t *i)
     return *i > from;
 }
 
-/* v?\d+(\.\d+)+([-+].*)? */
+/* v?\d+(\.\d+)+([-+.].*)? */
 static bool is_version(struct str text)
 {
-    size_t i = text.n && text.s[0] == 'v' ? 1 : 0, parts = 0;
-    if (!digits_at(text, &i)) return false;
-    for (; i < text.n && text.s[i] == '.'; parts++) {
+    size_t i = text.n && text.s[0] == 'v' ? 1 : 0;
+    if (!digits_at(text, &i) || i == text.n || text.s[i++] != '.' || !digits_at(text, &i)) return false;
+    while (i + 1 < text.n && text.s[i] == '.' && text.s[i + 1] >= '0' && text.s[i + 1] <= '9') {
         i++;
-        if (!digits_at(text, &i)) return false;
+        (void)digits_at(text, &i);
     }
-    return parts > 0 && (i == text.n || text.s[i] == '-' || text.s[i] == '+');
+    return i == text.n || text.s[i] == '-' || text.s[i] == '+' || text.s[i] == '.';
 }
 
 /* ^(.+[@/])?version$ */
