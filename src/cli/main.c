@@ -206,6 +206,13 @@ static struct str setting_name(struct arena *arena, struct str option)
     return name;
 }
 
+static int keep_option(struct cli *cli, struct str name, struct str value)
+{
+    if (cli->given_count == sizeof cli->given / sizeof *cli->given) return cli_usage(cli, "too many options");
+    cli->given[cli->given_count++] = (struct config_option){name, value};
+    return CLI_OK;
+}
+
 static int take_option(struct cli *cli, struct str name, struct str value, bool has_value, int argc, char **argv, int *i)
 {
     const struct cli_option *option = option_in(cli->command->options, name);
@@ -222,13 +229,9 @@ static int take_option(struct cli *cli, struct str name, struct str value, bool 
         if (*i + 1 >= argc) return cli_usage(cli, "--" STR_FMT " needs a value", STR_ARG(name));
         value = str_of(argv[++*i]);
     }
-    if (is_setting) {
-        if (cli->setting_count == sizeof cli->settings / sizeof *cli->settings) return cli_usage(cli, "too many options");
-        cli->settings[cli->setting_count++] = (struct config_option){setting, value};
-    } else {
-        if (cli->given_count == sizeof cli->given / sizeof *cli->given) return cli_usage(cli, "too many options");
-        cli->given[cli->given_count++] = (struct config_option){name, value};
-    }
+    if (!is_setting) return keep_option(cli, name, value);
+    if (cli->setting_count == sizeof cli->settings / sizeof *cli->settings) return cli_usage(cli, "too many options");
+    cli->settings[cli->setting_count++] = (struct config_option){setting, value};
     return CLI_OK;
 }
 
@@ -240,7 +243,8 @@ static int read_arguments(struct cli *cli, int argc, char **argv)
         if (!only_positional && str_eq(word, STR("--"))) {
             only_positional = true;
         } else if (!only_positional && str_eq(word, STR("-h"))) {
-            cli->given[cli->given_count++] = (struct config_option){STR("help"), STR("1")};
+            int status = keep_option(cli, STR("help"), STR("1"));
+            if (status) return status;
         } else if (!only_positional && str_starts(word, STR("--"))) {
             struct str rest = str_skip(word, 2), name;
             str_cut(&rest, '=', &name);

@@ -125,6 +125,15 @@ test('dates, limits, options: wrong ones are refused with exit 2 and a hint', (t
   }
 });
 
+test('more options than anybody needs are refused', (t) => {
+  const env = environment(join(directory(t), 'data'));
+  for (const option of ['-h', '--json']) {
+    const result = lightfast(env, 'search', 'x', ...Array(100).fill(option));
+    assert.equal(result.status, 2, `${option}: ${result.signal}`);
+    assert.match(result.stderr, /too many options/);
+  }
+});
+
 test('a path that is no repository ends with exit 2, an empty repository imports nothing', (t) => {
   const home = directory(t);
   const env = environment(join(home, 'data'));
