@@ -444,7 +444,7 @@ static void print_summary(const struct importing *importing)
     printf(" (" STR_FMT "): %lld scanned in %.1f s\n", STR_ARG(importing->facts.branch), (long long)counts->scanned, seconds);
     printf("  %lld pull requests, %lld pushes, %lld releases, %zu issues referenced\n", (long long)counts->pull_requests,
            (long long)counts->pushes, (long long)counts->releases, map_count(importing->issues));
-    printf("  %lld stored, %lld known already, %lld failed\n", (long long)(counts->stored + counts->replaced),
+    printf("  %lld stored, %lld known already, %lld failed\n", (long long)counts->stored + (long long)counts->replaced,
            (long long)counts->duplicates, (long long)counts->failed);
 }
 

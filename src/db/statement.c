@@ -3,6 +3,7 @@
 
 #include "base/hash.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +121,7 @@ static struct err *take(struct db_connection *connection, struct arena *arena, c
         if (!statement) TRY(prepare(connection, arena, sql, hash, &statement));
         connection->by_pointer[slot] = statement;
     }
+    assert(statement);
     statement->used_at = ++connection->clock;
     statement->open = true;
     statement->finished = false;

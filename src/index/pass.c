@@ -293,7 +293,8 @@ static void merge(struct found *all, const struct found *part)
     for (size_t i = 0; i < part->best.n; i++) index_best_offer(&all->best, part->best.at[i]);
 }
 
-struct found index_pass_run(const struct index *index, struct arena *arena, size_t k, pass_fn rank, const void *arg)
+struct best index_pass_run(const struct index *index, struct arena *arena, size_t k, pass_fn rank, const void *arg,
+                           size_t *total)
 {
     struct crew_options options = index_crew_options(index->common.crew);
     struct found        found[CREW_MOST] = {{.best = index_best(arena, k)}};
@@ -307,5 +308,6 @@ struct found index_pass_run(const struct index *index, struct arena *arena, size
         for (size_t i = 1; i < options.members; i++) merge(&found[0], &found[i]);
     }
     index_best_sort(&found[0].best);
-    return found[0];
+    *total = found[0].total;
+    return found[0].best;
 }

@@ -77,4 +77,5 @@ typedef void (*pass_fn)(const void *arg, struct found *found, uint32_t from, uin
 
 /* Every slot once, by several threads if the index is large: the k best in order, and the sum of the totals. Which
  * thread took which slots cannot be told from the result, for the order of candidates has no equals. */
-struct found index_pass_run(const struct index *index, struct arena *arena, size_t k, pass_fn rank, const void *arg);
+struct best index_pass_run(const struct index *index, struct arena *arena, size_t k, pass_fn rank, const void *arg,
+                           size_t *total);

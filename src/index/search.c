@@ -182,14 +182,13 @@ static void rank(const void *arg, struct found *found, uint32_t from, uint32_t t
     }
 }
 
-static void report(const struct search *search, struct found found, struct arena *arena, struct index_hits *hits)
+static void report(const struct search *search, const struct best *best, struct arena *arena, struct index_hits *hits)
 {
     const struct index *index = search->index;
-    hits->total = found.total;
-    hits->n = found.best.n;
+    hits->n = best->n;
     hits->at = NEW_ARRAY(arena, struct index_hit, hits->n);
     for (size_t i = 0; i < hits->n; i++) {
-        const struct candidate *candidate = &found.best.at[i];
+        const struct candidate *candidate = &best->at[i];
         uint32_t                slot = candidate->slot;
         hits->at[i] = (struct index_hit){
             .id = candidate->id,
@@ -222,7 +221,8 @@ struct err *index_search(struct index *index, struct arena *arena, const struct 
     mark_mentioned(&search, arena);
     search.has_boosts = search.has_entities || search.mentioned || query->cluster_count;
     size_t k = query->k < index_count(index) ? query->k : index_count(index);
-    report(&search, index_pass_run(index, arena, k, rank, &search), arena, hits);
+    struct best best = index_pass_run(index, arena, k, rank, &search, &hits->total);
+    report(&search, &best, arena, hits);
     index_scratch_give(index->common.scratches, scratch);
     return NULL;
 }

@@ -97,7 +97,8 @@ struct err *index_similar(struct index *index, struct arena *arena, const struct
                                     .query = index_vectors_query(arena, &index->views, query->vector),
                                     .passing = leave_out(index, query, passing, scratch->passing)};
     count_shared(&comparison, scratch->held);
-    struct best best = index_pass_run(index, arena, most, rank, &comparison).best;
+    size_t      total;
+    struct best best = index_pass_run(index, arena, most, rank, &comparison, &total);
     *hits = (struct index_similar_hits){.at = NEW_ARRAY(arena, struct index_similar_hit, best.n), .n = best.n};
     for (size_t i = 0; i < best.n; i++) {
         const struct candidate *found = &best.at[i];

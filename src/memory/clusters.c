@@ -266,9 +266,9 @@ static double jaccard(const struct cluster *c, const struct traits *traits)
 static double affinity(const struct work *work, const struct cluster *c, const struct traits *traits)
 {
     int64_t apart = traits->time > c->last ? traits->time - c->last : c->last - traits->time;
-    double  hours = (double)(apart / HOURS(1));
+    int64_t hours = apart / HOURS(1); /* whole ones */
     double  others = 30 * jaccard(c, traits) + (traits->actor.n && holds(&c->actors, traits->actor) ? 20 : 0) +
-                    (hours < 10 ? 10 - hours : 0);
+                    (hours < 10 ? (double)(10 - hours) : 0);
     return traits->embedding ? 40 * cosine_to(work, c, traits->vector) + others : others * 100 / 60;
 }
 

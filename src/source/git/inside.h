@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "source/git/git.h"
 
+#include <assert.h>
 #include <git2.h>
 #include <git2/sys/repository.h>
 
@@ -94,6 +95,7 @@ void     graph_start(struct graph *graph, struct arena *arena);
 uint32_t graph_find(const struct graph *graph, const git_oid *id);
 static inline struct graph_commit *graph_at(const struct graph *graph, uint32_t at)
 {
+    assert(graph->chunks && at < graph->n);
     return &graph->chunks[at / GRAPH_CHUNK][at % GRAPH_CHUNK];
 }
 /* Parent number i, or GRAPH_NONE (also where a parent is outside). *last: no further parents. */
