@@ -88,6 +88,13 @@ static struct str scopes_text(struct cli *cli, const json_value *scopes)
     return buf_str(&text);
 }
 
+static const char *state_of(const json_value *key)
+{
+    int64_t expires_at;
+    if (!json_bool(key, "isActive", false)) return "revoked";
+    return time_parse(json_str(key, "expiresAt"), &expires_at) && expires_at <= time_now() ? "expired" : "active";
+}
+
 int cli_key_list(struct cli *cli)
 {
     const json_value *reply;
@@ -99,9 +106,8 @@ int cli_key_list(struct cli *cli)
     }
     for (struct json_iter it = json_iter(json_get(reply, "data")); json_step(&it);) {
         struct str used = json_str(it.value, "lastUsedAt");
-        bool active = json_bool(it.value, "isActive", false);
-        printf(STR_FMT "  " STR_FMT "  %-8s ", STR_ARG(json_str(it.value, "id")), STR_ARG(json_str(it.value, "preview")),
-               active ? "active" : "revoked");
+        printf(STR_FMT "  " STR_FMT "  %-8s ", STR_ARG(json_str(it.value, "id")), STR_ARG(json_str(it.value, "display")),
+               state_of(it.value));
         cli_text(cli, CLI_BOLD, json_str(it.value, "name"));
         printf("  " STR_FMT "  %s" STR_FMT "\n", STR_ARG(scopes_text(cli, json_get(it.value, "scopes"))),
                used.s ? "used " : "never used", STR_ARG(str_slice(used, 0, 10)));

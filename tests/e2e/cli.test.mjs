@@ -115,6 +115,19 @@ test('keys are listed without their secret, revoked at once, rotated', async (t)
   assert.match(lightfast(env, 'key', 'revoke', rotated.id).stderr, /revoked/);
 });
 
+test('the list of keys shows how each one ends, and whether it is still good', async (t) => {
+  const env = environment(join(directory(t), 'data'));
+  const old = json(env, 'key', 'create', 'old');
+  const current = json(env, 'key', 'rotate', old.id, '--grace', '1');
+  const revoked = json(env, 'key', 'create', 'gone');
+  lightfast(env, 'key', 'revoke', revoked.id);
+  await new Promise((done) => setTimeout(done, 1100));
+  const line = (key) => lightfast(env, 'key', 'list').stdout.split('\n').find((text) => text.startsWith(key.id));
+  assert.match(line(old), new RegExp(`sk-lf-\\.\\.\\.${old.key.slice(-4)} +expired +old `));
+  assert.match(line(current), new RegExp(`sk-lf-\\.\\.\\.${current.key.slice(-4)} +active +old `));
+  assert.match(line(revoked), new RegExp(`sk-lf-\\.\\.\\.${revoked.key.slice(-4)} +revoked +gone `));
+});
+
 test('dates, limits, options: wrong ones are refused with exit 2 and a hint', (t) => {
   const env = environment(join(directory(t), 'data'));
   for (const args of [['search'], ['search', 'x', '--limit', '0'], ['search', 'x', '--since', 'soon'], ['frobnicate'],
