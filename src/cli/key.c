@@ -3,6 +3,8 @@
 
 #include "base/time.h"
 
+#include <ctype.h>
+
 static struct err *ask(struct cli *cli, const char *method, const char *what, struct str body, const json_value **reply)
 {
     struct cli_client client;
@@ -15,9 +17,15 @@ static struct err *ask(struct cli *cli, const char *method, const char *what, st
     return err;
 }
 
-static struct str with_id(struct cli *cli, const char *action)
+/* An id is one segment of the path, whatever was typed. */
+static const char *with_id(struct cli *cli, const char *action)
 {
-    return str_printf(cli->arena, "/" STR_FMT "%s", STR_ARG(cli->positional[0]), action);
+    struct str id = cli->positional[0];
+    struct buf path = buf_in(cli->arena);
+    buf_char(&path, '/');
+    for (size_t i = 0; i < id.n; i++)
+        buf_printf(&path, isalnum((unsigned char)id.s[i]) || id.s[i] == '_' ? "%c" : "%%%02X", (unsigned char)id.s[i]);
+    return str_z(cli->arena, str_printf(cli->arena, STR_FMT "%s", STR_ARG(buf_str(&path)), action));
 }
 
 static int put_expiry(struct cli *cli, struct json_out *out)
@@ -74,7 +82,7 @@ int cli_key_rotate(struct cli *cli)
     if (status) return status;
     json_end(&out);
     const json_value *reply;
-    struct err *err = ask(cli, "POST", with_id(cli, "/rotate").s, json_out_text(&out), &reply);
+    struct err *err = ask(cli, "POST", with_id(cli, "/rotate"), json_out_text(&out), &reply);
     return err ? cli_fail(cli, err) : print_secret(cli, reply);
 }
 
@@ -119,7 +127,7 @@ int cli_key_list(struct cli *cli)
 static int end_key(struct cli *cli, const char *method, const char *action, const char *done)
 {
     const json_value *reply;
-    struct err *err = ask(cli, method, with_id(cli, action).s, STR(""), &reply);
+    struct err *err = ask(cli, method, with_id(cli, action), STR(""), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json)
         cli_print_json(cli, reply);

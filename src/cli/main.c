@@ -257,7 +257,8 @@ static int read_arguments(struct cli *cli, int argc, char **argv)
         }
     }
     if (cli_has(cli, "help")) return CLI_OK;
-    if (cli->count < cli->command->least) return cli_usage(cli, "%s is missing", cli->command->arguments);
+    for (int i = 0; i < cli->command->least; i++)
+        if (i == cli->count || cli->positional[i].n == 0) return cli_usage(cli, "%s is missing", cli->command->arguments);
     if (cli->command->most >= 0 && cli->count > cli->command->most)
         return cli_usage(cli, "unexpected argument " STR_FMT, STR_ARG(cli->positional[cli->command->most]));
     return CLI_OK;

@@ -69,7 +69,8 @@ static struct err *date_range(struct cli *cli, struct json_out *out)
     if (!since.s && !until.s) return NULL;
     json_begin(out, "dateRange", '{');
     if (since.s) {
-        if (str_ends(since, STR("d")) && str_to_int(str_slice(since, 0, since.n - 1), &days))
+        if (str_ends(since, STR("d")) && str_to_int(str_slice(since, 0, since.n - 1), &days) &&
+            days > 0 && days < 100000)
             json_put_time(out, "start", time_now() - DAYS(days));
         else if (time_parse(since, &at))
             json_put_time(out, "start", at);

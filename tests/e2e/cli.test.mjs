@@ -115,6 +115,17 @@ test('keys are listed without their secret, revoked at once, rotated', async (t)
   assert.match(lightfast(env, 'key', 'revoke', rotated.id).stderr, /revoked/);
 });
 
+test('an id that cannot be one is not found, whatever characters it has', async (t) => {
+  const env = environment(join(directory(t), 'data'));
+  const { id } = json(env, 'key', 'create', 'kept');
+  await serve(t, env);
+  for (const wrong of ['a b', 'a/b', `${id}?x=1`, `${id}#`, `${id}/rotate`, '%', 'ключ']) {
+    const result = lightfast(env, 'key', 'delete', wrong);
+    assert.deepEqual([result.status, result.stderr], [1, 'lightfast: API key not found\n'], wrong);
+  }
+  assert.equal(json(env, 'key', 'list').data.length, 1);
+});
+
 test('the list of keys shows how each one ends, and whether it is still good', async (t) => {
   const env = environment(join(directory(t), 'data'));
   const old = json(env, 'key', 'create', 'old');
@@ -131,7 +142,8 @@ test('the list of keys shows how each one ends, and whether it is still good', a
 test('dates, limits, options: wrong ones are refused with exit 2 and a hint', (t) => {
   const env = environment(join(directory(t), 'data'));
   for (const args of [['search'], ['search', 'x', '--limit', '0'], ['search', 'x', '--since', 'soon'], ['frobnicate'],
-    ['search', 'x', '--colour'], ['key', 'create'], ['import', 'git', '.', '--max', '-1'], ['completion', 'tcsh']]) {
+    ['search', 'x', '--colour'], ['key', 'create'], ['key', 'revoke', ''],
+    ['search', 'x', '--since', '999999999999999d'], ['search', 'x', '--since', '-5d'], ['import', 'git', '.', '--max', '-1'], ['completion', 'tcsh']]) {
     const result = lightfast(env, ...args);
     assert.equal(result.status, 2, `${args}: ${result.stderr}`);
     assert.ok(result.stderr.startsWith('lightfast: '), result.stderr);
