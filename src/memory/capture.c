@@ -40,6 +40,7 @@ struct err *work_open(struct work *work, struct memory *memory, struct db_tx *tx
     work->dim = work->embedding ? embed_dim(memory->embed) : 0;
     TRY(read_workspace(work));
     TRY(index_writer_open(tx, workspace, &work->writer));
+    TRY(names_open(work));
     TRY(entities_open(work));
     TRY(clusters_open(work));
     return actors_open(work);

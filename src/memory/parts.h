@@ -62,6 +62,7 @@ struct work {
     struct entity_work  *entities;
     struct cluster_work *clusters;
     struct actor_work   *actors;
+    struct name_work    *names;
 };
 
 /* Open the working set: takes the workspace's lock. ERR_NOT_FOUND for an unknown workspace. */
@@ -107,6 +108,20 @@ MUST_CHECK struct err *references_remove(struct work *work, int64_t observation)
 /* A branch on which everything happens: two observations on it have nothing to do with each other. */
 bool shared_branch(const struct prepared_event *item, struct str branch);
 
+/* names.c: keys that depend on what else is known, "#12" without a repository and the beginning of a SHA */
+struct unsettled {
+    int64_t    observation;
+    struct str key;
+};
+MUST_CHECK struct err *names_open(struct work *work);
+void names_written(struct work *work, const struct memory_link *link);
+bool number_alone(struct str key);                                         /* "#12" */
+MUST_CHECK struct err *names_any_number(struct work *work, bool *any);     /* does any observation have such a key? */
+/* "owner/repo#12" if exactly one of the workspace's repositories has that number, else empty. */
+MUST_CHECK struct err *names_number(struct work *work, struct str number, struct str *key);
+/* Make the edges of that observation under the key again. */
+MUST_CHECK struct err *names_settle(struct work *work, const struct unsettled *unsettled);
+
 /* One row of another observation under a key of ours. */
 struct shared_reference {
     int64_t    observation;
@@ -117,12 +132,16 @@ struct shared_references {
     struct shared_reference *at;
     size_t                   n;
     bool                     crowded; /* more than 200 observations: only self and qualified rows are listed */
+    struct unsettled        *unsettled; /* other observations whose key this observation gave a new meaning */
+    size_t                   unsettled_count;
 };
 MUST_CHECK struct err *references_sharing(struct work *work, const struct memory_link *link, int64_t observation,
                                           struct shared_references *shared);
 
 /* relations.c: edges to every observation that shares a key with this one (spec 10) */
 MUST_CHECK struct err *relations_link(struct work *work, const struct prepared_event *item, int64_t observation);
+/* Of item only the family, the metadata and the links are needed. What the links mean to others is not looked at. */
+MUST_CHECK struct err *relations_link_again(struct work *work, const struct prepared_event *item, int64_t observation);
 
 /* entities.c */
 MUST_CHECK struct err *entities_open(struct work *work);

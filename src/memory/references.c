@@ -14,6 +14,7 @@ struct err *references_write(struct work *work, int64_t observation, const struc
     for (size_t i = 0; i < analysis->link_count; i++) {
         const struct memory_link *link = &analysis->links[i];
         if (link->key.n == 0 || link->key.n > KEY_MAX) continue;
+        names_written(work, link);
         TRY(db_exec(work->tx,
                     "INSERT INTO observation_reference (workspace_id, ref_type, ref_key, scope, role, qualifier, "
                     "observation_id, url) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
@@ -85,14 +86,14 @@ static struct err *rows_of_key(struct work *work, const struct memory_link *link
                     work->workspace, link->type, link->key, link->scope, (int)ROWS_READ);
 }
 
-/* Short and full SHAs of one commit lie in one range of keys: from the shortest prefix to the longest that extends
- * ours. What else lies there is told apart afterwards. */
+/* Short and full SHAs of one commit lie in one range of keys, that of the shortest prefix, and so does what makes a
+ * short one ambiguous. What else lies there is told apart afterwards. */
 static struct err *rows_of_commit(struct work *work, const struct memory_link *link, struct db_rows *rows)
 {
+    struct str prefix = str_slice(link->key, 0, SHORT_SHA);
     return db_query(work->tx, rows,
                     COLUMNS "WHERE workspace_id = $1 AND ref_type = 'commit' AND ref_key >= $2 AND ref_key < $3 LIMIT $4",
-                    work->workspace, str_slice(link->key, 0, SHORT_SHA), str_printf(work->arena, STR_FMT "~", STR_ARG(link->key)),
-                    (int)ROWS_READ);
+                    work->workspace, prefix, str_printf(work->arena, STR_FMT "~", STR_ARG(prefix)), (int)ROWS_READ);
 }
 
 /* Whether two full SHAs among ours and the rows begin with this short one: then it names none of them. */
@@ -121,6 +122,42 @@ static void keep_same_commit(struct arena *arena, reference_rows *rows, struct s
         if (same) *VEC_PUSH(arena, &kept) = rows->at[i];
     }
     *rows = kept;
+}
+
+typedef VEC(struct unsettled) unsettled_rows;
+
+/* The first mention of a commit decides anew what its short spellings name. */
+static void unsettle_short(struct arena *arena, const reference_rows *rows, struct str own, unsettled_rows *unsettled)
+{
+    if (own.n != FULL_SHA) return;
+    for (size_t i = 0; i < rows->n; i++)
+        if (str_eq(rows->at[i].key, own)) return;
+    for (size_t i = 0; i < rows->n; i++)
+        if (str_starts(own, rows->at[i].key))
+            *VEC_PUSH(arena, unsettled) = (struct unsettled){rows->at[i].observation, rows->at[i].key};
+}
+
+/* Rows of "#12" alone, if our "owner/repo#12" is what they mean; found has the rows of our own key. */
+static struct err *add_numbers(struct work *work, const struct memory_link *link, int64_t observation,
+                               reference_rows *found, unsettled_rows *unsettled)
+{
+    size_t         hash = str_find_char(link->key, '#', 0), known = found->n;
+    bool           any;
+    struct str     key;
+    struct db_rows rows;
+    if (hash == SIZE_MAX || hash == 0) return NULL;
+    TRY(names_any_number(work, &any));
+    if (!any) return NULL;
+    struct memory_link alone = {.type = link->type, .key = str_skip(link->key, hash)};
+    TRY(rows_of_key(work, &alone, &rows));
+    TRY(collect(work, &rows, observation, found));
+    if (found->n == known) return NULL;
+    for (size_t i = known; !known && i < found->n; i++)
+        *VEC_PUSH(work->arena, unsettled) = (struct unsettled){found->at[i].observation, alone.key};
+    TRY(names_number(work, alone.key, &key));
+    if (!str_eq(key, link->key)) found->n = known;
+    for (size_t i = known; i < found->n; i++) found->at[i].key = key;
+    return NULL;
 }
 
 static bool too_many(struct work *work, const reference_rows *rows)
@@ -157,6 +194,7 @@ struct err *references_sharing(struct work *work, const struct memory_link *link
 {
     struct db_rows rows;
     reference_rows found = {0};
+    unsettled_rows unsettled = {0};
     bool           commit = str_eq(link->type, STR("commit"));
     *shared = (struct shared_references){0};
     if (commit && link->key.n < SHORT_SHA) return NULL;
@@ -165,7 +203,9 @@ struct err *references_sharing(struct work *work, const struct memory_link *link
     if (!shared->crowded) {
         TRY(commit ? rows_of_commit(work, link, &rows) : rows_of_key(work, link, &rows));
         TRY(collect(work, &rows, observation, &found));
+        if (commit) unsettle_short(work->arena, &found, link->key, &unsettled);
         if (commit) keep_same_commit(work->arena, &found, link->key);
+        if (str_eq(link->type, STR("issue"))) TRY(add_numbers(work, link, observation, &found, &unsettled));
         shared->crowded = too_many(work, &found);
     }
     if (shared->crowded) {
@@ -174,5 +214,7 @@ struct err *references_sharing(struct work *work, const struct memory_link *link
     }
     shared->at = found.at;
     shared->n = found.n;
+    shared->unsettled = unsettled.at;
+    shared->unsettled_count = unsettled.n < CROWD ? unsettled.n : CROWD;
     return NULL;
 }

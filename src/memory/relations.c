@@ -130,6 +130,7 @@ struct edge {
     int64_t     apart;
 };
 typedef VEC(struct edge) edge_list;
+typedef VEC(struct unsettled) unsettled_list;
 
 static bool apply(const struct rule *rule, const struct side *one, const struct side *two, struct edge *edge)
 {
@@ -184,10 +185,11 @@ static int nearest_first(const void *pa, const void *pb)
 
 /* The edges of one key, by the sides that share it. */
 static struct err *edges_of_key(struct work *work, enum key_type type, const struct memory_link *link,
-                                const struct side *own, edge_list *edges)
+                                const struct side *own, edge_list *edges, unsettled_list *unsettled)
 {
     struct shared_references shared;
     TRY(references_sharing(work, link, own->facts->id, &shared));
+    for (size_t i = 0; i < shared.unsettled_count; i++) *VEC_PUSH(work->arena, unsettled) = shared.unsettled[i];
     if (shared.n == 0) return NULL;
     struct map *sides = map_create(work->arena);
     for (size_t i = 0; i < shared.n; i++) {
@@ -325,7 +327,7 @@ static bool looked_up(const struct prepared_event *item, const struct memory_lin
     if (i == COUNT(key_types) || link->key.n == 0) return false;
     *type = key_types[i].type;
     if (*type == BRANCH) return !shared_branch(item, link->key);
-    return *type != ISSUE || link->key.s[0] != '#'; /* a bare number belongs to no repository */
+    return *type != ISSUE || !number_alone(link->key); /* it belongs to no repository, or to one of several */
 }
 
 static bool same_key(const struct memory_link *a, const struct memory_link *b)
@@ -348,25 +350,59 @@ static bool own_side(const struct memory_analysis *analysis, size_t i, struct si
     return true;
 }
 
-struct err *relations_link(struct work *work, const struct prepared_event *item, int64_t observation)
+/* The links, with the key of its issue for each number alone that has one meaning. */
+static struct err *resolve_numbers(struct work *work, struct memory_analysis *analysis)
+{
+    const struct memory_link *given = analysis->links;
+    for (size_t i = 0; i < analysis->link_count; i++) {
+        struct str key;
+        if (!str_eq(given[i].type, STR("issue")) || !number_alone(given[i].key)) continue;
+        TRY(names_number(work, given[i].key, &key));
+        if (!key.n) continue;
+        if (analysis->links == given) {
+            analysis->links = NEW_ARRAY(work->arena, struct memory_link, analysis->link_count);
+            memcpy(analysis->links, given, analysis->link_count * sizeof *given);
+        }
+        analysis->links[i].key = key;
+    }
+    return NULL;
+}
+
+static struct err *link_all(struct work *work, const struct prepared_event *item, int64_t observation,
+                            unsettled_list *unsettled)
 {
     struct observation_facts *facts;
     edge_list                 all = {0};
+    struct memory_analysis    analysis = item->analysis;
     TRY(observation_facts(work, observation, &facts));
+    TRY(resolve_numbers(work, &analysis));
     static const enum key_type order[] = {COMMIT, BRANCH, ISSUE, DEPLOYMENT};
     for (size_t t = 0; t < COUNT(order); t++) {
         edge_list edges = {0};
-        for (size_t i = 0; i < item->analysis.link_count; i++) {
+        for (size_t i = 0; i < analysis.link_count; i++) {
             enum key_type      type;
             struct side        own = {.facts = facts};
             struct memory_link key;
-            if (!looked_up(item, &item->analysis.links[i], &type) || type != order[t]) continue;
-            if (own_side(&item->analysis, i, &own, &key)) TRY(edges_of_key(work, type, &key, &own, &edges));
+            if (!looked_up(item, &analysis.links[i], &type) || type != order[t]) continue;
+            if (own_side(&analysis, i, &own, &key)) TRY(edges_of_key(work, type, &key, &own, &edges, unsettled));
         }
         keep_best(&edges);
         for (size_t i = 0; i < edges.n && i < EDGES_A_TYPE; i++) *VEC_PUSH(work->arena, &all) = edges.at[i];
     }
     keep_best(&all);
     for (size_t i = 0; i < all.n; i++) TRY(store_edge(work, &all.at[i]));
+    return NULL;
+}
+
+struct err *relations_link_again(struct work *work, const struct prepared_event *item, int64_t observation)
+{
+    return link_all(work, item, observation, &(unsettled_list){0});
+}
+
+struct err *relations_link(struct work *work, const struct prepared_event *item, int64_t observation)
+{
+    unsettled_list unsettled = {0};
+    TRY(link_all(work, item, observation, &unsettled));
+    for (size_t i = 0; i < unsettled.n; i++) TRY(names_settle(work, &unsettled.at[i]));
     return NULL;
 }

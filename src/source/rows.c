@@ -128,6 +128,28 @@ static struct err *source_of(struct db_tx *tx, int64_t workspace, const struct s
     return is_new ? insert_git_source(tx, workspace, source) : save_config(tx, workspace, source);
 }
 
+struct err *source_repositories(struct db_tx *tx, int64_t workspace, struct str **names, size_t *count)
+{
+    VEC(struct str) found = {0};
+    struct db_rows rows;
+    struct str     text;
+    TRY(db_query(tx, &rows,
+                 "SELECT source_config FROM source WHERE workspace_id = $1 AND source_type IN ('git', 'github') "
+                 "AND is_active = 1 ORDER BY id",
+                 workspace));
+    while (db_next(&rows, &text)) {
+        const json_value *config;
+        TRY(json_parse(tx->arena, text, &config));
+        struct str name = str_lower(tx->arena, json_str(config, "repoFullName"));
+        size_t     i = 0;
+        while (i < found.n && !str_eq(found.at[i], name)) i++;
+        if (name.n && i == found.n) *VEC_PUSH(tx->arena, &found) = name;
+    }
+    *names = found.at;
+    *count = found.n;
+    return db_done(&rows);
+}
+
 /* ---- reading imports --------------------------------------------------------------------------------------------- */
 
 #define IMPORT_COLUMNS                                                                                              \

@@ -394,6 +394,69 @@ TEST(relations, short_sha_that_fits_two_commits_names_none)
     check_str(edges(&world), "");
 }
 
+/* Every order in which up to four events can arrive. */
+static void check_any_order(struct arena *arena, const char *prepare_sql, const struct short_event *events, size_t n,
+                            const char *expected)
+{
+    size_t orders = n == 2 ? 2 : n == 3 ? 6 : 24;
+    for (size_t order = 0; order < orders; order++) {
+        struct world world WORLD_SCOPE = world_begin(arena);
+        bool         taken[4] = {false};
+        size_t       rest = order;
+        if (prepare_sql) write_sql(&world, prepare_sql);
+        for (size_t left = n; left > 0; rest /= left, left--) {
+            size_t skip = rest % left, at = 0;
+            while (taken[at] || skip-- > 0) at++;
+            taken[at] = true;
+            capture(&world, events[at]);
+        }
+        check_str(edges(&world), expected);
+    }
+}
+
+#define NOTE(which, ...) {.id = which, .source = "notes", .type = "note.created", .metadata = "{}", __VA_ARGS__}
+
+TEST(relations, what_a_short_sha_names_does_not_depend_on_arrival)
+{
+    const struct short_event one[] = {
+        push_a, NOTE("note", .day = 1, .refs = {{"commit", "aaaaaaaaa"}}), NOTE("other", .day = 2, .refs = {{"commit", "aaaaaaa"}})};
+    check_any_order(arena, NULL, one, 3,
+                    "note -same_commit(1.0,commit_match,commit)-> push:acme/api:a;"
+                    "other -same_commit(1.0,commit_match,commit)-> note;"
+                    "other -same_commit(1.0,commit_match,commit)-> push:acme/api:a");
+    const struct short_event two[] = {
+        push_a, {.id = "push:acme/api:c", .refs = {{"commit", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa7"}}},
+        NOTE("note", .day = 1, .refs = {{"commit", "aaaaaaaaa"}}), NOTE("other", .day = 2, .refs = {{"commit", "aaaaaaa"}})};
+    check_any_order(arena, NULL, two, 4, "");
+}
+
+#define REPOSITORY(id, name) "('" id "', 1, 'git', '" id "', '{\"repoFullName\":\"" name "\"}', 0, " id ")"
+#define REPOSITORIES                                                                                                  \
+    "INSERT INTO source (public_id, workspace_id, source_type, provider_resource_id, source_config, connected_at, id) " \
+    "VALUES " REPOSITORY("1000", "Acme/API") ", " REPOSITORY("1001", "acme/web")
+
+TEST(relations, a_number_alone_means_the_only_repository_that_has_it)
+{
+    const struct short_event events[] = {
+        {.id = "pr:acme/api#12:merged", .type = "pull-request.merged", .refs = {{"pr", "#12"}}},
+        NOTE("note", .title = "See #12", .day = 1), NOTE("other", .title = "Also #12", .day = 2)};
+    check_any_order(arena, REPOSITORIES, events, 3,
+                    "note -references(0.8,entity_cooccurrence,pr)-> pr:acme/api#12:merged;"
+                    "other -references(0.7,entity_cooccurrence,issue)-> note;"
+                    "other -references(0.8,entity_cooccurrence,pr)-> pr:acme/api#12:merged");
+    check_any_order(arena, NULL, events, 3, "");
+}
+
+TEST(relations, a_number_alone_that_two_repositories_have_means_neither)
+{
+    const struct short_event events[] = {
+        {.id = "pr:acme/api#12:merged", .type = "pull-request.merged", .refs = {{"pr", "#12"}}},
+        {.id = "pr:acme/web#12:merged", .type = "pull-request.merged", .refs = {{"pr", "#12"}},
+         .metadata = "{\"repoFullName\":\"acme/web\"}"},
+        NOTE("note", .title = "See #12", .day = 1), NOTE("other", .title = "Also #12", .day = 2)};
+    check_any_order(arena, REPOSITORIES, events, 4, "");
+}
+
 TEST(relations, shared_branch)
 {
     check_edges(arena, (struct short_event){.id = "push:acme/api:1", .refs = {{"branch", "feature/x"}}},
@@ -839,6 +902,9 @@ int main(void)
         RUN(relations, any_other_shared_commit),
         RUN(relations, short_sha_names_the_commit_it_begins),
         RUN(relations, short_sha_that_fits_two_commits_names_none),
+        RUN(relations, what_a_short_sha_names_does_not_depend_on_arrival),
+        RUN(relations, a_number_alone_means_the_only_repository_that_has_it),
+        RUN(relations, a_number_alone_that_two_repositories_have_means_neither),
         RUN(relations, shared_branch),
         RUN(relations, branch_without_repository_matches_any),
         RUN(relations, branches_that_all_share_or_long_ago_say_nothing),
