@@ -27,7 +27,8 @@ struct str net_query_get(const struct net_request *request, const char *name);  
 struct net_request *net_request_local(struct arena *arena, const char *method, struct str target, struct str body);
 void net_request_header(struct net_request *request, const char *name, struct str value);
 
-/* Percent-decoded; a "%" that no two digits follow stands for itself. plus: "+" is a space, as in queries. */
+/* Percent-decoded; a "%" that no two digits follow stands for itself. plus: as in queries, where "+" is a space; else as
+ * in paths, where an escaped slash separates nothing and stays "%2F". */
 struct str net_decode(struct arena *arena, struct str text, bool plus);
 
 enum { NET_REPLY_HEADERS = 24 };

@@ -23,9 +23,10 @@ struct str net_decode(struct arena *arena, struct str text, bool plus)
     char  *out = arena_alloc_raw(arena, text.n);
     size_t n = 0;
     for (size_t i = 0; i < text.n; i++) {
-        int high, low;
-        if (text.s[i] == '%' && i + 2 < text.n && (high = digit(text.s[i + 1])) >= 0 &&
-            (low = digit(text.s[i + 2])) >= 0) {
+        int  high = 0, low = 0;
+        bool escaped = text.s[i] == '%' && i + 2 < text.n && (high = digit(text.s[i + 1])) >= 0 &&
+                       (low = digit(text.s[i + 2])) >= 0;
+        if (escaped && (plus || (high << 4 | low) != '/')) { /* in a path, "%2F" separates nothing: it stays */
             out[n++] = (char)(high << 4 | low);
             i += 2;
         } else

@@ -521,6 +521,8 @@ TEST(net, a_percent_sign_without_digits_stands_for_itself)
     check_str(net_decode(arena, STR("100%zz%4"), false), "100%zz%4");
     check_str(net_decode(arena, STR("a+b%2B"), true), "a b+");
     check_str(net_decode(arena, STR("a+b"), false), "a+b");
+    check_str(net_decode(arena, STR("a%2Fb%2f/c%20d"), false), "a%2Fb%2f/c d");
+    check_str(net_decode(arena, STR("a%2Fb"), true), "a/b");
 }
 
 int main(void)
