@@ -33,12 +33,22 @@ static void put_item(struct json_out *out, const struct search_similar_item *ite
     json_end(out);
 }
 
+/* An id or a url that has a problem of its own was given too. */
+static bool names_something(const struct api_call *call, const struct api_similar_body *body)
+{
+    bool given = body->id.n || body->url.n;
+    for (size_t i = 0; i < call->issues.n; i++) {
+        struct str field = call->issues.at[i].field;
+        given |= str_eq(field, STR("id")) || str_eq(field, STR("url")) || str_eq(field, STR("body"));
+    }
+    return given;
+}
+
 struct err *api_similar(struct api_call *call)
 {
     struct api_similar_body body = {0};
     api_fields(call, call->body, api_similar_fields, &body);
-    if (call->issues.n == 0 && !body.id.n && !body.url.n)
-        api_issue(call, STR("id"), "Either id or url must be provided");
+    if (!names_something(call, &body)) api_issue(call, STR("id"), "Either id or url must be provided");
     TRY(api_check(call));
     struct search_similar_request request = {
         .workspace = call->workspace.id,

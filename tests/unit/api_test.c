@@ -474,6 +474,17 @@ TEST(api, wordings_of_single_problems)
     }
 }
 
+TEST(api, similar_without_id_and_url_is_told_together_with_other_problems)
+{
+    FIXTURE(f);
+    struct answer answer = ask(&f, "POST", "/v1/findsimilar", "{\"limit\":99}");
+    check_str(problem(&answer, "id"), "Either id or url must be provided");
+    check_str(problem(&answer, "limit"), "Number must be less than or equal to 50");
+    check_int(json_count(json_get(answer.body, "details")), 2);
+    answer = ask(&f, "POST", "/v1/findsimilar", "[]");
+    check_int(json_count(json_get(answer.body, "details")), 1);
+}
+
 TEST(api, fifty_ids_are_allowed_and_one_more_is_not)
 {
     FIXTURE(f);
@@ -853,6 +864,7 @@ int main(void)
         RUN(api, networks_hold_their_addresses),
         RUN(api, every_problem_is_reported_at_once_under_its_top_level_name),
         RUN(api, wordings_of_single_problems),
+        RUN(api, similar_without_id_and_url_is_told_together_with_other_problems),
         RUN(api, fifty_ids_are_allowed_and_one_more_is_not),
         RUN(api, null_is_absent_and_unknown_fields_are_ignored),
         RUN(api, a_number_written_with_a_fraction_of_zero_is_an_integer),
