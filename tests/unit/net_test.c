@@ -147,7 +147,7 @@ TEST(net, answers_and_keeps_the_connection)
 {
     struct running running = serve(arena, (struct net_server_config){0});
     int            fd = dial_server(running);
-    say(fd, "GET /a%20b%2Fc?x=1 HTTP/1.1\r\nHost: h\r\nX-Test: hello\r\n\r\n");
+    say(fd, "GET /a%20b/c?x=1 HTTP/1.1\r\nHost: h\r\nX-Test: hello\r\n\r\n");
     struct str first = hear_until(arena, fd, "remote");
     check(str_starts(first, STR("HTTP/1.1 200 ")));
     check(has(first, "X-Echo: hello\r\n"));
