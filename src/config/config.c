@@ -153,6 +153,14 @@ static struct err *set_list(struct arena *arena, struct config *config, const st
     return NULL;
 }
 
+static bool has_web_host(struct str url)
+{
+    struct str host = str_starts(url, STR("http://"))    ? str_skip(url, strlen("http://"))
+                      : str_starts(url, STR("https://")) ? str_skip(url, strlen("https://"))
+                                                         : STR("");
+    return host.n && host.s[0] != '/' && host.s[0] != '?' && host.s[0] != '#' && host.s[0] != ':';
+}
+
 static struct err *set(struct arena *arena, struct config *config, const struct setting *setting, struct str value)
 {
     void *at = (char *)config + setting->at;
@@ -182,8 +190,7 @@ static struct err *set(struct arena *arena, struct config *config, const struct 
             }
         return wrong(arena, setting, setting->choices, value);
     case URL:
-        if (value.n && !str_starts(value, STR("http://")) && !str_starts(value, STR("https://")))
-            return wrong(arena, setting, "an http:// or https:// URL", value);
+        if (value.n && !has_web_host(value)) return wrong(arena, setting, "an http:// or https:// URL", value);
         while (value.n && value.s[value.n - 1] == '/') value.n--;
         break;
     case TEXT:
@@ -231,8 +238,11 @@ static struct err *read_file(struct arena *arena, const char *path, size_t most,
     if (fd < 0) return err_new(arena, ERR_INVALID, "cannot read %s: %s", path, strerror(errno));
     char *bytes = arena_alloc_raw(arena, most + 1);
     size_t n = 0;
-    for (ssize_t got; n <= most && (got = read(fd, bytes + n, most + 1 - n)) > 0;) n += (size_t)got;
+    ssize_t got = 1;
+    while (n <= most && (got = read(fd, bytes + n, most + 1 - n)) > 0) n += (size_t)got;
+    int why = errno;
     close(fd);
+    if (got < 0) return err_new(arena, ERR_INVALID, "cannot read %s: %s", path, strerror(why)); /* a directory */
     if (n > most) return err_new(arena, ERR_INVALID, "%s is larger than %zu bytes", path, most);
     *content = (struct str){bytes, n};
     return NULL;
@@ -258,6 +268,8 @@ static struct err *text_of(struct arena *arena, struct str key, const json_value
         *text = buf_str(&joined);
         return NULL;
     }
+    if (json_is_object(value))
+        return err_new(arena, ERR_INVALID, "setting " STR_FMT ": a plain value or a list expected", STR_ARG(key));
     *text = json_is_null(value) ? STR("") : json_text(arena, value);
     return NULL;
 }

@@ -78,11 +78,19 @@ TEST(config, unknown_key_names_the_closest_known_one)
 TEST(config, wrong_values_are_refused_with_what_was_expected)
 {
     static const char *const wrong[] = {"log: {level: loud}", "workers: many", "workers: 0", "public_url: ftp://x",
+                                        "public_url: 'http://'", "listen: {a: b}", "log.level: {a: b}",
                                         "search: {memory_limit: lots}", "just text", "a: [", "log: &a {level: info}\nx: *a"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct config *config;
         check_err(load(arena, wrong[i], NULL, 0, &config), ERR_INVALID);
     }
+}
+
+TEST(config, a_file_that_was_named_must_be_readable)
+{
+    struct config *config;
+    check_err(config_load(arena, STR("/tmp"), NULL, 0, &config), ERR_INVALID); /* opens, but cannot be read */
+    check_err(config_load(arena, STR("/tmp/no/such/file"), NULL, 0, &config), ERR_INVALID);
 }
 
 TEST(config, sizes_have_units)
@@ -132,6 +140,7 @@ int main(void)
         RUN(config, lists_are_read_from_yaml_and_from_commas),
         RUN(config, unknown_key_names_the_closest_known_one),
         RUN(config, wrong_values_are_refused_with_what_was_expected),
+        RUN(config, a_file_that_was_named_must_be_readable),
         RUN(config, sizes_have_units),
         RUN(config, secrets_are_described_but_not_shown),
         RUN(config, secret_from_a_file),
