@@ -76,20 +76,17 @@ struct err *api_import_get(struct api_call *call)
 
 /* ---- begin -------------------------------------------------------------------------------------------------------------- */
 
+struct stored_pull { struct str number, sha; };
+
 struct beginning {
     struct api_call *call;
     struct source_import_request request;
     struct source_import import;
-    struct { int64_t *at; size_t n, capacity; } pull_requests;
+    VEC(struct stored_pull) pull_requests;
 };
 
-static int by_number(const void *a, const void *b)
-{
-    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-    return (left > right) - (left < right);
-}
-
-/* The pull requests that are stored already: a later import keeps them and takes their other commits as pushes. */
+/* The pull requests that are stored already, with the commits that merged them: a later import keeps them and takes
+ * other commits that name them as pushes. */
 static struct err *list_pull_requests(struct db_tx *tx, struct beginning *beginning)
 {
     struct arena *arena = beginning->call->arena;
@@ -97,21 +94,22 @@ static struct err *list_pull_requests(struct db_tx *tx, struct beginning *beginn
     struct str    from = str_printf(arena, "pr:" STR_FMT "#", STR_ARG(repo));
     struct str    to = str_printf(arena, "pr:" STR_FMT "$", STR_ARG(repo)); /* "$" follows "#" */
     struct db_rows rows;
-    struct str     source_id;
+    struct str     source_id, sha;
     TRY(db_query(tx, &rows,
-                 "SELECT source_id FROM observation WHERE workspace_id = $1 AND source_id >= $2 AND source_id < $3",
+                 "SELECT o.source_id, MIN(r.ref_key) FROM observation o LEFT JOIN observation_reference r "
+                 "ON r.workspace_id = o.workspace_id AND r.observation_id = o.id AND r.ref_type = 'commit' "
+                 "AND r.role = 'self' AND r.qualifier = 'merge' "
+                 "WHERE o.workspace_id = $1 AND o.source_id >= $2 AND o.source_id < $3 GROUP BY o.source_id",
                  beginning->call->workspace.id, from, to));
     beginning->pull_requests.n = 0;
-    while (db_next(&rows, &source_id)) {
+    while (db_next(&rows, &source_id, &sha)) {
         int64_t number;
         if (!str_ends(source_id, STR(":merged"))) continue;
-        if (str_to_int(str_slice(source_id, from.n, source_id.n - strlen(":merged")), &number))
-            *VEC_PUSH(arena, &beginning->pull_requests) = number;
+        struct str digits = str_slice(source_id, from.n, source_id.n - strlen(":merged"));
+        if (str_to_int(digits, &number))
+            *VEC_PUSH(arena, &beginning->pull_requests) = (struct stored_pull){digits, sha};
     }
-    TRY(db_done(&rows));
-    if (beginning->pull_requests.n)
-        qsort(beginning->pull_requests.at, beginning->pull_requests.n, sizeof(int64_t), by_number);
-    return NULL;
+    return db_done(&rows);
 }
 
 static struct err *write_begin(struct db_tx *tx, void *arg)
@@ -140,8 +138,11 @@ struct err *api_import_begin(struct api_call *call)
     json_put(&out, "sourceId", import->source_public_id);
     put_texts_of(&out, "lastSha", import->last_sha);
     put_tags(&out, import->last_tags);
-    json_begin(&out, "pullRequests", '[');
-    for (size_t i = 0; i < beginning.pull_requests.n; i++) json_put(&out, NULL, beginning.pull_requests.at[i]);
+    json_begin(&out, "pullRequests", '{');
+    for (size_t i = 0; i < beginning.pull_requests.n; i++) {
+        json_key(&out, beginning.pull_requests.at[i].number);
+        put_texts_of(&out, NULL, beginning.pull_requests.at[i].sha);
+    }
     json_end(&out);
     json_put(&out, "requestId", call->id);
     api_send(call, 201, &out);

@@ -42,6 +42,11 @@ struct reading {
     bool ended, stop;
 };
 
+struct known_pull {
+    int64_t    number;
+    struct str sha; /* empty: unknown */
+};
+
 struct importing {
     struct cli *cli;
     struct cli_client client;
@@ -54,7 +59,7 @@ struct importing {
     struct str base;    /* ".../imports" */
     struct str job;
     int64_t import_id, workspace;
-    int64_t *known; /* numbers of stored pull requests, ascending */
+    struct known_pull *known; /* stored pull requests, by number */
     size_t known_count;
     int64_t started_us, shown_us;
 };
@@ -243,25 +248,31 @@ static void show_progress(struct importing *importing, bool last)
 
 /* ---- the whole -------------------------------------------------------------------------------------------------------- */
 
-static int compare_numbers(const void *a, const void *b)
+static int by_number(const void *a, const void *b)
 {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    int64_t x = ((const struct known_pull *)a)->number, y = ((const struct known_pull *)b)->number;
     return (x > y) - (x < y);
 }
 
-static bool is_known_pull_request(void *arg, int64_t number)
+static bool is_known_pull_request(void *arg, int64_t number, struct str *sha)
 {
     const struct importing *importing = arg;
-    return bsearch(&number, importing->known, importing->known_count, sizeof number, compare_numbers) != NULL;
+    struct known_pull wanted = {.number = number};
+    const struct known_pull *found =
+        importing->known_count ? bsearch(&wanted, importing->known, importing->known_count, sizeof wanted, by_number) : NULL;
+    if (found) *sha = found->sha;
+    return found != NULL;
 }
 
 static void read_known(struct importing *importing)
 {
     const json_value *known = json_get(importing->begun, "pullRequests");
-    importing->known = NEW_ARRAY(importing->cli->arena, int64_t, json_count(known));
-    for (struct json_iter it = json_iter(known); json_step(&it);)
-        importing->known[importing->known_count++] = json_int(it.value, "", -1);
-    qsort(importing->known, importing->known_count, sizeof *importing->known, compare_numbers);
+    importing->known = NEW_ARRAY(importing->cli->arena, struct known_pull, json_count(known));
+    for (struct json_iter it = json_iter(known); json_step(&it);) {
+        struct known_pull pull = {.sha = json_str(it.value, "")};
+        if (str_to_int(it.key, &pull.number)) importing->known[importing->known_count++] = pull;
+    }
+    if (importing->known_count) qsort(importing->known, importing->known_count, sizeof *importing->known, by_number);
 }
 
 /* "90d" or a date. */

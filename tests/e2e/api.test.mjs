@@ -136,7 +136,8 @@ test('an import through HTTP answers as documented', async (t) => {
   const base = `/v1/orgs/${where.body.organization.slug}/workspaces/${where.body.id}`;
   const begun = await call(it, 'beginImport', { path: `${base}/imports`, body: { repoFullName: 'acme/api', branch: 'main', github: true } });
   assert.equal(begun.status, 201);
-  assert.deepEqual(begun.body.pullRequests, [61, 87]);
+  assert.deepEqual(Object.keys(begun.body.pullRequests), ['61', '87']);
+  assert.match(begun.body.pullRequests[61], /^[0-9a-f]{40}$/);
   assert.match(begun.body.lastSha, /^[0-9a-f]{40}$/);
   const events = Array.from({ length: 500 }, (_, n) => ({
     source: 'github', sourceType: 'push', sourceId: `push:acme/api:${n.toString(16).padStart(40, '0')}`, title: `[Push] Change ${n}`,

@@ -1033,10 +1033,38 @@ TEST(release, tags_can_be_left_alone)
 
 /* ---- again ------------------------------------------------------------------------------------------------------- */
 
-static bool knows_five(void *asked, int64_t number)
+static bool knows_five(void *asked, int64_t number, struct str *sha)
 {
     ++*(int *)asked;
+    *sha = (struct str){0};
     return number == 5;
+}
+
+static bool knows_five_as(void *commit, int64_t number, struct str *sha)
+{
+    *sha = *(struct str *)commit;
+    return number == 5;
+}
+
+TEST(again, the_commit_that_is_stored_stays_the_pull_request)
+{
+    HISTORY history = history_begin(arena, true);
+    git_oid a = commit(&history, "a (#5)", NULL, NULL), b = commit(&history, "b (#5)", &a, NULL);
+    point(&history, "refs/heads/main", &b);
+    struct str      sha = hex_of(arena, &a), gone = STR("00112233445566778899aabbccddeeff00112233");
+    struct imported full = import_with(&history, (struct source_git_options){0},
+                                       (struct source_git_plan){.known_pr = knows_five_as, .arg = &sha});
+    check_str(event_of(arena, &full, &a)->source_type, "pull-request.merged");
+    check_str(event_of(arena, &full, &b)->source_type, "push");
+    struct imported rewritten = import_with(&history, (struct source_git_options){0},
+                                            (struct source_git_plan){.known_pr = knows_five_as, .arg = &gone});
+    check_str(event_of(arena, &rewritten, &b)->source_type, "pull-request.merged");
+    /* a delivery told of it before the import met its commit */
+    sha = hex_of(arena, &b);
+    struct imported told = import_with(&history, (struct source_git_options){0},
+                                       (struct source_git_plan){.last_sha = hex_of(arena, &a), .known_pr = knows_five_as, .arg = &sha});
+    check_int(told.n, 1);
+    check_str(told.events[0].source_type, "pull-request.merged");
 }
 
 TEST(again, only_what_is_new_since_the_last_import)
@@ -1166,6 +1194,7 @@ int main(void)
         RUN(release, tags_of_other_branches_and_of_other_things),
         RUN(release, tags_can_be_left_alone),
         RUN(again, only_what_is_new_since_the_last_import),
+        RUN(again, the_commit_that_is_stored_stays_the_pull_request),
         RUN(again, a_moved_tag_is_a_new_release),
         RUN(again, a_rewritten_history_is_read_as_a_whole),
         RUN(again, the_same_history_gives_the_same_events),

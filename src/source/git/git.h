@@ -32,12 +32,13 @@ struct source_git_facts {
 void source_git_facts(const struct source_git *git, struct source_git_facts *facts);
 
 /* First pass: decide what is new since last_sha (empty: everything) and what is a pull request. `tags`: JSON object
- * tag -> commit of the previous import. known_pr(arg, n): the pull request number n is stored already, so a further
- * commit that names it is a push; asked only if last_sha still is an ancestor of the tip, for what is read again must
- * give the same events as before. *rewritten: last_sha is no ancestor of the tip, so everything is read. */
+ * tag -> commit of the previous import. known_pr(arg, n, &sha): the pull request number n is stored already, as the
+ * commit sha (empty: unknown); that commit stays the pull request and others that name it are pushes. Where everything
+ * is read and that commit is not there, the newest stands for it, so that what is stored is known again.
+ * *rewritten: last_sha is no ancestor of the tip, so everything is read. */
 struct source_git_plan {
     struct str last_sha, last_tags;
-    bool (*known_pr)(void *arg, int64_t number);
+    bool (*known_pr)(void *arg, int64_t number, struct str *sha);
     void *arg;
 };
 struct source_git_counts { int64_t commits, tags, pull_requests; bool rewritten; };

@@ -101,7 +101,32 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Number and place in the order as one sortable integer: the last entry of a number is its newest commit. */
+/* The commits that name one pull request, oldest first. */
+struct namesakes {
+    const uint64_t *at; /* the place in the order is the lower half */
+    size_t          n;
+};
+
+static struct graph_commit *namesake(const struct graph *graph, struct namesakes named, size_t i)
+{
+    return graph_at(graph, graph->order[(uint32_t)named.at[i]]);
+}
+
+/* Which of them is the pull request; NULL: none. */
+static struct graph_commit *choose(const struct graph *graph, const struct source_git_plan *plan, bool incremental,
+                                   struct namesakes named)
+{
+    struct graph_commit *newest = namesake(graph, named, named.n - 1);
+    struct str           sha = {0};
+    git_oid              id;
+    if (!plan->known_pr || !plan->known_pr(plan->arg, newest->number, &sha)) return newest;
+    if (sha.n == GIT_OID_HEXSZ && git_oid_fromstrn(&id, sha.s, sha.n) == 0)
+        for (size_t i = 0; i < named.n; i++)
+            if (git_oid_equal(&namesake(graph, named, i)->id, &id)) return namesake(graph, named, i);
+    return incremental ? NULL : newest;
+}
+
+/* Number and place in the order as one sortable integer. */
 int64_t pulls_choose(struct graph *graph, const struct source_git_plan *plan, bool incremental, struct arena *scratch)
 {
     uint64_t *named = NEW_ARRAY(scratch, uint64_t, graph->ordered);
@@ -112,11 +137,11 @@ int64_t pulls_choose(struct graph *graph, const struct source_git_plan *plan, bo
         if (commit->number) named[n++] = (uint64_t)commit->number << 32 | i;
     }
     qsort(named, n, sizeof *named, by_number);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t number = (uint32_t)(named[i] >> 32);
-        if (i + 1 < n && named[i + 1] >> 32 == number) continue;
-        if (incremental && plan->known_pr && plan->known_pr(plan->arg, number)) continue;
-        graph_at(graph, graph->order[(uint32_t)named[i]])->pull_request = true;
+    for (size_t from = 0, to; from < n; from = to) {
+        for (to = from + 1; to < n && named[to] >> 32 == named[from] >> 32;) to++;
+        struct graph_commit *commit = choose(graph, plan, incremental, (struct namesakes){named + from, to - from});
+        if (!commit) continue;
+        commit->pull_request = true;
         chosen++;
     }
     return chosen;
