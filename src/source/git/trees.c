@@ -199,7 +199,7 @@ static void differ(struct comparison *comparison, const struct entry *before, co
         return;
     }
     size_t longer = length + entry->name.n + 1;
-    if (longer > MAX_PATH_LENGTH || depth >= MAX_TREE_DEPTH) {
+    if (longer > MAX_PATH_LENGTH || depth >= (int)MAX_TREE_DEPTH) {
         comparison->changes->files++;
         return;
     }
