@@ -289,6 +289,8 @@ static bool parse_since(struct str text, int64_t *ms)
 static struct err *read_options(struct cli *cli, struct source_git_options *options)
 {
     struct str since = cli_value(cli, "since");
+    struct config *config;
+    TRY(cli_config(cli, &config));
     *options = (struct source_git_options){
         .path = cli->positional[0],
         .repo = cli_value(cli, "repo"),
@@ -298,7 +300,7 @@ static struct err *read_options(struct cli *cli, struct source_git_options *opti
         .no_pr = cli_has(cli, "no-pr"),
         .no_tags = cli_has(cli, "no-tags"),
         .stat = cli_has(cli, "stat"),
-        .github_web_url = STR("https://github.com"),
+        .github_web_url = config->github_web_url,
     };
     if (since.s && !parse_since(since, &options->since))
         return err_new(cli->arena, ERR_INVALID, "--since takes a date (2025-01-31) or days (90d)");

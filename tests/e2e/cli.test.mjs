@@ -186,6 +186,15 @@ test('bare repositories, worktrees and shallow clones are read; names come from 
   assert.match(shallow.stderr, /shallow/);
 });
 
+test('github.web_url names the host whose repositories are those of GitHub', (t) => {
+  const home = directory(t);
+  const env = environment(join(home, 'data'), { LIGHTFAST_GITHUB_WEB_URL: 'https://git.example.com' });
+  const repo = repository(join(home, 'repo'), story, { remote: 'git@git.example.com:acme/api.git' });
+  assert.equal(json(env, 'import', 'git', repo).repository, 'acme/api');
+  const hit = json(env, 'search', 'session timeout').data[0];
+  assert.deepEqual([hit.source, hit.url], ['github', 'https://git.example.com/acme/api/pull/87']);
+});
+
 test('messages in other encodings, with NUL bytes and of 10 MB are imported', (t) => {
   const home = directory(t);
   const env = environment(join(home, 'data'));
