@@ -229,7 +229,7 @@ static void traits_of(struct work *work, const struct prepared_event *item, stru
     traits->entities = NEW_ARRAY(work->arena, struct str, analysis->entity_count);
     for (size_t i = 0; i < analysis->entity_count; i++) {
         const struct memory_entity *entity = &analysis->entities[i];
-        if (str_starts(entity->key, STR("branch:")) && shared_branch(item, str_skip(entity->key, 7))) continue;
+        if (str_starts(entity->key, STR("branch:")) && shared_branch(work, item, str_skip(entity->key, 7))) continue;
         traits->entities[traits->entity_count++] =
             str_printf(work->arena, STR_FMT ":" STR_FMT, STR_ARG(entity->category),
                        STR_ARG(str_lower(work->arena, entity->key)));

@@ -5,15 +5,24 @@
 #include "memory/parts.h"
 
 struct name_work {
-    struct str *repositories; /* of the workspace's sources */
-    size_t      repository_count;
-    bool        repositories_read, any_number, any_number_read;
+    struct source_repository *repositories;
+    size_t                    repository_count;
+    bool                      any_number, any_number_read;
 };
 
 struct err *names_open(struct work *work)
 {
     work->names = NEW(work->arena, struct name_work);
-    return NULL;
+    return source_repositories(work->tx, work->workspace, &work->names->repositories, &work->names->repository_count);
+}
+
+bool names_mainline(const struct work *work, struct str repository, struct str branch)
+{
+    for (size_t i = 0; i < work->names->repository_count; i++) {
+        const struct source_repository *known = &work->names->repositories[i];
+        if (str_eq_nocase(known->branch, branch) && (!repository.n || str_eq_nocase(known->name, repository))) return true;
+    }
+    return false;
 }
 
 /* ---- numbers alone --------------------------------------------------------------------------------------------------- */
@@ -44,13 +53,6 @@ struct err *names_any_number(struct work *work, bool *any)
     return NULL;
 }
 
-static struct err *read_repositories(struct work *work)
-{
-    if (work->names->repositories_read) return NULL;
-    work->names->repositories_read = true;
-    return source_repositories(work->tx, work->workspace, &work->names->repositories, &work->names->repository_count);
-}
-
 static struct err *is_known(struct work *work, struct str key, bool *known)
 {
     struct db_rows rows;
@@ -66,11 +68,11 @@ static struct err *is_known(struct work *work, struct str key, bool *known)
 struct err *names_number(struct work *work, struct str number, struct str *key)
 {
     *key = (struct str){NULL, 0};
-    TRY(read_repositories(work));
     for (size_t i = 0; i < work->names->repository_count; i++) {
         struct str candidate =
-            str_printf(work->arena, STR_FMT STR_FMT, STR_ARG(work->names->repositories[i]), STR_ARG(number));
+            str_printf(work->arena, STR_FMT STR_FMT, STR_ARG(work->names->repositories[i].name), STR_ARG(number));
         bool known;
+        if (str_eq(candidate, *key)) continue;
         TRY(is_known(work, candidate, &known));
         if (!known) continue;
         if (key->n) {
@@ -103,10 +105,9 @@ static struct err *forget_edges_of(struct work *work, const struct unsettled *un
     if (!number_alone(unsettled->key))
         return forget_edges(work, unsettled->observation, unsettled->key,
                             str_printf(arena, STR_FMT "~", STR_ARG(unsettled->key)));
-    TRY(read_repositories(work));
     for (size_t i = 0; i < work->names->repository_count; i++) {
         struct str key =
-            str_printf(arena, STR_FMT STR_FMT, STR_ARG(work->names->repositories[i]), STR_ARG(unsettled->key));
+            str_printf(arena, STR_FMT STR_FMT, STR_ARG(work->names->repositories[i].name), STR_ARG(unsettled->key));
         TRY(forget_edges(work, unsettled->observation, key, str_printf(arena, STR_FMT " ", STR_ARG(key))));
     }
     return NULL;

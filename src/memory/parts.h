@@ -106,7 +106,7 @@ MUST_CHECK struct err *references_write(struct work *work, int64_t observation, 
 MUST_CHECK struct err *references_remove(struct work *work, int64_t observation);
 
 /* A branch on which everything happens: two observations on it have nothing to do with each other. */
-bool shared_branch(const struct prepared_event *item, struct str branch);
+bool shared_branch(const struct work *work, const struct prepared_event *item, struct str branch);
 
 /* names.c: keys that depend on what else is known, "#12" without a repository and the beginning of a SHA */
 struct unsettled {
@@ -115,6 +115,8 @@ struct unsettled {
 };
 MUST_CHECK struct err *names_open(struct work *work);
 void names_written(struct work *work, const struct memory_link *link);
+/* The branch of that repository that its source follows; repository empty: of any. */
+bool names_mainline(const struct work *work, struct str repository, struct str branch);
 bool number_alone(struct str key);                                         /* "#12" */
 MUST_CHECK struct err *names_any_number(struct work *work, bool *any);     /* does any observation have such a key? */
 /* "owner/repo#12" if exactly one of the workspace's repositories has that number, else empty. */

@@ -40,10 +40,11 @@ static bool push_or_request(const struct prepared_event *item)
     return str_eq(item->family, STR("push")) || str_eq(item->family, STR("pull-request"));
 }
 
-bool shared_branch(const struct prepared_event *item, struct str branch)
+bool shared_branch(const struct work *work, const struct prepared_event *item, struct str branch)
 {
     for (size_t i = 0; i < sizeof shared_branches / sizeof *shared_branches; i++)
-        if (str_eq(branch, str_of(shared_branches[i]))) return true;
+        if (str_eq_nocase(branch, str_of(shared_branches[i]))) return true;
+    if (names_mainline(work, json_str(item->metadata, "repoFullName"), branch)) return true;
     if (str_eq_nocase(branch, json_str(item->metadata, "defaultBranch"))) return true;
     /* the branch that is imported is the mainline of its repository, whatever it is called */
     if (!str_eq(json_str(item->metadata, "origin"), STR("git-import"))) return false;

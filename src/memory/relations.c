@@ -320,13 +320,13 @@ static struct err *store_edge(struct work *work, const struct edge *edge)
 
 /* ---- one observation ------------------------------------------------------------------------------------------------ */
 
-static bool looked_up(const struct prepared_event *item, const struct memory_link *link, enum key_type *type)
+static bool looked_up(const struct work *work, const struct prepared_event *item, const struct memory_link *link, enum key_type *type)
 {
     size_t i = 0;
     while (i < COUNT(key_types) && !str_eq(link->type, str_of(key_types[i].name))) i++;
     if (i == COUNT(key_types) || link->key.n == 0) return false;
     *type = key_types[i].type;
-    if (*type == BRANCH) return !shared_branch(item, link->key);
+    if (*type == BRANCH) return !shared_branch(work, item, link->key);
     return *type != ISSUE || !number_alone(link->key); /* it belongs to no repository, or to one of several */
 }
 
@@ -383,7 +383,7 @@ static struct err *link_all(struct work *work, const struct prepared_event *item
             enum key_type      type;
             struct side        own = {.facts = facts};
             struct memory_link key;
-            if (!looked_up(item, &analysis.links[i], &type) || type != order[t]) continue;
+            if (!looked_up(work, item, &analysis.links[i], &type) || type != order[t]) continue;
             if (own_side(&analysis, i, &own, &key)) TRY(edges_of_key(work, type, &key, &own, &edges, unsettled));
         }
         keep_best(&edges);

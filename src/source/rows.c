@@ -128,9 +128,10 @@ static struct err *source_of(struct db_tx *tx, int64_t workspace, const struct s
     return is_new ? insert_git_source(tx, workspace, source) : save_config(tx, workspace, source);
 }
 
-struct err *source_repositories(struct db_tx *tx, int64_t workspace, struct str **names, size_t *count)
+struct err *source_repositories(struct db_tx *tx, int64_t workspace, struct source_repository **repositories,
+                                size_t *count)
 {
-    VEC(struct str) found = {0};
+    VEC(struct source_repository) found = {0};
     struct db_rows rows;
     struct str     text;
     TRY(db_query(tx, &rows,
@@ -140,12 +141,12 @@ struct err *source_repositories(struct db_tx *tx, int64_t workspace, struct str 
     while (db_next(&rows, &text)) {
         const json_value *config;
         TRY(json_parse(tx->arena, text, &config));
-        struct str name = str_lower(tx->arena, json_str(config, "repoFullName"));
-        size_t     i = 0;
-        while (i < found.n && !str_eq(found.at[i], name)) i++;
-        if (name.n && i == found.n) *VEC_PUSH(tx->arena, &found) = name;
+        struct source_repository repository = {.name = str_lower(tx->arena, json_str(config, "repoFullName")),
+                                               .branch = json_str(config, "defaultBranch")};
+        if (!repository.branch.n) repository.branch = json_str(config, "branch");
+        if (repository.name.n) *VEC_PUSH(tx->arena, &found) = repository;
     }
-    *names = found.at;
+    *repositories = found.at;
     *count = found.n;
     return db_done(&rows);
 }

@@ -79,8 +79,13 @@ struct source_import {
 };
 struct source_import_request { struct str repo, branch, host_path; bool full, github; struct str idempotency; };
 
-/* The repositories of the workspace's active git and GitHub sources, "owner/name" in lower case, each once. */
-MUST_CHECK struct err *source_repositories(struct db_tx *tx, int64_t workspace, struct str **names, size_t *count);
+/* The repositories of the workspace's active git and GitHub sources; one may have two sources. */
+struct source_repository {
+    struct str name;   /* "owner/name" in lower case */
+    struct str branch; /* its default branch, or the one that is imported; as written */
+};
+MUST_CHECK struct err *source_repositories(struct db_tx *tx, int64_t workspace, struct source_repository **repositories,
+                                           size_t *count);
 
 /* Begin an import: makes or finds the git source of the repository (names compared ignoring case; a GitHub source of
  * that name is used if there is one), marks older running imports of it as failed ("interrupted"). A second call with

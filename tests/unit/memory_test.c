@@ -430,7 +430,7 @@ TEST(relations, what_a_short_sha_names_does_not_depend_on_arrival)
     check_any_order(arena, NULL, two, 4, "");
 }
 
-#define REPOSITORY(id, name) "('" id "', 1, 'git', '" id "', '{\"repoFullName\":\"" name "\"}', 0, " id ")"
+#define REPOSITORY(id, name) "('" id "', 1, 'git', '" id "', '{\"repoFullName\":\"" name "\",\"branch\":\"unstable\"}', 0, " id ")"
 #define REPOSITORIES                                                                                                  \
     "INSERT INTO source (public_id, workspace_id, source_type, provider_resource_id, source_config, connected_at, id) " \
     "VALUES " REPOSITORY("1000", "Acme/API") ", " REPOSITORY("1001", "acme/web")
@@ -462,6 +462,16 @@ TEST(relations, shared_branch)
     check_edges(arena, (struct short_event){.id = "push:acme/api:1", .refs = {{"branch", "feature/x"}}},
                 (struct short_event){.id = "push:acme/api:2", .day = 89, .refs = {{"branch", "refs/heads/Feature/X"}}},
                 "push:acme/api:2 -same_branch(0.9,branch_match,branch)-> push:acme/api:1");
+}
+
+TEST(relations, the_branch_that_a_source_follows_is_shared_whoever_names_it)
+{
+    const struct short_event events[] = {
+        {.id = "push:acme/api:1", .refs = {{"branch", "unstable"}},
+         .metadata = "{\"repoFullName\":\"acme/api\",\"branch\":\"unstable\",\"origin\":\"git-import\"}"},
+        {.id = "push:acme/api:2", .day = 1, .refs = {{"branch", "unstable"}}},
+        NOTE("linear-issue:ENG:ENG-1:create", .day = 2, .refs = {{"branch", "unstable"}})};
+    check_any_order(arena, REPOSITORIES, events, 3, "");
 }
 
 TEST(relations, branch_without_repository_matches_any)
@@ -906,6 +916,7 @@ int main(void)
         RUN(relations, a_number_alone_means_the_only_repository_that_has_it),
         RUN(relations, a_number_alone_that_two_repositories_have_means_neither),
         RUN(relations, shared_branch),
+        RUN(relations, the_branch_that_a_source_follows_is_shared_whoever_names_it),
         RUN(relations, branch_without_repository_matches_any),
         RUN(relations, branches_that_all_share_or_long_ago_say_nothing),
         RUN(relations, pull_request_fixes_issue),
