@@ -15,6 +15,23 @@ struct err *cli_config(struct cli *cli, struct config **config)
     return NULL;
 }
 
+/* search.url_hosts, and the host of github.web_url. */
+static struct search_host *self_hosted(struct arena *arena, const struct config *config, size_t *count)
+{
+    struct search_host *hosts = NEW_ARRAY(arena, struct search_host, config->search_url_host_count + 1);
+    for (*count = 0; *count < config->search_url_host_count; ++*count) {
+        struct search_host *host = &hosts[*count];
+        host->provider = config->search_url_hosts[*count];
+        str_cut(&host->provider, '=', &host->host);
+    }
+    struct str web = config->github_web_url;
+    size_t scheme = str_find(web, STR("://"), 0);
+    if (scheme == SIZE_MAX) return hosts;
+    web = str_skip(web, scheme + 3);
+    hosts[(*count)++] = (struct search_host){str_slice(web, 0, str_find_char(web, '/', 0)), STR("github")};
+    return hosts;
+}
+
 static struct err *open_rooms(struct cli *cli, struct config *config, struct app *app)
 {
     struct arena *arena = cli->arena;
@@ -29,6 +46,7 @@ static struct err *open_rooms(struct cli *cli, struct config *config, struct app
     app->memory = (struct memory){.db = app->db, .embed = app->embed};
     struct search_config search = {.memory_limit = (size_t)config->search_memory_limit,
                                    .result_cache = config->search_result_cache};
+    search.hosts = self_hosted(arena, config, &search.host_count);
     app->search = search_create(app->db, app->embed, search);
     app->api = api_create(app);
     return NULL;

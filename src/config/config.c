@@ -11,7 +11,7 @@
 
 extern char **environ;
 
-enum setting_type { TEXT, PATH, URL, CHOICE, BOOLEAN, INTEGER, BYTES, LIST };
+enum setting_type { TEXT, PATH, URL, CHOICE, BOOLEAN, INTEGER, BYTES, LIST, MAP };
 
 struct setting {
     const char *key;
@@ -19,8 +19,8 @@ struct setting {
     size_t at;               /* offset in struct config */
     const char *otherwise;   /* default as text */
     int64_t low, high;       /* INTEGER, BYTES */
-    const char *choices;     /* CHOICE: "a b c" */
-    size_t count_at, most;   /* LIST: offset of its count, capacity */
+    const char *choices;     /* CHOICE, values of a MAP: "a b c" */
+    size_t count_at, most;   /* LIST, MAP: offset of its count, capacity */
     bool secret;
 };
 
@@ -44,6 +44,8 @@ static const struct setting settings[] = {
     {"health.token",                   TEXT,    AT(health_token), "", .secret = true},
     {"search.memory_limit",            BYTES,   AT(search_memory_limit), "", 1 << 20, INT64_MAX},
     {"search.result_cache",            BOOLEAN, AT(search_result_cache), "true"},
+    {"search.url_hosts",               MAP,     LIST_AT(search_url_hosts, search_url_host_count), .otherwise = "",
+                                                .choices = "github linear sentry vercel"},
     {"embedding.provider",             CHOICE,  AT(embedding_provider), "builtin", .choices = "builtin openai ollama none"},
     {"embedding.base_url",             URL,     AT(embedding_base_url), ""},
     {"embedding.api_key",              TEXT,    AT(embedding_api_key), "", .secret = true},
@@ -153,6 +155,26 @@ static struct err *set_list(struct arena *arena, struct config *config, const st
     return NULL;
 }
 
+static bool is_choice(struct str choices, struct str value)
+{
+    for (struct str choice; str_cut(&choices, ' ', &choice);)
+        if (str_eq(choice, value)) return true;
+    return false;
+}
+
+/* "git.acme.com=github, ...", kept as a list of these. */
+static struct err *check_map(struct arena *arena, const struct setting *setting, struct str value)
+{
+    for (struct str rest = value, part; str_cut(&rest, ',', &part);) {
+        struct str name, chosen = str_trim(part);
+        if (!chosen.n) continue;
+        str_cut(&chosen, '=', &name);
+        if (!name.n || str_find_char(name, '/', 0) != SIZE_MAX || !is_choice(str_of(setting->choices), chosen))
+            return wrong(arena, setting, str_z(arena, str_printf(arena, "host=provider, provider one of %s", setting->choices)), part);
+    }
+    return NULL;
+}
+
 static bool has_web_host(struct str url)
 {
     struct str host = str_starts(url, STR("http://"))    ? str_skip(url, strlen("http://"))
@@ -166,6 +188,7 @@ static struct err *set(struct arena *arena, struct config *config, const struct 
     void *at = (char *)config + setting->at;
     value = str_trim(value);
     switch (setting->type) {
+    case MAP: TRY(check_map(arena, setting, value)); return set_list(arena, config, setting, value);
     case LIST: return set_list(arena, config, setting, value);
     case INTEGER:
     case BYTES: {
@@ -274,6 +297,14 @@ static struct err *text_of(struct arena *arena, struct str key, const json_value
     return NULL;
 }
 
+static struct str map_text(struct arena *arena, const json_value *object)
+{
+    struct buf joined = buf_in(arena);
+    for (struct json_iter it = json_iter(object); json_step(&it);)
+        buf_printf(&joined, "%s" STR_FMT "=" STR_FMT, joined.n ? "," : "", STR_ARG(it.key), STR_ARG(json_str(it.value, "")));
+    return buf_str(&joined);
+}
+
 static struct err *load_members(struct arena *arena, struct loaded *loaded, struct str prefix, const json_value *object)
 {
     for (struct json_iter it = json_iter(object); json_step(&it);) {
@@ -285,7 +316,10 @@ static struct err *load_members(struct arena *arena, struct loaded *loaded, stru
         }
         if (!setting) return unknown(arena, key, "configuration file");
         struct str text;
-        TRY(text_of(arena, key, it.value, &text));
+        if (setting->type == MAP && json_is_object(it.value))
+            text = map_text(arena, it.value);
+        else
+            TRY(text_of(arena, key, it.value, &text));
         TRY(assign(arena, loaded, setting, text, FROM_FILE));
     }
     return NULL;
@@ -386,7 +420,7 @@ static struct str value_text(struct arena *arena, const struct config *config, c
     if (setting->type == INTEGER || setting->type == BYTES)
         return str_printf(arena, "%lld", (long long)*(const int64_t *)at);
     if (setting->type == BOOLEAN) return *(const bool *)at ? STR("true") : STR("false");
-    if (setting->type == LIST)
+    if (setting->type == LIST || setting->type == MAP)
         return str_join(arena, at, *(const size_t *)((const char *)config + setting->count_at), STR(", "));
     struct str text = *(const struct str *)at;
     return setting->secret && text.n ? STR("(set)") : text;

@@ -22,6 +22,8 @@ struct config {
     struct str metrics_listen, metrics_token, health_token;
     int64_t    search_memory_limit; /* bytes */
     bool       search_result_cache;
+    struct str search_url_hosts[16]; /* "git.acme.com=github" */
+    size_t     search_url_host_count;
     struct str embedding_provider, embedding_base_url, embedding_api_key, embedding_model;
     int64_t    embedding_dim;
     int64_t    limit_search, limit_read, limit_auth_failures; /* a minute, 0 = off */

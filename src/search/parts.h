@@ -30,6 +30,8 @@ struct search {
     struct index_cache *index;
     struct cache       *answers; /* NULL: results are not cached */
     struct cache       *vectors; /* of queries */
+    const struct search_host *hosts;
+    size_t                    host_count;
 };
 
 /* May vectors made now be compared with those of the index? Not while a change of model is under way. */
@@ -161,7 +163,8 @@ MUST_CHECK struct err *context_read(struct db_tx *tx, int64_t workspace, const s
 /* ---- url.c ---------------------------------------------------------------------------------------------------------- */
 
 /* The observation that a URL means: the latest event of the object. *id = 0 if there is none. */
-MUST_CHECK struct err *url_resolve(struct db_tx *tx, int64_t workspace, struct str url, int64_t *id);
+MUST_CHECK struct err *url_resolve(const struct search *search, struct db_tx *tx, int64_t workspace, struct str url,
+                                   int64_t *id);
 
 /* ---- graph.c -------------------------------------------------------------------------------------------------------- */
 

@@ -24,6 +24,8 @@ struct search *search_create(struct db *db, struct embed *embed, struct search_c
     search->embed = embed;
     search->index = index_cache_create(db, config.memory_limit);
     search->answers = config.result_cache ? cache_create(CACHED_ANSWERS, answer_lifetime) : NULL;
+    search->hosts = config.hosts;
+    search->host_count = config.host_count;
     search->vectors = cache_create(CACHED_VECTORS, vector_lifetime);
     return search;
 }

@@ -7,7 +7,13 @@
 #include "index/index.h"
 
 struct search;
-struct search_config { size_t memory_limit; bool result_cache; };
+struct search_host { struct str host, provider; }; /* "git.acme.com" has the pages of "github" */
+struct search_config {
+    size_t memory_limit;
+    bool   result_cache;
+    const struct search_host *hosts; /* of self-hosted providers; they outlive the search */
+    size_t host_count;
+};
 struct search *search_create(struct db *db, struct embed *embed, struct search_config config);
 void           search_destroy(struct search *search);
 size_t         search_memory(struct search *search); /* bytes of the index cache */

@@ -11,7 +11,8 @@ struct origin { /* what is compared with everything */
     struct index_filter  filter;
 };
 
-static struct err *find_origin(struct db_tx *tx, const struct search_similar_request *request, struct row *row)
+static struct err *find_origin(const struct search *search, struct db_tx *tx,
+                               const struct search_similar_request *request, struct row *row)
 {
     struct str xid;
     int64_t    id = 0;
@@ -20,7 +21,7 @@ static struct err *find_origin(struct db_tx *tx, const struct search_similar_req
         if (row_xid(request->id, &xid)) TRY(row_find_xid(tx, request->workspace, xid, row));
         return row->id ? NULL : err_new(tx->arena, ERR_NOT_FOUND, "Content not found: " STR_FMT, STR_ARG(request->id));
     }
-    TRY(url_resolve(tx, request->workspace, request->url, &id));
+    TRY(url_resolve(search, tx, request->workspace, request->url, &id));
     if (id) TRY(row_find(tx, request->workspace, id, row));
     return row->id ? NULL
                    : err_new(tx->arena, ERR_NOT_FOUND, "URL not found in workspace: " STR_FMT, STR_ARG(request->url));
@@ -67,7 +68,7 @@ static struct err *read_origin(struct search *search, struct arena *arena, const
 {
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(search->db, arena, &tx));
-    TRY(find_origin(tx, request, &origin->row));
+    TRY(find_origin(search, tx, request, &origin->row));
     TRY(filter_read(tx, request->workspace, &request->filters, &origin->filter));
     if (request->same_source) keep_source(arena, request, origin);
     TRY(read_excluded(tx, request, origin));

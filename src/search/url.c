@@ -10,6 +10,7 @@ enum { MAX_PARTS = 16, MAX_SPELLINGS = 4, MAX_URL = 2048 };
 
 struct address {
     struct str host;             /* lower case, without "www." */
+    struct str site;             /* the provider's own host that it stands for; the host itself if for none */
     struct str path;             /* decoded, without query, fragment and slash at the end */
     struct str part[MAX_PARTS];  /* of the path */
     size_t     parts;
@@ -126,8 +127,8 @@ static struct err *find_numbered(struct finder *f)
     for (size_t i = 0; i < 3; i++) {
         static const char *const kinds[] = {"pr", "issue", "discussion"}, *const pages[] = {"pull", "issues", "discussions"};
         TRY(find_object(f, str_printf(arena, "%s:" STR_FMT STR_FMT, kinds[i], STR_ARG(repo), STR_ARG(mark))));
-        add_spelling(f, str_printf(arena, "https://github.com/" STR_FMT "/%s/" STR_FMT, STR_ARG(repo), pages[i],
-                                   STR_ARG(number)));
+        add_spelling(f, str_printf(arena, "https://" STR_FMT "/" STR_FMT "/%s/" STR_FMT, STR_ARG(f->address->host),
+                                   STR_ARG(repo), pages[i], STR_ARG(number)));
     }
     return NULL;
 }
@@ -174,7 +175,7 @@ static struct err *find_linear(struct finder *f)
 static struct err *find_sentry(struct finder *f)
 {
     struct arena *arena = f->tx->arena;
-    bool          central = str_eq(f->address->host, STR("sentry.io"));
+    bool          central = str_eq(f->address->site, STR("sentry.io"));
     struct str    org = central ? f->address->part[1] : str_slice(f->address->host, 0, f->address->host.n - 10);
     struct str    issue = f->address->part[central ? 3 : 1];
     struct str    pages[] = {str_printf(arena, STR_FMT ".sentry.io/issues/" STR_FMT, STR_ARG(org), STR_ARG(issue)),
@@ -213,6 +214,19 @@ static const struct {
 };
 // clang-format on
 
+/* Which provider's pages a host has, if it is one of the self-hosted ones. */
+static struct str site_of(const struct search *search, struct str host)
+{
+    static const struct { const char *provider, *site; } sites[] = {
+        {"github", "github.com"}, {"linear", "linear.app"}, {"sentry", "sentry.io"}, {"vercel", "vercel.com"}};
+    for (size_t i = 0; i < search->host_count; i++) {
+        if (!str_eq_nocase(search->hosts[i].host, host)) continue;
+        for (size_t k = 0; k < sizeof sites / sizeof *sites; k++)
+            if (str_eq(search->hosts[i].provider, str_of(sites[k].provider))) return str_of(sites[k].site);
+    }
+    return host;
+}
+
 static bool host_matches(struct str host, struct str pattern)
 {
     return str_starts(pattern, STR("*")) ? host.n >= pattern.n && str_ends(host, str_skip(pattern, 1))
@@ -245,15 +259,16 @@ static struct err *find_stored(struct finder *f, struct str url)
     return first_id(&rows, &f->id);
 }
 
-struct err *url_resolve(struct db_tx *tx, int64_t workspace, struct str url, int64_t *id)
+struct err *url_resolve(const struct search *search, struct db_tx *tx, int64_t workspace, struct str url, int64_t *id)
 {
     struct address address;
     struct finder  finder = {.tx = tx, .workspace = workspace, .address = &address};
     *id = 0;
     url = utf8_repair(tx->arena, url);
     if (!address_read(tx->arena, url, &address)) return NULL;
+    address.site = site_of(search, address.host);
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns && !finder.id; i++)
-        if (host_matches(address.host, str_of(patterns[i].host)) && path_matches(&address, str_of(patterns[i].path)))
+        if (host_matches(address.site, str_of(patterns[i].host)) && path_matches(&address, str_of(patterns[i].path)))
             TRY(patterns[i].find(&finder));
     if (!finder.id) TRY(find_stored(&finder, str_trim(url)));
     *id = finder.id;

@@ -193,6 +193,10 @@ test('github.web_url names the host whose repositories are those of GitHub', (t)
   assert.equal(json(env, 'import', 'git', repo).repository, 'acme/api');
   const hit = json(env, 'search', 'session timeout').data[0];
   assert.deepEqual([hit.source, hit.url], ['github', 'https://git.example.com/acme/api/pull/87']);
+  const found = (host) => lightfast({ ...env, LIGHTFAST_SEARCH_URL_HOSTS: 'code.example.com=github' }, 'similar', `https://${host}/acme/api/pull/87/files`);
+  assert.equal(found('git.example.com').status, 0);
+  assert.equal(found('code.example.com').status, 0, 'another name of the same server');
+  assert.equal(found('github.com.example.com').status, 1);
 });
 
 test('messages in other encodings, with NUL bytes and of 10 MB are imported', (t) => {

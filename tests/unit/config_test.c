@@ -79,11 +79,22 @@ TEST(config, wrong_values_are_refused_with_what_was_expected)
 {
     static const char *const wrong[] = {"log: {level: loud}", "workers: many", "workers: 0", "public_url: ftp://x",
                                         "public_url: 'http://'", "listen: {a: b}", "log.level: {a: b}",
+                                        "search: {url_hosts: {git.acme.com: gitea}}", "search: {url_hosts: {'https://x': github}}",
+                                        "search: {url_hosts: github}",
                                         "search: {memory_limit: lots}", "just text", "a: [", "log: &a {level: info}\nx: *a"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct config *config;
         check_err(load(arena, wrong[i], NULL, 0, &config), ERR_INVALID);
     }
+}
+
+TEST(config, hosts_of_self_hosted_providers_are_a_map)
+{
+    struct config *config;
+    check_ok(load(arena, "search:\n  url_hosts:\n    git.acme.com: github\n    errors.acme.com: sentry\n", NULL, 0, &config));
+    check_int(config->search_url_host_count, 2);
+    check_str(config->search_url_hosts[0], "git.acme.com=github");
+    check_str(config->search_url_hosts[1], "errors.acme.com=sentry");
 }
 
 TEST(config, a_file_that_was_named_must_be_readable)
@@ -140,6 +151,7 @@ int main(void)
         RUN(config, lists_are_read_from_yaml_and_from_commas),
         RUN(config, unknown_key_names_the_closest_known_one),
         RUN(config, wrong_values_are_refused_with_what_was_expected),
+        RUN(config, hosts_of_self_hosted_providers_are_a_map),
         RUN(config, a_file_that_was_named_must_be_readable),
         RUN(config, sizes_have_units),
         RUN(config, secrets_are_described_but_not_shown),

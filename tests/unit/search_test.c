@@ -299,7 +299,7 @@ TEST(search, text_that_no_database_takes_finds_nothing_and_fails_nothing)
     int64_t id;
     struct db_tx *tx DB_READ_SCOPE = NULL;
     check_ok(db_read_begin(world.db, arena, &tx));
-    check_ok(url_resolve(tx, 1, STR("https://github.com/a/b\0/pull/1%00%ff"), &id));
+    check_ok(url_resolve(world.search, tx, 1, STR("https://github.com/a/b\0/pull/1%00%ff"), &id));
     check_int(id, 0);
 }
 
@@ -908,7 +908,7 @@ static bool resolves_to(struct world *world, const char *url, const struct fact 
     struct db_tx *tx DB_READ_SCOPE = NULL;
     int64_t id;
     check_ok(db_read_begin(world->db, world->arena, &tx));
-    check_ok(url_resolve(tx, world->workspace, str_of(url), &id));
+    check_ok(url_resolve(world->search, tx, world->workspace, str_of(url), &id));
     return id == (fact ? fact->id : 0);
 }
 
