@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "base/time.h"
+#include "org/org.h"
 
 #include <ctype.h>
 
@@ -60,7 +61,12 @@ int cli_key_create(struct cli *cli)
     json_put(&out, "name", cli->positional[0]);
     if (scopes.s) {
         json_begin(&out, "scopes", '[');
-        for (struct str scope; str_cut(&scopes, ',', &scope);) json_put(&out, NULL, str_trim(scope));
+        for (struct str scope; str_cut(&scopes, ',', &scope);) {
+            unsigned known = 0;
+            if (!org_scope_parse(str_trim(scope), &known))
+                return cli_usage(cli, "--scope takes a list of read, answer, ingest, admin");
+            json_put(&out, NULL, str_trim(scope));
+        }
         json_end(&out);
     }
     int status = put_expiry(cli, &out);

@@ -176,6 +176,20 @@ static int print_help(const struct cli_command *command)
     return CLI_OK;
 }
 
+/* "lightfast key": the commands that begin with that word. */
+static bool print_group(FILE *out, struct str word)
+{
+    bool any = false;
+    for (const struct cli_command *command = cli_commands; command->name; command++) {
+        struct str rest = str_of(command->name), first;
+        if (!str_cut(&rest, ' ', &first) || !rest.s || !str_eq(first, word)) continue;
+        if (!any) fprintf(out, "lightfast " STR_FMT " is one of these:\n", STR_ARG(word));
+        fprintf(out, "  %s%s%s - %s\n", command->name, *command->arguments ? " " : "", command->arguments, command->summary);
+        any = true;
+    }
+    return any;
+}
+
 /* ---- arguments ------------------------------------------------------------------------------------------------------ */
 
 /* Finds the command that argv begins with; *used says how many words its name has. */
@@ -275,6 +289,8 @@ static int run(struct arena *arena, int argc, char **argv)
     bool asked_help = str_eq(str_of(argv[0]), STR("help"));
     cli.command = find_command(argc - asked_help, argv + asked_help, &words);
     if (!cli.command) {
+        bool help = asked_help || (argc > 1 && (str_eq(str_of(argv[1]), STR("--help")) || str_eq(str_of(argv[1]), STR("-h"))));
+        if (print_group(help ? stdout : stderr, str_of(argv[asked_help]))) return help ? CLI_OK : CLI_USAGE;
         fprintf(stderr, "lightfast: unknown command %s\nSee: lightfast --help\n", argv[asked_help]);
         return CLI_USAGE;
     }

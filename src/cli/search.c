@@ -85,9 +85,17 @@ static struct err *date_range(struct cli *cli, struct json_out *out)
     return NULL;
 }
 
+static bool is_mode(struct str name)
+{
+    return str_eq(name, STR("fast")) || str_eq(name, STR("balanced")) || str_eq(name, STR("thorough")) ||
+           str_eq(name, STR("quality"));
+}
+
 int cli_search(struct cli *cli)
 {
     int64_t limit = 10, offset = 0;
+    if (cli_has(cli, "mode") && !is_mode(cli_value(cli, "mode")))
+        return cli_usage(cli, "--mode takes fast, balanced or thorough");
     if (!cli_number(cli, "limit", 1, 100, &limit) || !cli_number(cli, "offset", 0, 100000, &offset)) return CLI_USAGE;
     struct json_out out = json_out(cli->arena);
     json_begin(&out, NULL, '{');
@@ -128,7 +136,8 @@ int cli_similar(struct cli *cli)
     struct str threshold = cli_value(cli, "threshold");
     if (!cli_number(cli, "limit", 1, 50, &limit)) return CLI_USAGE;
     const json_value *number = NULL, *reply;
-    if (threshold.s && (json_parse(cli->arena, threshold, &number) || !json_is_number(number)))
+    if (threshold.s && (json_parse(cli->arena, threshold, &number) || !json_is_number(number) ||
+                        json_real(number, "", 0) < 0 || json_real(number, "", 0) > 1))
         return cli_usage(cli, "--threshold takes a number from 0 to 1");
     struct json_out out = json_out(cli->arena);
     json_begin(&out, NULL, '{');

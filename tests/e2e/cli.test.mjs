@@ -143,10 +143,25 @@ test('dates, limits, options: wrong ones are refused with exit 2 and a hint', (t
   const env = environment(join(directory(t), 'data'));
   for (const args of [['search'], ['search', 'x', '--limit', '0'], ['search', 'x', '--since', 'soon'], ['frobnicate'],
     ['search', 'x', '--colour'], ['key', 'create'], ['key', 'revoke', ''],
+    ['search', 'x', '--mode', 'slow'], ['similar', 'x', '--threshold', '2'], ['key', 'create', 'x', '--scope', 'read,root'],
     ['search', 'x', '--since', '999999999999999d'], ['search', 'x', '--since', '-5d'], ['import', 'git', '.', '--max', '-1'], ['completion', 'tcsh']]) {
     const result = lightfast(env, ...args);
     assert.equal(result.status, 2, `${args}: ${result.stderr}`);
     assert.ok(result.stderr.startsWith('lightfast: '), result.stderr);
+  }
+});
+
+test('the first word of several commands tells which they are', (t) => {
+  const env = environment(join(directory(t), 'data'));
+  for (const args of [['help', 'key'], ['key', '--help'], ['key', '-h']]) {
+    const { status, stdout } = lightfast(env, ...args);
+    assert.equal(status, 0, `${args}`);
+    for (const name of ['create', 'list', 'revoke', 'rotate', 'delete']) assert.match(stdout, new RegExp(`key ${name} `));
+  }
+  for (const args of [['key'], ['import', 'svn'], ['config']]) {
+    const { status, stderr } = lightfast(env, ...args);
+    assert.equal(status, 2, `${args}`);
+    assert.match(stderr, new RegExp(`is one of these:\n  ${args[0]} `));
   }
 });
 
