@@ -202,6 +202,7 @@ static enum MHD_Result reply_of_handler(struct connection *connection, struct jo
 static size_t own_body(char *out, size_t size, int status)
 {
     static const struct { int status; const char *code, *message; } texts[] = {
+        {400, "BAD_REQUEST", "The request does not say clearly where its body ends"},
         {408, "REQUEST_TIMEOUT", "The request body was not complete in time"},
         {503, "SERVICE_UNAVAILABLE", "The server is stopping"},
         {504, "TIMEOUT", "The request took too long"},
@@ -265,6 +266,21 @@ static bool announces_too_much(const struct job *job)
            (uint64_t)announced > job->body_limit + (uint64_t)DRAIN;
 }
 
+/* RFC 9112, 6.3: what a proxy before us may have read differently is refused, lest the rest count as a request of its
+ * own. */
+static bool ends_unclear(const struct job *job)
+{
+    size_t lengths = 0, codings = 0;
+    for (size_t i = 0; i < job->request.headers.n; i++) {
+        const struct net_header *header = &job->request.headers.at[i];
+        if (str_eq_nocase(header->name, STR(MHD_HTTP_HEADER_CONTENT_LENGTH))) lengths++;
+        if (!str_eq_nocase(header->name, STR(MHD_HTTP_HEADER_TRANSFER_ENCODING))) continue;
+        codings++;
+        if (!str_eq_nocase(str_trim(header->value), STR("chunked"))) return true;
+    }
+    return lengths + codings > 1;
+}
+
 static enum MHD_Result dispatch(struct connection *connection, struct job *job)
 {
     struct net_server *server = connection->listener->server;
@@ -294,6 +310,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const c
     if (connection->own_status) return reply_of_ours(connection, connection->own_status);
     if (!job->started) {
         begin(connection, job, method);
+        if (ends_unclear(job)) return reply_of_ours(connection, 400);
         if (!announces_too_much(job)) return MHD_YES;
         job->request.body_state = NET_BODY_TOO_LARGE;
         return dispatch(connection, job);

@@ -331,6 +331,25 @@ TEST(net, headers_are_bounded)
     finish(running);
 }
 
+TEST(net, a_body_that_may_end_in_two_places_is_refused_and_the_connection_closed)
+{
+    static const char *const framings[] = {"Content-Length: 2\r\nContent-Length: 20\r\n",
+                                           "Content-Length: 30\r\nTransfer-Encoding: chunked\r\n",
+                                           "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+                                           "Transfer-Encoding: gzip\r\n"};
+    struct running running = serve(arena, (struct net_server_config){0});
+    for (size_t i = 0; i < sizeof framings / sizeof *framings; i++) {
+        int fd = dial_server(running);
+        say(fd, str_z(arena, str_printf(arena, "POST /p HTTP/1.1\r\nHost: h\r\n%s\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n",
+                                        framings[i])));
+        struct str heard = hear_all(arena, fd);
+        check(str_starts(heard, STR("HTTP/1.1 400 ")));
+        check(has(heard, "\"error\":\"BAD_REQUEST\""));
+        check(!has(heard, "smuggled"));
+    }
+    finish(running);
+}
+
 TEST(net, a_decoded_nul_does_not_end_the_path)
 {
     struct running running = serve(arena, (struct net_server_config){0});
@@ -541,6 +560,7 @@ int main(void)
         RUN(net, connections_above_the_limit_are_served_when_idle_ones_give_way),
         RUN(net, what_is_not_http_is_refused),
         RUN(net, headers_are_bounded),
+        RUN(net, a_body_that_may_end_in_two_places_is_refused_and_the_connection_closed),
         RUN(net, a_decoded_nul_does_not_end_the_path),
         RUN(net, a_client_that_leaves_early_harms_nothing),
         RUN(net, a_handler_past_its_time_limit_is_answered_for),
