@@ -274,11 +274,11 @@ void api_fields(struct api_call *call, const json_value *value, const struct api
 
 /* ---- query strings ----------------------------------------------------------------------------------------------------- */
 
-static void put_parameter(struct json_out *out, const struct api_field *field, struct str text)
+static void put_parameter(struct arena *arena, struct json_out *out, const struct api_field *field, struct str text)
 {
-    int64_t number;
-    if (field->kind == API_INTEGER && str_to_int(text, &number))
-        json_put(out, field->name, number);
+    const json_value *number;
+    if (field->kind == API_INTEGER && json_parse(arena, text, &number) == NULL && json_is_number(number))
+        json_put_value(out, field->name, number);
     else if (field->kind == API_TEXTS) {
         json_begin(out, field->name, '[');
         for (struct str part; str_cut(&text, ',', &part);)
@@ -296,7 +296,7 @@ struct err *api_query_object(struct api_call *call, const struct api_field *fiel
     if (id.s) json_put(&out, "id", id);
     for (const struct api_field *field = fields; field->name; field++) {
         struct str text = net_query_get(call->request, field->name);
-        if (text.n && !(id.s && strcmp(field->name, "id") == 0)) put_parameter(&out, field, text);
+        if (text.n && !(id.s && strcmp(field->name, "id") == 0)) put_parameter(call->arena, &out, field, text);
     }
     json_end(&out);
     return json_parse(call->arena, json_out_text(&out), value);

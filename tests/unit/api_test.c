@@ -819,6 +819,10 @@ TEST(api, graph_and_related_answer_by_post_and_by_path)
     check_str(json_str(answer.body, "data.related.0.relationshipType"), "fixes");
     check_str(json_str(answer.body, "data.related.0.direction"), "outgoing");
     check_int(json_count(json_get(answer.body, "data.bySource.github")), 1);
+    answer = ask(&f, "GET", "/v1/graph/obs_doesNotExist000000000?depth=1.5", "");
+    check_str(problem(&answer, "depth"), "Expected integer, received float");
+    answer = ask(&f, "GET", "/v1/graph/obs_doesNotExist000000000?depth=99999999999999999999", "");
+    check_str(problem(&answer, "depth"), "Number must be less than or equal to 3");
     answer = ask(&f, "GET", "/v1/graph/obs_doesNotExist000000000?depth=9", "");
     check_str(problem(&answer, "depth"), "Number must be less than or equal to 3");
     answer = ask(&f, "POST", "/v1/related", "{\"id\":\"obs_doesNotExist000000000\"}");
