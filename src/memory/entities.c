@@ -121,19 +121,34 @@ static struct err *find_or_make(struct work *work, struct sighting sighting, str
     return NULL;
 }
 
-/* A new link counts; everything else only ever grows, so that the order of arrival does not show. */
-static void sight(struct entity *entity, struct sighting sighting)
+/* Equal times are ordered by sourceId, as everywhere. */
+static struct err *is_earlier(struct work *work, const struct entity *entity, struct sighting sighting, bool *earlier)
 {
+    struct observation_facts *first, *here;
+    *earlier = sighting.time < entity->first_seen_at;
+    if (sighting.time != entity->first_seen_at || entity->first == sighting.observation) return NULL;
+    TRY(observation_facts(work, entity->first, &first));
+    TRY(observation_facts(work, sighting.observation, &here));
+    *earlier = first && here && str_cmp(here->source_id, first->source_id) < 0;
+    return NULL;
+}
+
+/* A new link counts; everything else only ever grows, so that the order of arrival does not show. */
+static struct err *sight(struct work *work, struct entity *entity, struct sighting sighting)
+{
+    bool earlier;
+    TRY(is_earlier(work, entity, sighting, &earlier));
     entity->count++;
     entity->dirty = true;
     if (sighting.time > entity->last_seen_at) entity->last_seen_at = sighting.time;
-    if (sighting.time < entity->first_seen_at) {
+    if (earlier) {
         entity->first_seen_at = sighting.time;
         entity->first = sighting.observation;
         entity->evidence = sighting.found->evidence;
     }
     if (sighting.found->confidence > entity->confidence) entity->confidence = sighting.found->confidence;
     if (!entity->value.s) entity->value = sighting.found->value;
+    return NULL;
 }
 
 /* ---- links ---------------------------------------------------------------------------------------------------------- */
@@ -204,8 +219,7 @@ static struct err *link_entity(struct work *work, struct sighting sighting, stru
                 "INSERT INTO entity_observation (workspace_id, observation_id, entity_id, confidence, method) "
                 "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
                 work->workspace, sighting.observation, entity->id, sighting.found->confidence, sighting.found->method));
-    if (db_changes(work->tx) > 0) sight(entity, sighting);
-    return NULL;
+    return db_changes(work->tx) > 0 ? sight(work, entity, sighting) : NULL;
 }
 
 struct err *entities_link(struct work *work, const struct prepared_event *item, int64_t observation, bool replacing)

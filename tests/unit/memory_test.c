@@ -179,6 +179,16 @@ TEST(entities, belong_to_the_earliest_observation_that_names_them)
     check_int(count(&world, "SELECT last_seen_at FROM entity WHERE key = 'ENG-7'"), NEW_YEAR + DAYS(5));
 }
 
+TEST(entities, of_equal_times_the_first_source_id_is_the_earliest)
+{
+    for (int order = 0; order < 2; order++) {
+        struct world world WORLD_SCOPE = world_begin(arena);
+        capture(&world, (struct short_event){.id = order ? "b" : "a", .body = "ENG-7"});
+        capture(&world, (struct short_event){.id = order ? "a" : "b", .body = "ENG-7"});
+        check_str(ask(&world, "SELECT o.source_id FROM entity e JOIN observation o ON o.id = e.source_observation_id"), "a");
+    }
+}
+
 TEST(entities, numbers_of_two_repositories_are_two_things)
 {
     struct world world WORLD_SCOPE = world_begin(arena);
@@ -893,6 +903,7 @@ int main(void)
         RUN(capture, a_delivery_replaces_the_imported_event_in_place),
         RUN(entities, are_counted_once_for_each_observation),
         RUN(entities, belong_to_the_earliest_observation_that_names_them),
+        RUN(entities, of_equal_times_the_first_source_id_is_the_earliest),
         RUN(entities, numbers_of_two_repositories_are_two_things),
         RUN(entities, two_names_of_one_piece_of_work_are_aliases),
         RUN(clusters, what_is_alike_and_close_in_time_joins),
