@@ -20,9 +20,12 @@ struct err *observation_facts(struct work *work, int64_t id, struct observation_
     struct observation_facts facts = {.id = id};
     struct db_rows           rows;
     TRY(db_query(work->tx, &rows,
-                 "SELECT source, source_type, source_id, occurred_at FROM observation WHERE workspace_id = $1 AND id = $2",
+                 "SELECT source, source_type, source_id, occurred_at, "
+                 "(SELECT COUNT(*) FROM relationship WHERE workspace_id = $1 AND source_observation_id = $2) + "
+                 "(SELECT COUNT(*) FROM relationship WHERE workspace_id = $1 AND target_observation_id = $2) "
+                 "FROM observation WHERE workspace_id = $1 AND id = $2",
                  work->workspace, id));
-    bool found = db_next(&rows, &facts.source, &facts.source_type, &facts.source_id, &facts.time);
+    bool found = db_next(&rows, &facts.source, &facts.source_type, &facts.source_id, &facts.time, &facts.edges);
     TRY(db_done(&rows));
     *out = NULL;
     if (!found) return NULL;

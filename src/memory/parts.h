@@ -44,6 +44,7 @@ struct memory_batch {
 struct observation_facts {
     int64_t    id, time;
     struct str source, source_type, source_id;
+    int64_t    edges; /* that it has at most */
 };
 
 struct work {

@@ -318,6 +318,45 @@ static struct err *store_edge(struct work *work, const struct edge *edge)
     return write_aliases(work, edge);
 }
 
+/* Of the edges of one reference type only the nearest in time stay, whoever arrived first. */
+static struct err *keep_nearest(struct work *work, const struct observation_facts *facts, const char *key_type)
+{
+    struct ends { int64_t from, to; struct str type; } row;
+    VEC(struct ends) far = {0};
+    struct db_rows rows;
+    bool           issue = strcmp(key_type, "pr") == 0 || strcmp(key_type, "issue") == 0;
+    TRY(db_query(work->tx, &rows,
+                 "SELECT from_id, to_id, type FROM ("
+                 "SELECT r.source_observation_id AS from_id, r.target_observation_id AS to_id, r.relationship_type AS type, "
+                 "o.occurred_at AS moment, o.source_id AS other_id FROM relationship r JOIN observation o "
+                 "ON o.workspace_id = r.workspace_id AND o.id = r.target_observation_id "
+                 "WHERE r.workspace_id = $1 AND r.source_observation_id = $2 AND r.linking_key_type IN ($3, $4) "
+                 "UNION ALL "
+                 "SELECT r.source_observation_id, r.target_observation_id, r.relationship_type, o.occurred_at, o.source_id "
+                 "FROM relationship r JOIN observation o "
+                 "ON o.workspace_id = r.workspace_id AND o.id = r.source_observation_id "
+                 "WHERE r.workspace_id = $1 AND r.target_observation_id = $2 AND r.linking_key_type IN ($3, $4)"
+                 ") AS edge ORDER BY ABS(moment - $5), other_id, type LIMIT $6 OFFSET $7",
+                 work->workspace, facts->id, issue ? "pr" : key_type, issue ? "issue" : key_type, facts->time, INT64_MAX,
+                 (int)EDGES_A_TYPE));
+    while (db_next(&rows, &row.from, &row.to, &row.type)) *VEC_PUSH(work->arena, &far) = row;
+    TRY(db_done(&rows));
+    for (size_t i = 0; i < far.n; i++)
+        TRY(db_exec(work->tx,
+                    "DELETE FROM relationship WHERE workspace_id = $1 AND source_observation_id = $2 "
+                    "AND target_observation_id = $3 AND relationship_type = $4",
+                    work->workspace, far.at[i].from, far.at[i].to, far.at[i].type));
+    return NULL;
+}
+
+static struct err *limit_edges(struct work *work, const struct edge *edge)
+{
+    struct observation_facts *other;
+    TRY(observation_facts(work, edge->other->id, &other));
+    if (!other || ++other->edges <= EDGES_A_TYPE) return NULL;
+    return keep_nearest(work, other, edge->key_type);
+}
+
 /* ---- one observation ------------------------------------------------------------------------------------------------ */
 
 static bool looked_up(const struct work *work, const struct prepared_event *item, const struct memory_link *link, enum key_type *type)
@@ -391,6 +430,8 @@ static struct err *link_all(struct work *work, const struct prepared_event *item
     }
     keep_best(&all);
     for (size_t i = 0; i < all.n; i++) TRY(store_edge(work, &all.at[i]));
+    facts->edges += (int64_t)all.n;
+    for (size_t i = 0; i < all.n; i++) TRY(limit_edges(work, &all.at[i]));
     return NULL;
 }
 

@@ -591,6 +591,28 @@ TEST(relations, the_fifty_nearest_in_time_are_linked)
               NEW_YEAR + DAYS(10));
 }
 
+TEST(relations, only_the_fifty_nearest_stay_whoever_arrives_first)
+{
+    for (int order = 0; order < 3; order++) {
+        struct world world WORLD_SCOPE = world_begin(arena);
+        struct short_event events[61];
+        for (int i = 0; i < 60; i++) /* that do not know of each other: each names a pull request of its own */
+            events[order == 1 ? 59 - i : i] = (struct short_event){
+                .id = str_z(arena, str_printf(arena, "pr:acme/api#%d:merged", i + 1)), .type = "pull-request.merged", .day = i,
+                .refs = {{"pr", str_z(arena, str_printf(arena, "#%d", i + 1))}}};
+        struct buf body = buf_in(arena);
+        for (int i = 0; i < 50; i++) buf_printf(&body, "#%d ", i + 1);
+        events[60] = (struct short_event){.id = "release:acme/api:v1", .type = "release.published", .day = 61, .body = str_z(arena, buf_str(&body)),
+                                          .refs = {{"pr", "#51"}, {"pr", "#52"}, {"pr", "#53"}, {"pr", "#54"}}};
+        if (order == 2) capture(&world, events[60]);
+        capture_all(&world, SOURCE_MANUAL, events, 60);
+        if (order != 2) capture(&world, events[60]);
+        check_int(count(&world, "SELECT COUNT(*) FROM relationship"), 50);
+        check_int(count(&world, "SELECT MIN(o.occurred_at) FROM relationship r JOIN observation o ON o.id = r.target_observation_id"),
+                  NEW_YEAR + DAYS(4));
+    }
+}
+
 TEST(relations, a_key_that_very_many_share_yields_explicit_edges_only)
 {
     struct world world WORLD_SCOPE = world_begin(arena);
@@ -940,6 +962,7 @@ int main(void)
         RUN(relations, similar_numbers_are_not_the_same),
         RUN(relations, several_shared_keys_give_one_edge_the_surest),
         RUN(relations, the_fifty_nearest_in_time_are_linked),
+        RUN(relations, only_the_fifty_nearest_stay_whoever_arrives_first),
         RUN(relations, a_key_that_very_many_share_yields_explicit_edges_only),
         RUN(states, arrive_in_any_order),
         RUN(states, an_unchanged_value_begins_where_it_was_first_seen),
