@@ -184,20 +184,33 @@ static void print_zsh(void)
     puts("    esac; fi\n    compadd -- ${=list}\n    _files\n}\ncompdef _lightfast lightfast");
 }
 
+/* The end of a line of fish: a description between quotation marks. */
+static void print_description(const char *text)
+{
+    fputs(" -d '", stdout);
+    for (; *text; text++) {
+        if (*text == '\'' || *text == '\\') putchar('\\');
+        putchar(*text);
+    }
+    puts("'");
+}
+
 static void print_fish(void)
 {
     for (const struct cli_command *command = cli_commands; command->name; command++) {
         struct str rest = str_of(command->name), first, second = {0};
         str_cut(&rest, ' ', &first);
         if (str_cut(&rest, ' ', &second))
-            printf("complete -c lightfast -n '__fish_seen_subcommand_from " STR_FMT "' -a " STR_FMT " -d '%s'\n",
-                   STR_ARG(first), STR_ARG(second), command->summary);
+            printf("complete -c lightfast -n '__fish_seen_subcommand_from " STR_FMT "' -a " STR_FMT, STR_ARG(first),
+                   STR_ARG(second));
         else
-            printf("complete -c lightfast -n __fish_use_subcommand -a " STR_FMT " -d '%s'\n", STR_ARG(first),
-                   command->summary);
-        for (const struct cli_option *option = command->options; option->name && *option->name; option++)
-            printf("complete -c lightfast -n '__fish_seen_subcommand_from " STR_FMT "' -l %s%s -d '%s'\n",
-                   STR_ARG(second.s ? second : first), option->name, option->value ? " -r" : "", option->help);
+            printf("complete -c lightfast -n __fish_use_subcommand -a " STR_FMT, STR_ARG(first));
+        print_description(command->summary);
+        for (const struct cli_option *option = command->options; option->name && *option->name; option++) {
+            printf("complete -c lightfast -n '__fish_seen_subcommand_from " STR_FMT "' -l %s%s",
+                   STR_ARG(second.s ? second : first), option->name, option->value ? " -r" : "");
+            print_description(option->help);
+        }
     }
     puts("complete -c lightfast -n __fish_use_subcommand -a 'import key inspect config'");
 }

@@ -12,7 +12,9 @@ static struct err *read_input(struct cli *cli, struct str path, struct str *text
     if (!in) return err_new(cli->arena, ERR_INVALID, "cannot read " STR_FMT ": %s", STR_ARG(path), strerror(errno));
     char *bytes = arena_alloc_raw(cli->arena, LARGEST_EVENT + 1);
     size_t n = fread(bytes, 1, LARGEST_EVENT + 1, in);
+    int why = ferror(in) ? errno : 0;
     if (!standard) fclose(in);
+    if (why) return err_new(cli->arena, ERR_INVALID, "cannot read " STR_FMT ": %s", STR_ARG(path), strerror(why));
     if (n > LARGEST_EVENT) return err_new(cli->arena, ERR_TOO_LARGE, "an event has at most %d bytes", LARGEST_EVENT);
     *text = (struct str){bytes, n};
     return NULL;

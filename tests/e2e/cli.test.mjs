@@ -279,6 +279,7 @@ test('inspect tells score, classes, topics, entities and references of an event'
   const refused = lightfast(env, 'inspect', 'event', bad);
   assert.equal(refused.status, 1);
   assert.match(refused.stderr, /sourceType/);
+  assert.match(lightfast(env, 'inspect', 'event', home).stderr, /cannot read .*directory/);
 });
 
 test('doctor is content with a healthy directory, config check names origins, completion is valid shell', (t) => {
@@ -290,7 +291,10 @@ test('doctor is content with a healthy directory, config check names origins, co
   assert.deepEqual([listen.value, listen.origin], ['127.0.0.1:0', 'environment']);
   execFileSync('bash', ['-n'], { input: lightfast(env, 'completion', 'bash').stdout });
   assert.match(lightfast(env, 'completion', 'zsh').stdout, /#compdef lightfast/);
-  assert.match(lightfast(env, 'completion', 'fish').stdout, /complete -c lightfast/);
+  const fish = lightfast(env, 'completion', 'fish').stdout;
+  assert.match(fish, /complete -c lightfast/);
+  for (const line of fish.trim().split('\n'))
+    assert.match(line, /^([^'\\]|'([^'\\]|\\['\\])*')*$/, `quotation marks of ${line}`);
   assert.match(lightfast(env, 'search', '--help').stdout, /lightfast search why/);
   const data = statSync(env.LIGHTFAST_DATA_DIR);
   assert.equal(data.mode & 0o777, 0o700);
