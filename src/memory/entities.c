@@ -138,6 +138,11 @@ static struct err *sight(struct work *work, struct entity *entity, struct sighti
 {
     bool earlier;
     TRY(is_earlier(work, entity, sighting, &earlier));
+    if (entity->count == 0) { /* made for an alias, or forgotten but for one: nobody has named it so far */
+        earlier = true;
+        entity->confidence = 0;
+        entity->last_seen_at = sighting.time;
+    }
     entity->count++;
     entity->dirty = true;
     if (sighting.time > entity->last_seen_at) entity->last_seen_at = sighting.time;

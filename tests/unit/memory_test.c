@@ -216,6 +216,23 @@ TEST(entities, two_names_of_one_piece_of_work_are_aliases)
     }
 }
 
+TEST(entities, an_alias_is_no_mention)
+{
+    const struct short_event note = {.id = "note", .title = "[Push] As in #12", .day = 9};
+    const struct short_event fixed[] = {
+        {.id = "issue:acme/api#9:opened", .type = "issue.opened", .refs = {{"issue", "#9"}}},
+        {.id = "pr:acme/api#12:merged", .type = "pull-request.merged", .day = 1, .refs = {{"pr", "#12"}, {"issue", "#9", "fixes"}}}};
+    for (int order = 0; order < 2; order++) {
+        struct world world WORLD_SCOPE = world_begin(arena);
+        if (order == 0) capture(&world, note);
+        capture_all(&world, SOURCE_MANUAL, fixed, 2);
+        if (order == 1) capture(&world, note);
+        check_str(ask(&world, "SELECT o.source_id || ' ' || e.occurrence_count || ' ' || e.confidence || e.aliases FROM entity e "
+                              "JOIN observation o ON o.id = e.source_observation_id WHERE e.key = '#12'"),
+                  "note 1 0.95[\"acme/api#9\"]");
+    }
+}
+
 /* ---- clusters --------------------------------------------------------------------------------------------------------- */
 
 static struct short_event work_on_parser(struct arena *arena, int n, double day)
@@ -928,6 +945,7 @@ int main(void)
         RUN(entities, of_equal_times_the_first_source_id_is_the_earliest),
         RUN(entities, numbers_of_two_repositories_are_two_things),
         RUN(entities, two_names_of_one_piece_of_work_are_aliases),
+        RUN(entities, an_alias_is_no_mention),
         RUN(clusters, what_is_alike_and_close_in_time_joins),
         RUN(clusters, what_is_too_far_in_time_does_not_join),
         RUN(clusters, older_history_joins_as_well),
