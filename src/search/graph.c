@@ -128,12 +128,22 @@ static int newest_first(const void *left, const void *right)
     return (a->id < b->id) - (a->id > b->id);
 }
 
+/* Not all edges of a node were looked at: say so. */
+static struct err *note_hub(struct walk *walk, size_t position, int64_t shown)
+{
+    int64_t degree;
+    TRY(count_edges(walk, walk->nodes.at[position].id, &degree));
+    *VEC_PUSH(walk->tx->arena, &walk->hubs) = (struct search_hub){walk->nodes.at[position].shown.id, degree, shown};
+    walk->truncated = true;
+    return NULL;
+}
+
 /* Follow a node's edges; what they lead to is a candidate for the next hop. */
 static struct err *expand(struct walk *walk, size_t position, candidates *next)
 {
     struct db_rows rows;
     struct edge    edge = {0};
-    int64_t        id = walk->nodes.at[position].id, shown = 0, degree;
+    int64_t        id = walk->nodes.at[position].id, shown = 0;
     bool           more = false;
     TRY(query_edges(walk, id, HUB + 1, &rows));
     while (next_edge(&rows, &edge)) {
@@ -149,11 +159,7 @@ static struct err *expand(struct walk *walk, size_t position, candidates *next)
         *VEC_PUSH(walk->tx->arena, next) = (struct candidate){other, edge.other_at};
     }
     TRY(db_done(&rows));
-    if (!more) return NULL;
-    TRY(count_edges(walk, id, &degree));
-    *VEC_PUSH(walk->tx->arena, &walk->hubs) = (struct search_hub){walk->nodes.at[position].shown.id, degree, shown};
-    walk->truncated = true;
-    return NULL;
+    return more ? note_hub(walk, position, shown) : NULL;
 }
 
 /* The outermost nodes are not expanded, but edges between nodes that are there belong to the picture. */
@@ -161,11 +167,13 @@ static struct err *join_outermost(struct walk *walk, size_t position)
 {
     struct db_rows rows;
     struct edge    edge = {0};
-    int64_t        id = walk->nodes.at[position].id;
-    TRY(query_edges(walk, id, OUTERMOST_EDGES, &rows));
+    int64_t        id = walk->nodes.at[position].id, seen = 0;
+    TRY(query_edges(walk, id, OUTERMOST_EDGES + 1, &rows));
     while (next_edge(&rows, &edge))
-        if (*node_position(walk, edge.source == id ? edge.target : edge.source) > 0) keep_edge(walk, &edge);
-    return db_done(&rows);
+        if (++seen <= OUTERMOST_EDGES && *node_position(walk, edge.source == id ? edge.target : edge.source) > 0)
+            keep_edge(walk, &edge);
+    TRY(db_done(&rows));
+    return seen > OUTERMOST_EDGES ? note_hub(walk, position, OUTERMOST_EDGES) : NULL;
 }
 
 static struct err *walk_hops(struct walk *walk, int depth)

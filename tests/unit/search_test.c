@@ -1037,6 +1037,27 @@ TEST(graph, a_hub_shows_fifty_edges_and_says_so)
     check_int(answer.nodes[49].occurred_at, new_year + DAYS(22));
 }
 
+TEST(graph, an_outermost_hub_whose_edges_were_not_all_looked_at_says_so)
+{
+    enum { LEAVES = 2001 };
+    struct world world WORLD_SCOPE = world_begin(arena);
+    struct fact *f = NEW_ARRAY(arena, struct fact, LEAVES + 2);
+    for (int i = 0; i < LEAVES + 2; i++) f[i] = (struct fact){.title = i == 0 ? "root" : i == 1 ? "hub" : "leaf", .at = i};
+    insert(&world, f, LEAVES + 2);
+    relate(&world, &f[0], &f[1], "fixes", 1);
+    struct search_graph_request request = {.id = f[0].xid, .depth = 1};
+    check(!graph(&world, request).truncated);
+    sql(&world, str_z(arena, str_printf(arena,
+        "INSERT INTO relationship (workspace_id, id, xid, source_observation_id, target_observation_id, relationship_type, "
+        "linking_key, linking_key_type, confidence, metadata, created_at) SELECT 1, 500000 + id, 'leaf' || id, %lld, id, "
+        "'references', 'key', 'issue', 0.8, '{}', 0 FROM observation WHERE title = 'leaf'", (long long)f[1].id)));
+    struct search_graph_answer answer = graph(&world, request);
+    check_int(answer.edge_count, 1);
+    check(answer.truncated);
+    check_int(answer.hub_count, 1);
+    check_int(answer.hubs[0].degree, LEAVES + 1);
+}
+
 TEST(graph, the_limit_of_nodes_truncates)
 {
     struct world world WORLD_SCOPE = world_begin(arena);
@@ -1242,6 +1263,7 @@ int main(void)
         RUN(graph, edges_keep_their_direction_and_come_once_also_among_the_outermost),
         RUN(graph, types_filter_and_unknown_ones_match_nothing),
         RUN(graph, a_hub_shows_fifty_edges_and_says_so),
+        RUN(graph, an_outermost_hub_whose_edges_were_not_all_looked_at_says_so),
         RUN(graph, the_limit_of_nodes_truncates),
         RUN(related, one_entry_a_neighbour_newest_first_with_all_relations),
         RUN(captured, is_found_by_words_people_and_keys),
