@@ -1,4 +1,4 @@
-/* crypto.h - hashes, random tokens and comparison in constant time, from libsodium. */
+/* crypto.h - hashes, signatures, random tokens and comparison in constant time, from libsodium and libcrypto. */
 #pragma once
 #include "base/err.h"
 
@@ -6,6 +6,14 @@ void crypto_start(void); /* once, before threads start */
 
 /* SHA-256 as 64 lower-case hex digits. */
 struct str crypto_sha256_hex(struct arena *arena, struct str data);
+
+/* HMAC over exact bytes (RFC 2104); the key may be empty. Returns the number of bytes written: 32 or 20. */
+enum crypto_digest { CRYPTO_SHA256, CRYPTO_SHA1 };
+enum { CRYPTO_SHA256_BYTES = 32, CRYPTO_SHA1_BYTES = 20, CRYPTO_MAX_DIGEST = 32 };
+size_t crypto_hmac(enum crypto_digest digest, struct str key, struct str data, unsigned char out[CRYPTO_MAX_DIGEST]);
+
+/* Hex digits of any case into exactly n bytes; false if the text is anything else. */
+bool crypto_hex_decode(struct str hex, unsigned char *out, size_t n);
 
 /* prefix + n random characters of [0-9A-Za-z], from the kernel's generator. */
 struct str crypto_token(struct arena *arena, const char *prefix, size_t n);
