@@ -5,7 +5,7 @@ REPO ?= .
 .PHONY: run build test bench eval soak fmt lint clean
 
 build: $(BUILD)/build.ninja
-	@ninja -C $(BUILD) --quiet lightfast
+	@ninja -C $(BUILD) --quiet src/cli/lightfast
 
 $(BUILD)/build.ninja:
 	@sh scripts/bootstrap build

@@ -56,7 +56,7 @@ export function questions(corpus, count, file) {
 }
 
 // A bare repository with the corpus's messages `times` over, one changed file a commit. Numbers of pull requests are
-// shifted in each copy, so that none is the same event twice.
+// shifted in each copy, and digits of commit ids too, so that no copy repeats or cites the events of another.
 export function history(corpus, times, parent) {
   const directory = join(parent, `history-${corpus.tip.slice(0, 12)}-${times}x`);
   if (existsSync(join(directory, 'complete'))) return directory;
@@ -68,9 +68,10 @@ export function history(corpus, times, parent) {
   const clean = (text) => text.replace(/[<>\n]/g, '');
   const stream = join(directory, 'stream'), out = openSync(stream, 'w');
   let number = 0;
-  for (let copy = 0; copy < times; copy++)
-    for (const [name, email, time, message] of commits) {
-      const text = Buffer.from(message.replace(/#(\d{1,6})\b/g, (_, n) => `#${Number(n) + copy * 1000000}`));
+  for (const [name, email, time, message] of commits) // as ten times as many people would have made it: in time's order
+    for (let copy = 0; copy < times; copy++) {
+      const text = Buffer.from(message.replace(/#(\d{1,6})\b/g, (_, n) => `#${Number(n) + copy * 1000000}`)
+        .replace(/\b[0-9a-f]{7,40}\b/g, (sha) => sha.replace(/./g, (digit) => ((parseInt(digit, 16) + copy) % 16).toString(16))));
       const content = `${number}\n`;
       writeSync(out, `commit refs/heads/main\nmark :${++number}\ncommitter ${clean(name)} <${clean(email)}> ${time} +0000\n`
         + `data ${text.length}\n`);

@@ -110,7 +110,7 @@ function table(title, questions, ours, baseline) {
   for (const category of categories) {
     const set = category === 'overall' ? questions : questions.filter((question) => question.category === category);
     const cells = ['recall', 'ndcg', 'mrr'].map((key) => [mean(set, ours, key), mean(set, baseline, key)]);
-    summary[category] = cells[1][0];
+    summary[category] = { ours: cells[1][0], baseline: cells[1][1] };
     console.log(category.padEnd(12), cells.map(([a, b]) => `${a.toFixed(3)}      ${b.toFixed(3)} `).join('  '));
   }
   return summary;

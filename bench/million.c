@@ -67,9 +67,6 @@ static struct err *add(struct million *million, struct index_writer *writer)
     struct arena *arena = writer->tx->arena;
     struct str    title = random_text(million, arena, 5, 6), body = random_text(million, arena, 10, 40);
     size_t        kind = random_number(million) % (sizeof kinds / sizeof *kinds);
-    char          id_chars[ID_RANDOM_CHARS];
-    struct str    xid = {id_chars, sizeof id_chars};
-    id_random_chars(id_chars, sizeof id_chars);
     struct index_item item = {.id = index_new_id(writer),
                               .kind = INDEX_OBSERVATION,
                               .time = million->now - (int64_t)(random_number(million) % (uint64_t)DAYS(3650)),
@@ -91,7 +88,7 @@ static struct err *add(struct million *million, struct index_writer *writer)
                    " source_references, metadata, embedding_status, embedding_model, ingestion_source, pipeline_state,"
                    " created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'other', '[]', 0.5, 'rules',"
                    " '[]', $13, '[]', '[]', '{}', 'ready', $14, 'backfill', 'done', $11)",
-                   million->workspace, item.id, xid, item.source, kinds[kind].source_type,
+                   million->workspace, item.id, id_new(arena, ""), item.source, kinds[kind].source_type,
                    str_printf(arena, "made-up:%lld", (long long)item.id), item.type, title, body, item.time, million->now,
                    item.actor, item.significance, item.model);
 }

@@ -13,7 +13,7 @@ function number(value) {
   return value >= 1000 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(3)));
 }
 
-const widths = [18, 12, 12, 14, 34];
+const widths = [22, 12, 12, 14, 34];
 const line = (cells) => cells.map((cell, i) => (i && i < 3 ? cell.padStart(widths[i]) : cell.padEnd(widths[i] ?? 0))).join('  ').trimEnd();
 
 export const head = () => line(['row', 'value', 'goal', 'unit', 'peer']);

@@ -1,5 +1,7 @@
 #include "base/id.h"
 
+#include "base/time.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -20,9 +22,10 @@ static unsigned char random_byte(void)
     return byte;
 }
 
+static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"; /* in byte order */
+
 void id_random_chars(char *out, size_t n)
 {
-    static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     for (size_t i = 0; i < n;) {
         unsigned char byte = random_byte() & 63; /* 62 and 63 are drawn again: no character is favoured */
         if (byte < 62) out[i++] = alphabet[byte];
@@ -32,17 +35,19 @@ void id_random_chars(char *out, size_t n)
 struct str id_new(struct arena *arena, const char *prefix)
 {
     size_t n = strlen(prefix);
-    char  *id = arena_alloc_raw(arena, n + ID_RANDOM_CHARS + 1);
+    char  *id = arena_alloc_raw(arena, n + ID_CHARS + 1);
     memcpy(id, prefix, n);
-    id_random_chars(id + n, ID_RANDOM_CHARS);
-    id[n + ID_RANDOM_CHARS] = 0;
-    return (struct str){id, n + ID_RANDOM_CHARS};
+    int64_t ms = time_now();
+    for (size_t i = ID_TIME_CHARS; i-- > 0; ms /= 62) id[n + i] = alphabet[ms % 62];
+    id_random_chars(id + n + ID_TIME_CHARS, ID_CHARS - ID_TIME_CHARS);
+    id[n + ID_CHARS] = 0;
+    return (struct str){id, n + ID_CHARS};
 }
 
 bool id_valid(struct str text, const char *prefix)
 {
-    if (!str_starts(text, str_of(prefix)) || text.n != strlen(prefix) + ID_RANDOM_CHARS) return false;
-    for (size_t i = text.n - ID_RANDOM_CHARS; i < text.n; i++) {
+    if (!str_starts(text, str_of(prefix)) || text.n != strlen(prefix) + ID_CHARS) return false;
+    for (size_t i = text.n - ID_CHARS; i < text.n; i++) {
         char c = text.s[i];
         if (!((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))) return false;
     }

@@ -1,8 +1,10 @@
-/* id.h - public ids: a prefix and 21 random characters of [0-9A-Za-z], about 125 bits. */
+/* id.h - public ids: a prefix and 21 characters of [0-9A-Za-z]. The first 8 tell the millisecond of their making, so
+ * that rows made together lie together in an index of ids; the other 13 are random (77 bits). Secrets are all random:
+ * crypto_token. */
 #pragma once
 #include "base/str.h"
 
-enum { ID_RANDOM_CHARS = 21 };
+enum { ID_CHARS = 21, ID_TIME_CHARS = 8 };
 
 /* id_new(arena, "obs_") -> "obs_V1StGXR8Z5jdHi6B4myT0" */
 struct str id_new(struct arena *arena, const char *prefix);

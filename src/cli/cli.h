@@ -93,8 +93,9 @@ void cli_print_json(const struct cli *cli, const json_value *reply);
 enum cli_style { CLI_PLAIN, CLI_BOLD, CLI_DIM, CLI_ACCENT, CLI_GOOD, CLI_BAD, CLI_MARK };
 /* Text from outside: control characters are replaced, so that stored text cannot drive the terminal. */
 void cli_text(const struct cli *cli, enum cli_style style, struct str text);
-/* Escaped HTML with <mark>, as search answers have it: shown with the marked words in colour. */
-void cli_marked(const struct cli *cli, struct str html);
+/* Escaped HTML with <mark>, as search answers have it: marked words in colour, lines broken at the terminal's width and
+ * indented by `indent` columns, at which the cursor stands. */
+void cli_marked(const struct cli *cli, struct str html, int indent);
 /* "3 days ago", "in 2019" */
 struct str cli_age(struct arena *arena, int64_t at);
 

@@ -3,6 +3,8 @@
 
 #include "base/time.h"
 
+enum { INDENT = 5 }; /* of what belongs to a numbered result */
+
 /* "a,b" as a JSON array */
 static void put_list(struct json_out *out, const char *key, struct str list)
 {
@@ -29,7 +31,7 @@ static void print_origin(const struct cli *cli, const json_value *item)
 {
     int64_t at;
     struct str url = json_str(item, "url");
-    fputs("     ", stdout);
+    printf("%*s", INDENT, "");
     cli_text(cli, CLI_DIM, json_str(item, "source"));
     cli_text(cli, CLI_DIM, STR(" · "));
     cli_text(cli, CLI_DIM, json_str(item, "type"));
@@ -37,8 +39,7 @@ static void print_origin(const struct cli *cli, const json_value *item)
         struct str day = str_slice(json_str(item, "occurredAt"), 0, 10), age = cli_age(cli->arena, at);
         cli_text(cli, CLI_DIM, str_printf(cli->arena, " · " STR_FMT " (" STR_FMT ")", STR_ARG(age), STR_ARG(day)));
     }
-    putchar('\n');
-    fputs("     ", stdout);
+    printf("\n%*s", INDENT, "");
     cli_text(cli, CLI_ACCENT, url.n ? url : json_str(item, "id"));
     putchar('\n');
 }
@@ -48,23 +49,17 @@ static void print_item(const struct cli *cli, int number, const json_value *item
     struct str title = json_str(item, "highlights.title"), snippet = json_str(item, "highlights.snippet");
     printf("%3d. ", number);
     if (title.s)
-        cli_marked(cli, title);
+        cli_marked(cli, title, INDENT);
     else
         cli_text(cli, CLI_BOLD, json_str(item, "title"));
-    cli_text(cli, CLI_GOOD, str_printf(cli->arena, "  %.0f%%", 100 * json_real(item, "score", 0)));
-    putchar('\n');
+    cli_text(cli, CLI_GOOD, str_printf(cli->arena, "  %.0f%%\n", 100 * json_real(item, "score", 0)));
     print_origin(cli, item);
-    if (snippet.n || json_str(item, "snippet").n) {
-        fputs("     ", stdout);
-        struct str flat = snippet.n ? snippet : json_str(item, "snippet");
-        flat = str_replace(cli->arena, flat, STR("\n"), STR(" "));
-        if (snippet.n)
-            cli_marked(cli, flat);
-        else
-            cli_text(cli, CLI_PLAIN, flat);
-        putchar('\n');
-    }
-    putchar('\n');
+    printf("%*s", INDENT, "");
+    if (snippet.s)
+        cli_marked(cli, snippet, INDENT);
+    else
+        cli_text(cli, CLI_PLAIN, str_replace(cli->arena, json_str(item, "snippet"), STR("\n"), STR(" ")));
+    puts("\n");
 }
 
 static struct err *date_range(struct cli *cli, struct json_out *out)

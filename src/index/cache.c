@@ -9,6 +9,7 @@
  * A reader asks the counter how far the log goes and refreshes only if its entry is behind, so it sees everything that
  * was committed before it asked. An entry that is dropped while held lives until its last holder lets go.
  */
+#include "index/crew.h"
 #include "index/pass.h"
 #include "index/payload.h"
 #include "index/region.h"
@@ -38,7 +39,7 @@ struct index_entry {
 struct index_cache {
     struct db          *db;
     size_t              memory_limit;
-    struct scratches   *scratches;
+    struct index_common common;
     pthread_mutex_t     lock;
     struct index_entry *entries;
     uint64_t            clock;
@@ -52,7 +53,7 @@ static struct index_entry *entry_create(struct index_cache *cache, int64_t works
     pthread_rwlockattr_t fair;
     entry->cache = cache;
     entry->workspace = workspace;
-    entry->index = index_create(cache->scratches, STR(""), 0);
+    entry->index = index_create(cache->common, STR(""), 0);
     entry->index->entry = entry;
     pthread_mutex_init(&entry->refreshing, NULL);
     pthread_rwlockattr_init(&fair);
@@ -116,19 +117,28 @@ void index_cache_drop(struct index_cache *cache, int64_t workspace)
     if (unheld) entry_destroy(entry);
 }
 
-struct index_cache *index_cache_create(struct db *db, size_t memory_limit)
+struct index_cache *index_cache_create_splitting(struct db *db, size_t memory_limit, struct crew_options options)
 {
     struct index_cache *cache = index_region_grow(NULL, 0, sizeof *cache);
-    *cache = (struct index_cache){.db = db, .memory_limit = memory_limit, .scratches = index_scratches_create()};
+    *cache = (struct index_cache){.db = db,
+                                  .memory_limit = memory_limit,
+                                  .common = {.scratches = index_scratches_create(), .crew = index_crew_create(options)}};
     pthread_mutex_init(&cache->lock, NULL);
     return cache;
+}
+
+struct index_cache *index_cache_create(struct db *db, size_t memory_limit)
+{
+    const struct crew_options usual = {.least_views = CREW_LEAST_VIEWS, .range = CREW_RANGE};
+    return index_cache_create_splitting(db, memory_limit, usual);
 }
 
 void index_cache_destroy(struct index_cache *cache)
 {
     if (!cache) return;
     while (cache->entries) index_cache_drop(cache, cache->entries->workspace);
-    index_scratches_destroy(cache->scratches);
+    index_scratches_destroy(cache->common.scratches);
+    index_crew_destroy(cache->common.crew);
     pthread_mutex_destroy(&cache->lock);
     index_region_free(cache, sizeof *cache);
 }
@@ -274,7 +284,7 @@ static void put_in_place(struct index_entry *entry, struct index *fresh)
 /* From the first row, beside the one that serves. */
 static struct err *load_anew(struct db_tx *tx, struct index_entry *entry, int64_t last, struct str model, int dim)
 {
-    struct index *fresh = index_create(entry->cache->scratches, model, dim);
+    struct index *fresh = index_create(entry->cache->common, model, dim);
     struct err   *err = load(tx, entry, fresh, last);
     if (err) {
         index_destroy(fresh);

@@ -12,12 +12,12 @@ static struct names names_in(struct arena *arena)
     return (struct names){.numbers = map_create(arena)};
 }
 
-struct index *index_create(struct scratches *scratches, struct str served, int dim)
+struct index *index_create(struct index_common common, struct str served, int dim)
 {
     struct arena *arena = arena_create();
     struct index *index = NEW(arena, struct index);
     index->arena = arena;
-    index->scratches = scratches;
+    index->common = common;
     index->sources = names_in(arena);
     index->types = names_in(arena);
     index->actors = names_in(arena);

@@ -42,10 +42,17 @@ struct model {
 
 struct index_entry; /* cache.c: who holds this index */
 struct scratches;   /* pass.h: memory that searches share */
+struct crew;        /* crew.h: threads that searches share */
+
+/* What the indexes of a cache have in common. */
+struct index_common {
+    struct scratches *scratches;
+    struct crew      *crew;
+};
 
 struct index {
     struct index_entry *entry;
-    struct scratches   *scratches;
+    struct index_common common;
     struct arena       *arena; /* names */
     int64_t             version;
 
@@ -70,7 +77,7 @@ struct index {
 };
 
 /* served: name of the model to serve, empty = that of the first item with vectors. */
-struct index *index_create(struct scratches *scratches, struct str served, int dim);
+struct index *index_create(struct index_common common, struct str served, int dim);
 void          index_destroy(struct index *index);
 size_t        index_memory(const struct index *index);
 

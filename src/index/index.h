@@ -6,7 +6,8 @@
  * rows after the last number it saw before it searches: nothing can drift, and dropping the cache is always safe.
  *
  * A search is one exact pass over all items: cover from the postings, best cosine over the views, the filter in the
- * same loop, the best K from a heap.
+ * same loop, the best K from a heap. Over a large workspace up to four threads share the pass; the result is that of
+ * one.
  */
 #pragma once
 #include "db/db.h"

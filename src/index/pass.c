@@ -1,6 +1,7 @@
-/* pass.c - filter, scan and heap of the pass. */
+/* pass.c - filter, scan and heap of the pass, and its division between threads. */
 #include "index/pass.h"
 
+#include "index/crew.h"
 #include "index/region.h"
 
 #include <pthread.h>
@@ -132,13 +133,20 @@ const uint8_t *index_passing(const struct index *index, struct arena *arena, con
 /* ---- scan ------------------------------------------------------------------------------------------------------- */
 
 /* Most items have one or two views: both are compared without a branch that the processor could guess wrong. */
-static float largest(const float *cosines, uint32_t n)
+static inline float largest(const float *cosines, uint32_t n)
 {
-    float best = cosines[0], second = cosines[n > 1];
-    best = second > best ? second : best;
-    for (uint32_t i = 2; i < n; i++) best = cosines[i] > best ? cosines[i] : best;
-    best = best > 0 ? best : 0;
-    return best < 1 ? best : 1;
+    float best = cosines[0], last = cosines[n - 1];
+    best = last > best ? last : best;
+    for (uint32_t i = 1; i + 1 < n; i++) best = cosines[i] > best ? cosines[i] : best;
+    return best;
+}
+
+static void clamp(float *values, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        float value = values[i] > 0 ? values[i] : 0;
+        values[i] = value < 1 ? value : 1;
+    }
 }
 
 /* An item that alone has more views than fit. */
@@ -152,7 +160,7 @@ static float best_of_many(const struct pass *pass, uint32_t view, uint32_t end)
         best = here > best ? here : best;
         view += n;
     }
-    return best;
+    return best < 1 ? best : 1;
 }
 
 /* A run of slots that all pass: their views are contiguous. Returns how many slots were done. */
@@ -171,6 +179,7 @@ static uint32_t best_of_run(const struct pass *pass, uint32_t from, uint32_t n, 
         uint32_t views = first[i + 1] - first[i];
         best[i] = views ? largest(cosines + (first[i] - first[0]), views) : 0;
     }
+    clamp(best, done);
     return done;
 }
 
@@ -217,7 +226,8 @@ static bool better(const struct candidate *a, const struct candidate *b)
 {
     if (a->score != b->score) return a->score > b->score;
     if (a->time != b->time) return a->time > b->time;
-    return a->id > b->id;
+    if (a->id != b->id) return a->id > b->id;
+    return a->slot > b->slot;
 }
 
 struct best index_best(struct arena *arena, size_t k)
@@ -259,4 +269,43 @@ void index_best_sort(struct best *best)
 {
     qsort(best->at, best->n, sizeof *best->at, by_rank);
     best->k = best->n;
+}
+
+/* ---- over all slots --------------------------------------------------------------------------------------------- */
+
+struct division {
+    uint32_t      count, range;
+    pass_fn       rank;
+    const void   *arg;
+    struct found *found; /* by member of the crew */
+};
+
+static void rank_range(void *arg, size_t member, size_t range)
+{
+    const struct division *division = arg;
+    uint32_t               from = (uint32_t)range * division->range, left = division->count - from;
+    division->rank(division->arg, &division->found[member], from, from + (left < division->range ? left : division->range));
+}
+
+static void merge(struct found *all, const struct found *part)
+{
+    all->total += part->total;
+    for (size_t i = 0; i < part->best.n; i++) index_best_offer(&all->best, part->best.at[i]);
+}
+
+struct found index_pass_run(const struct index *index, struct arena *arena, size_t k, pass_fn rank, const void *arg)
+{
+    struct crew_options options = index_crew_options(index->common.crew);
+    struct found        found[CREW_MOST] = {{.best = index_best(arena, k)}};
+    uint32_t            count = (uint32_t)index->count;
+    if (index->views.count < options.least_views || options.members == 1) {
+        rank(arg, &found[0], 0, count);
+    } else {
+        struct division division = {count, (uint32_t)options.range, rank, arg, found};
+        for (size_t i = 1; i < options.members; i++) found[i].best = index_best(arena, k);
+        index_crew_run(index->common.crew, (index->count + options.range - 1) / options.range, rank_range, &division);
+        for (size_t i = 1; i < options.members; i++) merge(&found[0], &found[i]);
+    }
+    index_best_sort(&found[0].best);
+    return found[0];
 }

@@ -55,10 +55,26 @@ struct best {
 
 struct best index_best(struct arena *arena, size_t k);
 void        index_best_offer(struct best *best, struct candidate candidate);
-void        index_best_sort(struct best *best); /* score descending, newer, larger id; the heap is over */
+void        index_best_sort(struct best *best); /* score descending, newer, larger id, later slot; the heap is over */
 
 /* What scores below this cannot enter, whatever its time. Lowered by what float loses against double. */
 static inline float best_threshold(const struct best *best)
 {
     return best->k && best->n == best->k ? (float)best->at[0].score - 1e-5f : best->k ? 0 : 2;
 }
+
+/* ---- over all slots --------------------------------------------------------------------------------------------- */
+
+/* What one thread has found, or all together. Threads write theirs all the time: no two share a cache line, nor the
+ * pair of lines that processors fetch together. */
+struct found {
+    _Alignas(128) struct best best;
+    size_t total;
+};
+
+/* Rank slots [from, to) into `found`. Threads call it at once, with a `found` each and other slots. */
+typedef void (*pass_fn)(const void *arg, struct found *found, uint32_t from, uint32_t to);
+
+/* Every slot once, by several threads if the index is large: the k best in order, and the sum of the totals. Which
+ * thread took which slots cannot be told from the result, for the order of candidates has no equals. */
+struct found index_pass_run(const struct index *index, struct arena *arena, size_t k, pass_fn rank, const void *arg);

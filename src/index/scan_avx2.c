@@ -4,8 +4,6 @@
 #ifdef __x86_64__
 #include <immintrin.h>
 
-enum { AHEAD = 2048 }; /* bytes to prefetch in front of the row at hand; rows are contiguous */
-
 bool index_scan_avx2_supported(void)
 {
     return __builtin_cpu_supports("avx2");
@@ -32,7 +30,6 @@ __attribute__((target("avx2"))) void index_scan_avx2(const int8_t *query, const 
     for (size_t i = 0; i < n; i++, block += dim) {
         __m256i even = _mm256_setzero_si256(), odd = even;
         for (int d = 0; d < dim; d += 64) {
-            _mm_prefetch((const char *)block + d + AHEAD, _MM_HINT_T0);
             even = _mm256_add_epi32(even, _mm256_madd_epi16(widened(block + d), wide[d / 16]));
             odd = _mm256_add_epi32(odd, _mm256_madd_epi16(widened(block + d + 16), wide[d / 16 + 1]));
             even = _mm256_add_epi32(even, _mm256_madd_epi16(widened(block + d + 32), wide[d / 16 + 2]));

@@ -15,11 +15,28 @@ struct search {
     struct pass               pass;
     bool                      has_cover, has_entities, has_boosts;
     const uint8_t            *mentioned; /* by actor number; NULL: none */
-    struct best               best;
-    size_t                    total;
 };
 
 /* ---- before the pass: terms and entities from the postings ------------------------------------------------------ */
+
+/* Lists that matter here are long and so dense that eight differences in a row are single bytes: no branch for each. */
+static void add_share(float *cover, const struct posting_list *list, float share)
+{
+    enum { ROW = 8 };
+    struct posting_cursor at = posting_cursor(list);
+    while (at.end - at.next >= ROW) {
+        uint64_t row;
+        memcpy(&row, at.next, ROW);
+        if (row & 0x8080808080808080u) {
+            posting_next(&at);
+            cover[at.slot] += share;
+            continue;
+        }
+        for (int i = 0; i < ROW; i++) cover[at.slot += at.next[i]] += share;
+        at.next += ROW;
+    }
+    while (posting_next(&at)) cover[at.slot] += share;
+}
 
 static void add_cover(struct search *search, struct arena *arena, struct index_hits *hits)
 {
@@ -38,9 +55,7 @@ static void add_cover(struct search *search, struct arena *arena, struct index_h
     float *cover = search->scratch->cover;
     memset(cover, 0, index->count * sizeof *cover);
     for (size_t i = 0; i < query->term_count; i++) {
-        float share = (float)(idf[i] / sum);
-        if (!lists[i]) continue;
-        for (struct posting_cursor at = posting_cursor(lists[i]); posting_next(&at);) cover[at.slot] += share;
+        if (lists[i]) add_share(cover, lists[i], (float)(idf[i] / sum));
     }
 }
 
@@ -111,30 +126,30 @@ static double score_of(const struct search *search, uint32_t slot, double vector
     return score < 1 ? score : 1;
 }
 
-static void offer(struct search *search, uint32_t slot, float vector, double score)
+static void offer(const struct search *search, struct best *best, uint32_t slot, float vector, double score)
 {
     const struct index *index = search->index;
-    index_best_offer(&search->best, (struct candidate){.score = score,
-                                                       .time = index->time[slot],
-                                                       .id = index->id[slot],
-                                                       .slot = slot,
-                                                       .vector = vector});
+    index_best_offer(best, (struct candidate){.score = score,
+                                              .time = index->time[slot],
+                                              .id = index->id[slot],
+                                              .slot = slot,
+                                              .vector = vector});
 }
 
 /* With boosts every slot is looked at on its own. */
-static void rank_boosted(struct search *search, uint32_t from, uint32_t n, const float *vector)
+static void rank_boosted(const struct search *search, struct found *found, uint32_t from, uint32_t n, const float *vector)
 {
     for (uint32_t i = 0; i < n; i++) {
         if (search->pass.passing && !search->pass.passing[from + i]) continue;
         double score = score_of(search, from + i, vector[i]);
         if (score <= 0) continue;
-        search->total++;
-        if (score >= best_threshold(&search->best)) offer(search, from + i, vector[i], score);
+        found->total++;
+        if (score >= best_threshold(&found->best)) offer(search, &found->best, from + i, vector[i], score);
     }
 }
 
 /* Without, all slots are scored and counted at once, in floats, and only those that may enter the heap exactly. */
-static void rank_plain(struct search *search, uint32_t from, uint32_t n, const float *vector)
+static void rank_plain(const struct search *search, struct found *found, uint32_t from, uint32_t n, const float *vector)
 {
     float          merged[PASS_SLOTS], weight = (float)search->query->cover_weight, most = 0;
     const uint8_t *passing = search->pass.passing ? search->pass.passing + from : NULL;
@@ -147,35 +162,34 @@ static void rank_plain(struct search *search, uint32_t from, uint32_t n, const f
         positive += merged[i] > 0;
         most = merged[i] > most ? merged[i] : most;
     }
-    search->total += positive;
+    found->total += positive;
     float scale = 1 / (1 + weight);
-    if (most <= 0 || most * scale < best_threshold(&search->best)) return;
+    if (most <= 0 || most * scale < best_threshold(&found->best)) return;
     for (uint32_t i = 0; i < n; i++)
-        if (merged[i] > 0 && merged[i] * scale >= best_threshold(&search->best))
-            offer(search, from + i, vector[i], score_of(search, from + i, vector[i]));
+        if (merged[i] > 0 && merged[i] * scale >= best_threshold(&found->best))
+            offer(search, &found->best, from + i, vector[i], score_of(search, from + i, vector[i]));
 }
 
-static void run(struct search *search)
+static void rank(const void *arg, struct found *found, uint32_t from, uint32_t to)
 {
-    float    vector[PASS_SLOTS] = {0};
-    uint32_t count = (uint32_t)search->index->count;
-    for (uint32_t from = 0; from < count; from += PASS_SLOTS) {
-        uint32_t n = count - from < PASS_SLOTS ? count - from : PASS_SLOTS;
+    const struct search *search = arg;
+    float                vector[PASS_SLOTS] = {0};
+    for (uint32_t n; from < to; from += n) {
+        n = to - from < PASS_SLOTS ? to - from : PASS_SLOTS;
         if (search->pass.query.x) index_pass_best(&search->pass, from, n, vector);
-        if (search->has_boosts) rank_boosted(search, from, n, vector);
-        else rank_plain(search, from, n, vector);
+        if (search->has_boosts) rank_boosted(search, found, from, n, vector);
+        else rank_plain(search, found, from, n, vector);
     }
 }
 
-static void report(struct search *search, struct arena *arena, struct index_hits *hits)
+static void report(const struct search *search, struct found found, struct arena *arena, struct index_hits *hits)
 {
     const struct index *index = search->index;
-    index_best_sort(&search->best);
-    hits->total = search->total;
-    hits->n = search->best.n;
+    hits->total = found.total;
+    hits->n = found.best.n;
     hits->at = NEW_ARRAY(arena, struct index_hit, hits->n);
     for (size_t i = 0; i < hits->n; i++) {
-        const struct candidate *candidate = &search->best.at[i];
+        const struct candidate *candidate = &found.best.at[i];
         uint32_t                slot = candidate->slot;
         hits->at[i] = (struct index_hit){
             .id = candidate->id,
@@ -197,7 +211,7 @@ struct err *index_search(struct index *index, struct arena *arena, const struct 
     *hits = (struct index_hits){0};
     if (!(query->cover_weight >= 0)) return err_new(arena, ERR_INVALID, "the weight of the cover is negative");
     if (query->entity_count > UINT16_MAX) return err_new(arena, ERR_TOO_LARGE, "too many entities in a query");
-    struct scratch *scratch = index_scratch_take(index->scratches, index->count);
+    struct scratch *scratch = index_scratch_take(index->common.scratches, index->count);
     struct search   search = {.query = query, .index = index, .scratch = scratch};
     search.pass = (struct pass){.index = index,
                                 .query = index_vectors_query(arena, &index->views, query->vector),
@@ -207,9 +221,8 @@ struct err *index_search(struct index *index, struct arena *arena, const struct 
     add_entities(&search, hits);
     mark_mentioned(&search, arena);
     search.has_boosts = search.has_entities || search.mentioned || query->cluster_count;
-    search.best = index_best(arena, query->k < index_count(index) ? query->k : index_count(index));
-    run(&search);
-    report(&search, arena, hits);
-    index_scratch_give(index->scratches, scratch);
+    size_t k = query->k < index_count(index) ? query->k : index_count(index);
+    report(&search, index_pass_run(index, arena, k, rank, &search), arena, hits);
+    index_scratch_give(index->common.scratches, scratch);
     return NULL;
 }

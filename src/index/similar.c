@@ -7,6 +7,7 @@
 struct comparison {
     const struct index_similar_query *query;
     const struct index               *index;
+    struct pass                       pass;
     const uint16_t                   *shared; /* entities in common, by slot; NULL: the source has none */
     size_t                            entity_count; /* distinct ones of the source */
 };
@@ -65,38 +66,38 @@ static const uint8_t *leave_out(const struct index *index, const struct index_si
     return room;
 }
 
-static void compare_all(const struct comparison *comparison, const struct pass *pass, struct best *best)
+static void rank(const void *arg, struct found *found, uint32_t from, uint32_t to)
 {
-    const struct index *index = comparison->index;
-    float               vector[PASS_SLOTS] = {0};
-    uint32_t            count = (uint32_t)index->count;
-    for (uint32_t from = 0; from < count; from += PASS_SLOTS) {
-        uint32_t n = count - from < PASS_SLOTS ? count - from : PASS_SLOTS;
+    const struct comparison *comparison = arg;
+    const struct index      *index = comparison->index;
+    const struct pass       *pass = &comparison->pass;
+    float                    vector[PASS_SLOTS] = {0};
+    for (uint32_t n; from < to; from += n) {
+        n = to - from < PASS_SLOTS ? to - from : PASS_SLOTS;
         if (pass->query.x) index_pass_best(pass, from, n, vector);
         for (uint32_t i = 0; i < n; i++) {
             uint32_t slot = from + i;
             if (pass->passing && !pass->passing[slot]) continue;
             double score = score_of(comparison, slot, vector[i]);
-            if (score < comparison->query->threshold || score < best_threshold(best)) continue;
-            index_best_offer(best, (struct candidate){score, index->time[slot], index->id[slot], slot, vector[i]});
+            if (score < comparison->query->threshold || score < best_threshold(&found->best)) continue;
+            index_best_offer(&found->best, (struct candidate){score, index->time[slot], index->id[slot], slot, vector[i]});
         }
     }
-    index_best_sort(best);
 }
 
 struct err *index_similar(struct index *index, struct arena *arena, const struct index_similar_query *query,
                           struct index_similar_hits *hits)
 {
     if (query->entity_count > UINT16_MAX) return err_new(arena, ERR_TOO_LARGE, "too many entities to compare");
-    struct scratch   *scratch = index_scratch_take(index->scratches, index->count);
+    struct scratch   *scratch = index_scratch_take(index->common.scratches, index->count);
     struct comparison comparison = {.query = query, .index = index};
     const uint8_t    *passing = index_passing(index, arena, &query->filter, scratch->passing);
-    struct pass       pass = {.index = index,
-                              .query = index_vectors_query(arena, &index->views, query->vector),
-                              .passing = leave_out(index, query, passing, scratch->passing)};
-    struct best best = index_best(arena, index_count(index) < INDEX_MAX_SIMILAR ? index_count(index) : INDEX_MAX_SIMILAR);
+    size_t            most = index_count(index) < INDEX_MAX_SIMILAR ? index_count(index) : INDEX_MAX_SIMILAR;
+    comparison.pass = (struct pass){.index = index,
+                                    .query = index_vectors_query(arena, &index->views, query->vector),
+                                    .passing = leave_out(index, query, passing, scratch->passing)};
     count_shared(&comparison, scratch->held);
-    compare_all(&comparison, &pass, &best);
+    struct best best = index_pass_run(index, arena, most, rank, &comparison).best;
     *hits = (struct index_similar_hits){.at = NEW_ARRAY(arena, struct index_similar_hit, best.n), .n = best.n};
     for (size_t i = 0; i < best.n; i++) {
         const struct candidate *found = &best.at[i];
@@ -110,6 +111,6 @@ struct err *index_similar(struct index *index, struct arena *arena, const struct
             .time = found->time,
         };
     }
-    index_scratch_give(index->scratches, scratch);
+    index_scratch_give(index->common.scratches, scratch);
     return NULL;
 }

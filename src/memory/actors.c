@@ -351,7 +351,7 @@ static struct err *write_person(struct work *work, const struct person *person)
                    "last_active_at = CASE WHEN excluded.last_active_at > COALESCE(actor_profile.last_active_at, 0) "
                    "THEN excluded.last_active_at ELSE actor_profile.last_active_at END, "
                    "is_bot = CASE WHEN excluded.is_bot = 1 THEN 1 ELSE actor_profile.is_bot END",
-                   work->workspace, person->canonical, memory_xid(work->arena),
+                   work->workspace, person->canonical, id_new(work->arena, ""),
                    null_if_empty(person->name),
                    null_if_empty(person->email), known, person->bot, time_now());
 }

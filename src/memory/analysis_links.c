@@ -168,9 +168,13 @@ static void link_mentions(struct analysis *analysis)
 void analysis_links(struct analysis *analysis)
 {
     const struct source_event *event = analysis->event;
-    analysis->result->links =
-        NEW_ARRAY(analysis->arena, struct memory_link, event->reference_count + MOST_LISTED_COMMITS + MOST_MENTIONS);
-    for (size_t i = 0; i < event->reference_count; i++) link_reference(analysis, &event->references[i]);
+    struct memory_analysis    *result = analysis->result;
+    struct memory_link         links[SOURCE_MAX_REFERENCES + MOST_LISTED_COMMITS + MOST_MENTIONS]; /* most have few */
+    size_t references = event->reference_count < SOURCE_MAX_REFERENCES ? event->reference_count : SOURCE_MAX_REFERENCES;
+    result->links = links;
+    for (size_t i = 0; i < references; i++) link_reference(analysis, &event->references[i]);
     if (is(analysis->family, "push")) link_listed_commits(analysis);
     link_mentions(analysis);
+    result->links = NEW_ARRAY(analysis->arena, struct memory_link, result->link_count);
+    memcpy(result->links, links, result->link_count * sizeof *links);
 }

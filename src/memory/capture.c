@@ -87,7 +87,7 @@ static struct err *connect(struct work *work, const struct prepared_event *item,
 static struct err *store_new(struct work *work, const struct prepared_event *item, struct stored_observation *stored)
 {
     stored->id = index_new_id(&work->writer);
-    stored->xid = memory_xid(work->arena);
+    stored->xid = id_new(work->arena, "");
     TRY(actors_resolve(work, item, &stored->actor));
     TRY(clusters_assign(work, item, stored->actor, &stored->cluster));
     TRY(observation_insert(work, item, stored));

@@ -447,7 +447,7 @@ static struct err *insert_cluster(struct work *work, const struct cluster *c)
                    "last_observation_at, closed_at, created_at) "
                    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, "
                    "CASE WHEN $11 = 'open' THEN NULL ELSE CAST($15 AS BIGINT) END, $15)",
-                   work->workspace, c->id, memory_xid(work->arena), c->label, centroid_bytes(work, c),
+                   work->workspace, c->id, id_new(work->arena, ""), c->label, centroid_bytes(work, c),
                    c->centroid_count, c->model, names(work, &c->keywords), names(work, &c->entities),
                    names(work, &c->actors), c->open ? "open" : "closed", c->count, c->first, c->last, time_now());
 }

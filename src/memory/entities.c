@@ -275,7 +275,7 @@ static struct err *insert_entity(struct work *work, const struct entity *e, int6
                    "source_observation_id, evidence_snippet, confidence, occurrence_count, first_seen_at, extracted_at, "
                    "last_seen_at, updated_at) "
                    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $15)",
-                   work->workspace, e->id, memory_xid(work->arena), e->category, e->key, e->key_norm, e->scope, e->value,
+                   work->workspace, e->id, id_new(work->arena, ""), e->category, e->key, e->key_norm, e->scope, e->value,
                    e->aliases, e->first, e->evidence, e->confidence, e->count, e->first_seen_at, now, e->last_seen_at);
 }
 

@@ -68,7 +68,7 @@ static struct err *fold_profile(struct work *work, struct str from, struct str i
                 "ON CONFLICT (workspace_id, actor_id) DO UPDATE SET dirty = 1, "
                 "display_name = COALESCE(actor_profile.display_name, excluded.display_name), "
                 "email = COALESCE(actor_profile.email, excluded.email)",
-                work->workspace, from, into, memory_xid(work->arena), time_now()));
+                work->workspace, from, into, id_new(work->arena, ""), time_now()));
     return db_exec(work->tx, "DELETE FROM actor_profile WHERE workspace_id = $1 AND actor_id = $2", work->workspace,
                    from);
 }

@@ -12,8 +12,6 @@
 #include "json/json.h"
 #include "memory/memory.h"
 
-enum { MEMORY_XID_CHARS = ID_RANDOM_CHARS };
-
 /* One event with everything about it that needs no database. */
 struct prepared_event {
     struct source_event    event;
@@ -76,9 +74,6 @@ static inline struct str key_of_number(const int64_t *number) { return (struct s
 
 static inline struct str null_if_empty(struct str text) { return text.n ? text : (struct str){NULL, 0}; }
 static inline struct str empty_if_null(struct str text) { return text.s ? text : STR(""); }
-
-/* 21 random characters in the arena. */
-struct str memory_xid(struct arena *arena);
 
 /* ["a","b"] */
 struct str memory_json_list(struct arena *arena, const struct str *at, size_t n);

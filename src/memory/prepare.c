@@ -1,13 +1,6 @@
 /* prepare.c - everything about an event that needs no database: normal form, analysis, terms, vectors, JSON columns. */
 #include "memory/parts.h"
 
-struct str memory_xid(struct arena *arena)
-{
-    char *chars = arena_alloc_raw(arena, MEMORY_XID_CHARS);
-    id_random_chars(chars, MEMORY_XID_CHARS);
-    return (struct str){chars, MEMORY_XID_CHARS};
-}
-
 struct str memory_json_list(struct arena *arena, const struct str *at, size_t n)
 {
     struct json_out out = json_out(arena);
@@ -87,19 +80,23 @@ static void whole_terms_of_paths(const json_value *paths, struct text_terms *ter
     }
 }
 
-static void terms_of(struct arena *arena, struct prepared_event *item)
+/* The words of an event take ten times the room of its terms: they live in `scratch` and are gone afterwards. */
+static void terms_of(struct arena *arena, struct arena *scratch, struct prepared_event *item)
 {
     const struct source_event *event = &item->event;
-    struct str        text = str_printf(arena, STR_FMT "\n" STR_FMT, STR_ARG(text_without_label(event->title)), STR_ARG(event->body));
-    struct text_terms words = text_terms(arena, text);
+    struct str        text = str_printf(scratch, STR_FMT "\n" STR_FMT, STR_ARG(text_without_label(event->title)), STR_ARG(event->body));
+    struct text_terms words = text_terms(scratch, text);
     size_t            most = words.n + 2 * (event->reference_count + MAX_PATHS);
-    struct text_terms all = {.at = arena_alloc_raw(arena, sizeof *all.at * (most + 1)), .n = words.n};
+    struct text_terms all = {.at = arena_alloc_raw(scratch, sizeof *all.at * (most + 1)), .n = words.n};
     if (words.n) memcpy(all.at, words.at, sizeof *words.at * words.n);
     memset(all.at + words.n, 0, sizeof *all.at * (most - words.n));
     whole_terms_of_references(arena, event, &all);
     whole_terms_of_paths(json_get(item->metadata, "paths"), &all);
-    item->terms = arena_alloc_raw(arena, sizeof *item->terms * (all.n + 1));
-    item->term_count = text_term_set(&all, item->terms);
+    uint64_t *terms = arena_alloc_raw(scratch, sizeof *terms * (all.n + 1));
+    item->term_count = text_term_set(&all, terms);
+    item->terms = NEW_ARRAY(arena, uint64_t, item->term_count);
+    memcpy(item->terms, terms, item->term_count * sizeof *terms);
+    arena_reset(scratch);
 }
 
 static void entity_hashes(struct arena *arena, struct prepared_event *item)
@@ -183,7 +180,7 @@ static struct str family_of(struct str source_type)
     return dot == SIZE_MAX ? source_type : str_slice(source_type, 0, dot);
 }
 
-static void prepare_event(struct arena *arena, const struct source_event *event, struct prepared_event *item)
+static void prepare_event(struct arena *arena, struct arena *scratch, const struct source_event *event, struct prepared_event *item)
 {
     item->event = *event;
     struct err *err = source_event_normalise(arena, &item->event);
@@ -199,7 +196,7 @@ static void prepare_event(struct arena *arena, const struct source_event *event,
     item->family = family_of(item->event.source_type);
     memory_analyse(arena, &item->event, &item->analysis);
     json_columns(arena, item);
-    terms_of(arena, item);
+    terms_of(arena, scratch, item);
     entity_hashes(arena, item);
 }
 
@@ -212,7 +209,8 @@ struct err *memory_prepare(struct memory *memory, struct arena *arena, struct me
     batch->history = capture.ingestion == SOURCE_BACKFILL || capture.ingestion == SOURCE_MANUAL;
     batch->count = capture.count;
     batch->events = NEW_ARRAY(arena, struct prepared_event, capture.count);
-    for (size_t i = 0; i < capture.count; i++) prepare_event(arena, &capture.events[i], &batch->events[i]);
+    struct arena *scratch ARENA_SCOPE = arena_create();
+    for (size_t i = 0; i < capture.count; i++) prepare_event(arena, scratch, &capture.events[i], &batch->events[i]);
     embed_batch(memory, arena, batch);
     *out = batch;
     return NULL;

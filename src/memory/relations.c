@@ -310,7 +310,7 @@ static struct err *store_edge(struct work *work, const struct edge *edge)
                 "DO UPDATE SET linking_key = excluded.linking_key, linking_key_type = excluded.linking_key_type, "
                 "confidence = excluded.confidence, metadata = excluded.metadata "
                 "WHERE excluded.confidence > relationship.confidence",
-                work->workspace, index_new_id(&work->writer), memory_xid(work->arena), edge->from->id, edge->to->id,
+                work->workspace, index_new_id(&work->writer), id_new(work->arena, ""), edge->from->id, edge->to->id,
                 edge->rule->type, edge->key, edge->key_type, edge->rule->confidence,
                 str_printf(work->arena, "{\"detectionMethod\":\"%s\"}", edge->rule->method), time_now()));
     return write_aliases(work, edge);

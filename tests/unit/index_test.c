@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "index/columns.h"
+#include "index/crew.h"
 #include "index/payload.h"
 
 #include <dirent.h>
@@ -312,8 +313,6 @@ TEST(postings, compaction_renumbers_and_forgets_empty_lists)
     index_postings_free(&postings);
 }
 
-#include "unit/index_world.h"
-
 /* ---- the log and the cache --------------------------------------------------------------------------------------- */
 
 static struct step add_step(int64_t id, uint64_t *terms, size_t n)
@@ -321,6 +320,8 @@ static struct step add_step(int64_t id, uint64_t *terms, size_t n)
     return (struct step){.kind = ADD, .item = {.id = id, .kind = INDEX_OBSERVATION, .time = id, .source = STR("git"),
                                                .type = STR("commit"), .terms = terms, .term_count = n}};
 }
+
+#include "unit/index_world.h"
 
 TEST(log, writer_hands_out_ids_and_gapless_numbers)
 {
@@ -627,6 +628,8 @@ int main(void)
         RUN(model, most_items_decide_whose_vectors_serve),
         RUN(world, index_equals_a_plain_computation),
         RUN(world, nearest_clusters_equal_a_plain_computation),
+        RUN(world, cover_is_that_of_dense_and_of_scattered_terms),
+        RUN(world, split_passes_find_what_one_thread_finds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

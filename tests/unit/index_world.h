@@ -339,17 +339,21 @@ static void check_facts(struct world *world, struct index *index)
     check(str_eq(index_model(index), served_model(world)));
 }
 
+/* Few slots a range, so that even this small world is split into many; more threads than this machine may have. */
+static const struct crew_options split_finely = {.members = 4, .range = 16};
+
 TEST(world, index_equals_a_plain_computation)
 {
     FIXTURE;
     struct world       *world = NEW(arena, struct world);
-    struct index_cache *kept = f.cache, *second = index_cache_create(f.db, (size_t)1 << 30);
+    struct index_cache *kept = f.cache, *second = index_cache_create_splitting(f.db, (size_t)1 << 30, split_finely);
     *world = (struct world){.f = &f, .random = 20260101};
     for (int round = 0; round < 120; round++) {
         world->arena = arena; /* items live as long as the world */
         for (int i = 0; i < 3; i++) live_on(world);
         world->arena = arena_create();
-        f.cache = round & 1 ? second : kept; /* one is never dropped, the other reads different stretches of the log */
+        f.cache = round & 1 ? second : kept; /* one is never dropped, the other reads different stretches of the log and
+                                                splits each pass between threads */
         if (round % 10 == 5) index_cache_drop(second, 1);
         struct index *index INDEX_SCOPE = acquire(&f);
         check_facts(world, index);
@@ -383,4 +387,139 @@ TEST(world, nearest_clusters_equal_a_plain_computation)
             check_near(near[i].cosine, (double)embed_cosine(world->centroids[near[i].cluster - 1].views.at[0], query, WORLD_DIM), 1e-6);
         }
     }
+}
+
+/* Rare terms have postings far apart, frequent ones have many in a row, and a term may be both by turns. */
+static bool holds_term(uint64_t term, size_t item)
+{
+    if (term == 1) return item % 3 != 0;
+    if (term == 2) return item % 131 == 0;
+    return item % 1000 < 400 ? item % 5 < 3 : item % 290 == 7;
+}
+
+TEST(world, cover_is_that_of_dense_and_of_scattered_terms)
+{
+    FIXTURE;
+    enum { ITEMS = 4000, TERMS = 3 };
+    const uint64_t terms[TERMS] = {1, 2, 3};
+    struct step   *steps = NEW_ARRAY(arena, struct step, ITEMS);
+    double         sum = 0;
+    size_t         covered = 0;
+    for (size_t i = 0; i < ITEMS; i++) {
+        uint64_t *held = NEW_ARRAY(arena, uint64_t, TERMS);
+        size_t    n = 0;
+        for (size_t t = 0; t < TERMS; t++)
+            if (holds_term(terms[t], i)) held[n++] = terms[t];
+        covered += n > 0;
+        steps[i] = add_step((int64_t)i + 1, held, n);
+    }
+    write_all(&f, steps, ITEMS);
+    struct index     *index INDEX_SCOPE = acquire(&f);
+    struct index_hits hits;
+    struct index_query query = {.terms = terms, .term_count = TERMS, .k = ITEMS, .cover_weight = 0.8};
+    for (size_t t = 0; t < TERMS; t++) sum += index_idf(index, terms[t]);
+    check_ok(index_search(index, arena, &query, &hits));
+    check_int(hits.n, covered);
+    for (size_t i = 0; i < hits.n; i++) {
+        double expected = 0;
+        for (size_t t = 0; t < TERMS; t++)
+            if (holds_term(terms[t], (size_t)hits.at[i].id - 1)) expected += index_idf(index, terms[t]);
+        check_near(hits.at[i].cover, expected / sum, 1e-6);
+    }
+}
+
+/* ---- one thread and several -------------------------------------------------------------------------------------- */
+
+enum { TWIN_QUERIES = 60 };
+
+struct twins {
+    struct index            *alone, *split;
+    const struct index_query *queries;
+    bool                     differ;
+};
+
+static bool same_hits(const struct index_hits *a, const struct index_hits *b)
+{
+    bool same = a->n == b->n && a->total == b->total;
+    for (size_t i = 0; same && i < a->n; i++)
+        same = a->at[i].id == b->at[i].id && a->at[i].kind == b->at[i].kind && a->at[i].score == b->at[i].score &&
+               a->at[i].vector == b->at[i].vector && a->at[i].cover == b->at[i].cover;
+    return same;
+}
+
+static bool same_similar(const struct index_similar_hits *a, const struct index_similar_hits *b)
+{
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++)
+        same = a->at[i].id == b->at[i].id && a->at[i].kind == b->at[i].kind && a->at[i].score == b->at[i].score;
+    return same;
+}
+
+static void *compare_twins(void *arg)
+{
+    struct twins *twins = arg;
+    for (int i = 0; i < TWIN_QUERIES; i++) {
+        struct arena             *arena ARENA_SCOPE = arena_create();
+        struct index_hits         alone, split;
+        struct index_similar_hits similar_alone, similar_split;
+        const struct index_query *query = &twins->queries[i];
+        struct index_similar_query similar = {.vector = query->vector, .entities = query->terms, .cluster = i % WORLD_CLUSTERS};
+        if (index_search(twins->alone, arena, query, &alone) || index_search(twins->split, arena, query, &split) ||
+            index_similar(twins->alone, arena, &similar, &similar_alone) ||
+            index_similar(twins->split, arena, &similar, &similar_split) || !same_hits(&alone, &split) ||
+            !same_similar(&similar_alone, &similar_split))
+            twins->differ = true;
+    }
+    return NULL;
+}
+
+static struct index_query draw_twin_query(struct world *world)
+{
+    struct arena     *arena = world->arena;
+    struct index_query query = {.cover_weight = 0.8, .k = 1 + below(&world->random, 90)};
+    uint64_t          *terms = NEW_ARRAY(arena, uint64_t, 8);
+    if (below(&world->random, 4)) query.vector = draw_vector(arena, &world->random, WORLD_DIM);
+    query.terms = terms;
+    query.term_count = draw_set(world, terms, 8, 1, WORLD_TERMS);
+    query.filter.has_start = below(&world->random, 2);
+    if (below(&world->random, 2)) return query;
+    int64_t *clusters = NEW_ARRAY(arena, int64_t, 1);
+    clusters[0] = (int64_t)below(&world->random, WORLD_CLUSTERS);
+    query.clusters = clusters;
+    query.cluster_count = 1;
+    return query;
+}
+
+/* Searches of many threads over one index, each split between the threads of one crew. Views repeat, so that scores
+ * are equal and time and id decide. */
+TEST(world, split_passes_find_what_one_thread_finds)
+{
+    FIXTURE;
+    struct world       *world = NEW(arena, struct world);
+    struct index_cache *second = index_cache_create_splitting(f.db, (size_t)1 << 30, split_finely);
+    struct index_query  queries[TWIN_QUERIES];
+    struct step         steps[500];
+    pthread_t           threads[4];
+    struct twins        twins[4];
+    *world = (struct world){.f = &f, .random = 77, .arena = arena};
+    for (int i = 0; i < 500; i++) {
+        steps[i] = (struct step){.kind = ADD, .item = draw_item(world, i + 1)};
+        if (i % 3 == 2) steps[i].item.views = steps[i - 1].item.views;
+        if (i % 3 == 2) steps[i].item.model = steps[i - 1].item.model;
+        if (i % 3 == 2) steps[i].item.dim = steps[i - 1].item.dim;
+    }
+    write_all(&f, steps, 500);
+    for (int i = 0; i < TWIN_QUERIES; i++) queries[i] = draw_twin_query(world);
+    struct index *alone INDEX_SCOPE = acquire(&f);
+    struct index *split INDEX_SCOPE = NULL;
+    check_ok(index_acquire(second, arena, 1, &split));
+    check_str(index_model(split), "usual");
+    for (int i = 0; i < 4; i++) {
+        twins[i] = (struct twins){.alone = alone, .split = split, .queries = queries};
+        check_int(pthread_create(&threads[i], NULL, compare_twins, &twins[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) check_int(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < 4; i++) check(!twins[i].differ);
+    index_release(&split);
+    index_cache_destroy(second);
 }

@@ -39,7 +39,7 @@ CREATE INDEX observation_time ON observation (workspace_id, occurred_at);
 CREATE INDEX observation_type ON observation (workspace_id, observation_type);
 CREATE INDEX observation_actor ON observation (workspace_id, actor_id);
 CREATE INDEX observation_cluster ON observation (workspace_id, cluster_id);
-CREATE INDEX observation_url ON observation (workspace_id, url);
+CREATE INDEX observation_url ON observation (workspace_id, url) WHERE url IS NOT NULL;
 
 CREATE TABLE observation_reference (
     workspace_id   BIGINT NOT NULL,
