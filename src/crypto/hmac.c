@@ -13,15 +13,16 @@
 
 static const struct digest_row {
     const char *name;
-    size_t      bytes;
+    size_t bytes;
 } digests[] = {
     [CRYPTO_SHA256] = {"SHA256", CRYPTO_SHA256_BYTES},
     [CRYPTO_SHA1] = {"SHA1", CRYPTO_SHA1_BYTES},
 };
 enum { DIGESTS = sizeof digests / sizeof *digests };
 
-/* Looking an algorithm up costs more than a small digest: contexts with it, without a key, made once and only copied. */
-static EVP_MAC_CTX   *unkeyed[DIGESTS];
+/* Looking an algorithm up costs more than a small digest: contexts with it, without a key, made once and only copied.
+ */
+static EVP_MAC_CTX *unkeyed[DIGESTS];
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 
 static void must(bool worked)
@@ -36,8 +37,8 @@ static void prepare(void)
     EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
     must(hmac);
     for (int i = 0; i < DIGESTS; i++) {
-        OSSL_PARAM parameters[] = {
-            OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digests[i].name, 0), OSSL_PARAM_construct_end()};
+        OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)digests[i].name, 0),
+                                   OSSL_PARAM_construct_end()};
         unkeyed[i] = EVP_MAC_CTX_new(hmac);
         must(unkeyed[i] && EVP_MAC_CTX_set_params(unkeyed[i], parameters));
     }
@@ -60,7 +61,7 @@ size_t crypto_hmac(enum crypto_digest digest, struct str key, struct str data, u
 
 bool crypto_hex_decode(struct str hex, unsigned char *out, size_t n)
 {
-    size_t      written = 0;
+    size_t written = 0;
     const char *end = NULL;
     return hex.n == 2 * n && sodium_hex2bin(out, n, hex.s, hex.n, NULL, &written, &end) == 0 && written == n &&
            end == hex.s + hex.n;

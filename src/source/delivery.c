@@ -108,8 +108,8 @@ const struct source_refusal *source_signature_check(const struct source_request 
                                                     size_t secret_count)
 {
     const struct provider_row *row = row_of(request->provider);
-    unsigned char              received[CRYPTO_MAX_DIGEST];
-    bool                       configured = false;
+    unsigned char received[CRYPTO_MAX_DIGEST];
+    bool configured = false;
     if (request->body.n > row->max_body) return &source_refusals.too_large;
     if (secret_count > MAX_SECRETS) secret_count = MAX_SECRETS;
     for (size_t i = 0; i < secret_count; i++) configured |= secrets[i].n > 0;
@@ -117,9 +117,11 @@ const struct source_refusal *source_signature_check(const struct source_request 
     if (!str_trim(request->body).n) return &source_refusals.missing_payload;
     struct str signature = header(request, row->signature);
     if (!signature.n) return &source_refusals.missing_signature;
-    if (*row->prefix && str_starts_nocase(signature, str_of(row->prefix))) signature = str_skip(signature, strlen(row->prefix));
+    if (*row->prefix && str_starts_nocase(signature, str_of(row->prefix)))
+        signature = str_skip(signature, strlen(row->prefix));
     size_t n = row->digest == CRYPTO_SHA1 ? CRYPTO_SHA1_BYTES : CRYPTO_SHA256_BYTES;
-    if (!crypto_hex_decode(signature, received, n) || !signed_with_any(row, request->body, received, secrets, secret_count))
+    if (!crypto_hex_decode(signature, received, n) ||
+        !signed_with_any(row, request->body, received, secrets, secret_count))
         return &source_refusals.invalid_signature;
     return NULL;
 }
@@ -138,7 +140,8 @@ static struct str vercel_event(struct arena *arena, const struct source_request 
 
 static struct str linear_event(struct arena *arena, const struct source_request *request, const json_value *payload)
 {
-    return str_printf(arena, STR_FMT ":" STR_FMT, STR_ARG(json_str(payload, "type")), STR_ARG(json_str(payload, "action")));
+    return str_printf(arena, STR_FMT ":" STR_FMT, STR_ARG(json_str(payload, "type")),
+                      STR_ARG(json_str(payload, "action")));
 }
 
 static struct str sentry_event(struct arena *arena, const struct source_request *request, const json_value *payload)
@@ -208,16 +211,19 @@ static const struct source_refusal *check_age(const struct provider_row *row, co
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 static struct str form_decoded(struct arena *arena, struct str text)
 {
-    char  *out = arena_alloc_raw(arena, text.n);
+    char *out = arena_alloc_raw(arena, text.n);
     size_t n = 0;
     for (size_t i = 0; i < text.n; i++) {
         char c = text.s[i];
-        int  high = i + 2 < text.n ? hex_digit(text.s[i + 1]) : -1, low = i + 2 < text.n ? hex_digit(text.s[i + 2]) : -1;
+        int high = i + 2 < text.n ? hex_digit(text.s[i + 1]) : -1, low = i + 2 < text.n ? hex_digit(text.s[i + 2]) : -1;
         if (c == '%' && high >= 0 && low >= 0) {
             c = (char)(high * 16 + low);
             i += 2;
@@ -229,7 +235,7 @@ static struct str form_decoded(struct arena *arena, struct str text)
     return (struct str){out, n};
 }
 
-/* GitHub's webhook form sends application/x-www-form-urlencoded unless told otherwise: the JSON is its field payload. */
+/* GitHub's webhooks come as application/x-www-form-urlencoded unless told otherwise: the JSON is the field payload. */
 static struct str json_of(struct arena *arena, const struct source_request *request)
 {
     struct str field;

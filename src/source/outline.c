@@ -167,7 +167,7 @@ void outline_put_value(struct outline *outline, const char *key, const json_valu
 
 void outline_put_texts(struct outline *outline, const char *key, const json_value *list, const char *path)
 {
-    size_t               n = 0;
+    size_t n = 0;
     struct outline_point before = outline_mark(outline);
     if (!json_is_array(list)) return;
     json_begin(&outline->metadata, key, '[');
@@ -207,7 +207,7 @@ struct str outline_cut(struct arena *arena, struct str text, size_t n)
 struct str outline_joined(struct arena *arena, const json_value *list, const char *path)
 {
     struct buf joined = buf_in(arena);
-    size_t     n = 0;
+    size_t n = 0;
     if (!json_is_array(list)) return (struct str){0};
     for (struct json_iter it = json_iter(list); n < METADATA_LIST && json_step(&it);) {
         struct str text = payload_text(arena, it.value, path);

@@ -1,10 +1,11 @@
-/* transform.c - the door's functions that choose by provider: transforms, categories, routes, state changes, answers. */
+/* transform.c - the door's functions that choose by provider: transforms, categories, routes, state changes, answers.
+ */
 #include "source/outline.h"
 
 #include <assert.h>
 
 static const struct provider_row {
-    const char               *name;
+    const char *name;
     source_transform_function transform;
     void (*route)(struct arena *arena, const struct source_delivery *delivery, struct source_route *route);
     bool (*state)(struct arena *arena, const struct source_delivery *delivery, struct source_state_change *change);

@@ -91,12 +91,12 @@ bool github_merged(const json_value *pull)
 /* Closing issues: references, and the same as metadata. */
 static void link_issues(struct github_draft *draft, struct str text)
 {
-    struct outline    *outline = &draft->outline;
+    struct outline *outline = &draft->outline;
     struct text_issues issues = github_closing(draft, text);
     if (!issues.n) return;
     json_begin(&outline->metadata, "linkedIssues", '[');
     for (size_t i = 0; i < issues.n; i++) {
-        struct str           url = github_issue_url(draft, issues.at[i].id, issues.at[i].url);
+        struct str url = github_issue_url(draft, issues.at[i].id, issues.at[i].url);
         struct outline_point before = outline_mark(outline);
         outline_refer(outline, "issue", issues.at[i].id, url, issues.at[i].label);
         json_begin(&outline->metadata, NULL, '{');
@@ -112,7 +112,7 @@ static void link_issues(struct github_draft *draft, struct str text)
 static void refer_pull(struct github_draft *draft, const json_value *pull, int64_t number)
 {
     struct outline *outline = &draft->outline;
-    struct str      merge = json_str(pull, "merge_commit_sha"), body = json_str(pull, "body");
+    struct str merge = json_str(pull, "merge_commit_sha"), body = json_str(pull, "body");
     github_refer_number(draft, "pr", number, json_str(pull, "html_url"), NULL);
     github_refer_head(draft, pull);
     if (merge.n && github_merged(pull)) {
@@ -169,11 +169,11 @@ static void put_pull(struct github_draft *draft, const json_value *pull)
 
 enum source_reason github_pull_request(const struct source_transform_call *call)
 {
-    const json_value           *pull = json_get(call->payload, "pull_request");
+    const json_value *pull = json_get(call->payload, "pull_request");
     const struct github_action *row;
-    struct github_draft         draft;
-    struct str                  action = json_str(call->payload, "action");
-    int64_t                     number;
+    struct github_draft draft;
+    struct str action = json_str(call->payload, "action");
+    int64_t number;
     if (str_eq(action, STR("closed")) && github_merged(pull)) action = STR("merged");
     enum source_reason reason = github_choose(call, github_pull_request_actions, action, "pull_request", &row);
     if (reason) return reason;
@@ -207,12 +207,12 @@ static void put_issue(struct github_draft *draft, const json_value *issue)
 
 enum source_reason github_issue(const struct source_transform_call *call)
 {
-    const json_value           *issue = json_get(call->payload, "issue");
+    const json_value *issue = json_get(call->payload, "issue");
     const struct github_action *row;
-    struct github_draft         draft;
-    struct str                  action = json_str(call->payload, "action");
-    int64_t                     number;
-    enum source_reason          reason = github_choose(call, github_issue_actions, action, "issues", &row);
+    struct github_draft draft;
+    struct str action = json_str(call->payload, "action");
+    int64_t number;
+    enum source_reason reason = github_choose(call, github_issue_actions, action, "issues", &row);
     if (reason) return reason;
     struct str digits = number_of(call->arena, issue, &number);
     if (!digits.n || !github_begin(&draft, call)) return SOURCE_INVALID_EVENT;
@@ -247,8 +247,8 @@ static void refer_notes(struct github_draft *draft, struct str notes)
 {
     enum { MOST = 50 };
     struct text_issues found = text_mentioned_issues(draft->arena, notes);
-    struct str         page = str_printf(draft->arena, STR_FMT "/pull/", STR_ARG(draft->page));
-    size_t             n = 0;
+    struct str page = str_printf(draft->arena, STR_FMT "/pull/", STR_ARG(draft->page));
+    size_t n = 0;
     for (size_t i = 0; i < found.n && n < MOST; i++) {
         if (!str_starts(found.at[i].id, STR("#")) || found.at[i].repo.n) continue;
         struct str url = github_page(draft, "/pull/" STR_FMT, STR_ARG(str_skip(found.at[i].id, 1)));
@@ -276,16 +276,16 @@ static void refer_target(struct github_draft *draft, struct str target)
 
 enum source_reason github_release(const struct source_transform_call *call)
 {
-    static const struct outline_field fields[] = {
-        {"tagName", "tag_name"}, {"targetCommitish", "target_commitish"}, {"prerelease", "prerelease"},
-        {"draft", "draft"},      {"releaseId", "id"},                     {"name", "name"},
-        {"url", "html_url"},     {0}};
-    const json_value           *release = json_get(call->payload, "release");
+    static const struct outline_field fields[] = {{"tagName", "tag_name"},      {"targetCommitish", "target_commitish"},
+                                                  {"prerelease", "prerelease"}, {"draft", "draft"},
+                                                  {"releaseId", "id"},          {"name", "name"},
+                                                  {"url", "html_url"},          {0}};
+    const json_value *release = json_get(call->payload, "release");
     const struct github_action *row;
-    struct github_draft         draft;
-    struct str                  tag = json_str(release, "tag_name"), name = json_str(release, "name");
-    struct str                  action = json_str(call->payload, "action");
-    enum source_reason          reason = github_choose(call, github_release_actions, action, "release", &row);
+    struct github_draft draft;
+    struct str tag = json_str(release, "tag_name"), name = json_str(release, "name");
+    struct str action = json_str(call->payload, "action");
+    enum source_reason reason = github_choose(call, github_release_actions, action, "release", &row);
     if (reason) return reason;
     if (!tag.n || !github_begin(&draft, call)) return SOURCE_INVALID_EVENT;
     struct source_event *event = call->result;
@@ -309,12 +309,12 @@ enum source_reason github_discussion(const struct source_transform_call *call)
 {
     static const struct outline_field fields[] = {
         {"discussionNumber", "number"}, {"category", "category.name"}, {"url", "html_url"}, {0}};
-    const json_value           *discussion = json_get(call->payload, "discussion"), *answer = NULL;
+    const json_value *discussion = json_get(call->payload, "discussion"), *answer = NULL;
     const struct github_action *row;
-    struct github_draft         draft;
-    struct str                  action = json_str(call->payload, "action");
-    int64_t                     number;
-    enum source_reason          reason = github_choose(call, github_discussion_actions, action, "discussion", &row);
+    struct github_draft draft;
+    struct str action = json_str(call->payload, "action");
+    int64_t number;
+    enum source_reason reason = github_choose(call, github_discussion_actions, action, "discussion", &row);
     if (reason) return reason;
     struct str digits = number_of(call->arena, discussion, &number);
     if (!digits.n || !github_begin(&draft, call)) return SOURCE_INVALID_EVENT;

@@ -46,8 +46,8 @@ static bool identify(const struct source_transform_call *call, const char *item,
 static void refer_review(struct github_draft *draft, const json_value *pull, const json_value *review, int64_t number)
 {
     struct outline *outline = &draft->outline;
-    struct str      ref = json_str(pull, "head.ref"), home = json_str(pull, "head.repo.html_url"), url = {0};
-    struct str      commit = json_str(review, "commit_id");
+    struct str ref = json_str(pull, "head.ref"), home = json_str(pull, "head.repo.html_url"), url = {0};
+    struct str commit = json_str(review, "commit_id");
     if (home.n) url = outline_url(draft->arena, STR_FMT "/tree/" STR_FMT, STR_ARG(home), STR_ARG(ref));
     github_refer_number(draft, "pr", number, json_str(pull, "html_url"), NULL);
     outline_refer(outline, "branch", ref, url, NULL);
@@ -70,17 +70,18 @@ static int64_t review_time(const struct source_transform_call *call, bool dismis
 
 enum source_reason github_review(const struct source_transform_call *call)
 {
-    const json_value           *pull = json_get(call->payload, "pull_request"), *review = json_get(call->payload, "review");
-    const struct review_state  *state = state_of(call->arena, call->payload);
+    const json_value *pull = json_get(call->payload, "pull_request"), *review = json_get(call->payload, "review");
+    const struct review_state *state = state_of(call->arena, call->payload);
     const struct github_action *row;
-    struct github_draft         draft;
-    struct str                  id, text = json_str(review, "body");
-    int64_t                     number;
+    struct github_draft draft;
+    struct str id, text = json_str(review, "body");
+    int64_t number;
     enum source_reason reason =
         github_choose(call, review_actions, json_str(call->payload, "action"), "pull_request_review", &row);
     if (reason) return reason;
     if (!json_is_object(review)) return SOURCE_INVALID_EVENT;
-    if (!state || (str_eq(str_of(state->state), STR("commented")) && !str_trim(text).n)) return SOURCE_ACTION_NOT_CAPTURED;
+    if (!state || (str_eq(str_of(state->state), STR("commented")) && !str_trim(text).n))
+        return SOURCE_ACTION_NOT_CAPTURED;
     if (unwanted_bot(call, json_get(review, "user"))) return SOURCE_BOT;
     if (!identify(call, "pull_request", "review", &number, &id) || !github_begin(&draft, call))
         return SOURCE_INVALID_EVENT;
@@ -113,11 +114,11 @@ enum source_reason github_review_comment(const struct source_transform_call *cal
 {
     static const struct outline_field fields[] = {
         {"commentId", "id"}, {"path", "path"}, {"inReplyToId", "in_reply_to_id"}, {"url", "html_url"}, {0}};
-    const json_value           *pull = json_get(call->payload, "pull_request"), *comment = json_get(call->payload, "comment");
+    const json_value *pull = json_get(call->payload, "pull_request"), *comment = json_get(call->payload, "comment");
     const struct github_action *row;
-    struct github_draft         draft;
-    struct str                  id, commit = json_str(comment, "commit_id");
-    int64_t                     number;
+    struct github_draft draft;
+    struct str id, commit = json_str(comment, "commit_id");
+    int64_t number;
     enum source_reason reason =
         github_choose(call, comment_actions, json_str(call->payload, "action"), "pull_request_review", &row);
     if (reason) return reason;
@@ -134,7 +135,8 @@ enum source_reason github_review_comment(const struct source_transform_call *cal
     github_author(&draft, json_get(comment, "user"));
     outline_put_number(&draft.outline, "prNumber", number);
     outline_put_fields(&draft.outline, comment, fields);
-    outline_put_int(&draft.outline, "line", comment, json_is_null(json_get(comment, "line")) ? "original_line" : "line");
+    outline_put_int(&draft.outline, "line", comment,
+                    json_is_null(json_get(comment, "line")) ? "original_line" : "line");
     github_refer_number(&draft, "pr", number, json_str(pull, "html_url"), NULL);
     if (commit.n)
         outline_refer(&draft.outline, "commit", commit, github_page(&draft, "/commit/" STR_FMT, STR_ARG(commit)), NULL);
@@ -145,12 +147,12 @@ enum source_reason github_review_comment(const struct source_transform_call *cal
 
 enum source_reason github_issue_comment(const struct source_transform_call *call)
 {
-    const json_value           *issue = json_get(call->payload, "issue"), *comment = json_get(call->payload, "comment");
-    bool                        on_pull = json_is_object(json_get(issue, "pull_request"));
+    const json_value *issue = json_get(call->payload, "issue"), *comment = json_get(call->payload, "comment");
+    bool on_pull = json_is_object(json_get(issue, "pull_request"));
     const struct github_action *row;
-    struct github_draft         draft;
-    struct str                  id;
-    int64_t                     number;
+    struct github_draft draft;
+    struct str id;
+    int64_t number;
     enum source_reason reason =
         github_choose(call, comment_actions, json_str(call->payload, "action"), "issue_comment", &row);
     if (reason) return reason;

@@ -9,19 +9,19 @@ enum { MAX_PEOPLE = 30, MAX_NUMBER_DIGITS = 9 };
 bool github_begin(struct github_draft *draft, const struct source_transform_call *call)
 {
     const struct source_context *context = call->context;
-    const json_value            *repository = json_get(call->payload, "repository");
-    struct str                   name = payload_text(call->arena, repository, "full_name");
+    const json_value *repository = json_get(call->payload, "repository");
+    struct str name = payload_text(call->arena, repository, "full_name");
     *draft = (struct github_draft){.arena = call->arena, .payload = call->payload};
-    draft->outline = (struct outline){
-        .arena = call->arena, .payload = call->payload, .context = context, .event = call->result};
+    draft->outline =
+        (struct outline){.arena = call->arena, .payload = call->payload, .context = context, .event = call->result};
     draft->web = context->web_url.n ? context->web_url : STR("https://github.com");
     while (str_ends(draft->web, STR("/"))) draft->web.n--;
     draft->repo = context->id_name.n ? context->id_name : name;
     draft->action = json_str(call->payload, "action");
     draft->page = payload_text(call->arena, repository, "html_url");
     if (!draft->page.n)
-        draft->page = outline_url(call->arena, STR_FMT "/" STR_FMT, STR_ARG(draft->web),
-                                  STR_ARG(name.n ? name : draft->repo));
+        draft->page =
+            outline_url(call->arena, STR_FMT "/" STR_FMT, STR_ARG(draft->web), STR_ARG(name.n ? name : draft->repo));
     if (!draft->repo.n) return false;
     struct outline *outline = &draft->outline;
     call->result->source = STR("github");
@@ -47,8 +47,8 @@ void github_name(struct github_draft *draft, const char *entity, struct str acti
 {
     struct source_event *event = draft->outline.event;
     event->source_type = str_printf(draft->arena, "%s." STR_FMT, entity, STR_ARG(kebab(draft->arena, action)));
-    event->title = str_printf(draft->arena, "[%s] " STR_FMT, label,
-                              STR_ARG(utf8_shorten(draft->arena, text, GITHUB_TITLE)));
+    event->title =
+        str_printf(draft->arena, "[%s] " STR_FMT, label, STR_ARG(utf8_shorten(draft->arena, text, GITHUB_TITLE)));
 }
 
 int64_t github_seconds(const struct github_draft *draft)
@@ -59,7 +59,7 @@ int64_t github_seconds(const struct github_draft *draft)
 
 struct str github_suffix(struct github_draft *draft, const struct github_action *row)
 {
-    long long  seconds = (long long)github_seconds(draft);
+    long long seconds = (long long)github_seconds(draft);
     struct str value = {0};
     for (int i = 0; i < 2 && !value.n && row->value[i]; i++)
         value = payload_text(draft->arena, draft->payload, row->value[i]);
@@ -144,7 +144,8 @@ void github_refer_coauthors(struct github_draft *draft)
     json_begin(&outline->metadata, "coAuthors", '[');
     for (size_t i = 0; i < draft->coauthors.n; i++) {
         const struct source_person *person = &draft->coauthors.at[i];
-        outline_refer(outline, "assignee", person->login.n ? person->login : person->email, (struct str){0}, "coauthor");
+        outline_refer(outline, "assignee", person->login.n ? person->login : person->email, (struct str){0},
+                      "coauthor");
         json_begin(&outline->metadata, NULL, '{');
         outline_put(outline, "name", utf8_head(person->name, 200));
         outline_put(outline, "email", person->email);
@@ -167,7 +168,8 @@ struct str github_page(struct github_draft *draft, const char *format, ...)
     return str_printf(draft->arena, STR_FMT STR_FMT, STR_ARG(draft->page), STR_ARG(escaped));
 }
 
-void github_refer_number(struct github_draft *draft, const char *type, int64_t number, struct str url, const char *label)
+void github_refer_number(struct github_draft *draft, const char *type, int64_t number, struct str url,
+                         const char *label)
 {
     if (number > 0)
         outline_refer(&draft->outline, type, str_printf(draft->arena, "#%lld", (long long)number), url, label);
@@ -217,5 +219,6 @@ void github_refer_head(struct github_draft *draft, const json_value *pull)
         url = str_printf(draft->arena, STR_FMT "/tree/" STR_FMT, STR_ARG(home),
                          STR_ARG(outline_url(draft->arena, STR_FMT, STR_ARG(ref))));
     outline_refer(&draft->outline, "branch", ref, url, NULL);
-    if (sha.n) outline_refer(&draft->outline, "commit", sha, github_page(draft, "/commit/" STR_FMT, STR_ARG(sha)), NULL);
+    if (sha.n)
+        outline_refer(&draft->outline, "commit", sha, github_page(draft, "/commit/" STR_FMT, STR_ARG(sha)), NULL);
 }

@@ -2,7 +2,7 @@
 #include "source/github/inside.h"
 
 static const struct event_row {
-    const char               *event;
+    const char *event;
     source_transform_function transform;
 } events[] = {
     {"push", github_push},

@@ -49,8 +49,8 @@ static void read_links(struct github_draft *draft, struct source_github_item *it
     item->linked = NEW_ARRAY(draft->arena, struct source_linked_issue, issues.n);
     item->linked_count = issues.n;
     for (size_t i = 0; i < issues.n; i++)
-        item->linked[i] = (struct source_linked_issue){
-            issues.at[i].id, str_of(issues.at[i].label), github_issue_url(draft, issues.at[i].id, issues.at[i].url)};
+        item->linked[i] = (struct source_linked_issue){issues.at[i].id, str_of(issues.at[i].label),
+                                                       github_issue_url(draft, issues.at[i].id, issues.at[i].url)};
     github_coauthors(draft, item->body);
     item->coauthors = draft->coauthors.at;
     item->coauthor_count = draft->coauthors.n;
@@ -88,17 +88,18 @@ static void read_facts(struct github_draft *draft, const json_value *from, struc
     item->updated_at = time_at(from, "updated_at");
     item->closed_at = time_at(from, "closed_at");
     item->merged_at = time_at(from, "merged_at");
-    if (!item->merged_at) item->merged_at = time_at(from, "pull_request.merged_at"); /* an issue that is a pull request */
+    if (!item->merged_at)
+        item->merged_at = time_at(from, "pull_request.merged_at"); /* an issue that is a pull request */
 }
 
 bool source_github_item_read(struct arena *arena, struct str event, const json_value *payload,
                              const struct source_context *context, struct source_github_item *item)
 {
-    const struct item_event     *row = row_of(event);
-    struct source_event          unused = {0};
-    struct str                   category;
+    const struct item_event *row = row_of(event);
+    struct source_event unused = {0};
+    struct str category;
     struct source_transform_call call = {arena, event, payload, context, &unused, &category};
-    struct github_draft          draft;
+    struct github_draft draft;
     *item = (struct source_github_item){.comment_count = -1, .review_comment_count = -1};
     if (!row || !json_is_object(payload)) return false;
     const json_value *from = json_get(payload, row->item);
@@ -107,7 +108,8 @@ bool source_github_item_read(struct arena *arena, struct str event, const json_v
     item->kind = on_pull ? "pull_request" : "issue";
     item->id_name = draft.repo;
     read_facts(&draft, from, item);
-    item->lists_known = row->whole && json_is_array(json_get(from, "labels")) && json_is_array(json_get(from, "assignees"));
+    item->lists_known =
+        row->whole && json_is_array(json_get(from, "labels")) && json_is_array(json_get(from, "assignees"));
     unused.actor = (struct source_actor){.id = item->author.id, .name = item->author.login};
     read_links(&draft, item);
     read_verdict(&draft, item);

@@ -1,6 +1,6 @@
 /* push.c - pushes of commits (spec/connector-github.md 3.2, 2.3). */
-#include "source/github/inside.h"
 #include "source/git/inside.h"
+#include "source/github/inside.h"
 
 #include "base/utf8.h"
 #include "text/text.h"
@@ -59,12 +59,15 @@ static bool is_head(const json_value *commit, struct str after)
 static void list_commits(struct github_draft *draft, const json_value *commits, struct str after)
 {
     struct buf *body = &draft->outline.body;
-    size_t      n = 0;
+    size_t n = 0;
     for (struct json_iter it = json_iter(commits); json_step(&it);) {
         struct str subject = subject_of(json_str(it.value, "message"));
         if (is_head(it.value, after) || !subject.n) continue;
         if (n++ >= LISTED) continue;
-        buf_printf(body, "%s- " STR_FMT, n > 1 ? "\n" : body->n ? "\n\n" : "",
+        buf_printf(body, "%s- " STR_FMT,
+                   n > 1     ? "\n"
+                   : body->n ? "\n\n"
+                             : "",
                    STR_ARG(utf8_shorten(draft->arena, subject, GITHUB_TITLE)));
     }
     if (n > LISTED) buf_printf(body, "\n- (+%zu more)", n - LISTED);
@@ -74,7 +77,7 @@ static void list_commits(struct github_draft *draft, const json_value *commits, 
 
 static void refer_message(struct github_draft *draft, struct str message)
 {
-    struct text_issues  issues = github_closing(draft, message);
+    struct text_issues issues = github_closing(draft, message);
     struct pull_subject pull = pull_subject(subject_of(message));
     for (size_t i = 0; i < issues.n; i++)
         outline_refer(&draft->outline, "issue", issues.at[i].id,
@@ -99,7 +102,7 @@ static void refer_commits(struct github_draft *draft, const json_value *commits,
 
 static void put_commit(struct github_draft *draft, const json_value *commit)
 {
-    struct outline      *outline = &draft->outline;
+    struct outline *outline = &draft->outline;
     struct outline_point before = outline_mark(outline);
     json_begin(&outline->metadata, NULL, '{');
     outline_put(outline, "sha", json_str(commit, "id"));
@@ -116,7 +119,7 @@ static void put_push(struct github_draft *draft, const json_value *commits, stru
     static const struct outline_field fields[] = {
         {"beforeSha", "before"}, {"afterSha", "after"}, {"forced", "forced"}, {"compareUrl", "compare"}, {0}};
     struct outline *outline = &draft->outline;
-    int64_t         files = 0;
+    int64_t files = 0;
     for (struct json_iter it = json_iter(commits); json_step(&it);)
         files += list_length(it.value, "added") + list_length(it.value, "modified") + list_length(it.value, "removed");
     outline_put(outline, "branch", branch);
@@ -136,8 +139,8 @@ static void put_commits(struct github_draft *draft, const json_value *commits)
 static void push_actor(struct github_draft *draft)
 {
     struct source_actor *actor = &draft->outline.event->actor;
-    const json_value    *sender = json_get(draft->payload, "sender");
-    struct str           pusher = json_str(draft->payload, "pusher.name");
+    const json_value *sender = json_get(draft->payload, "sender");
+    struct str pusher = json_str(draft->payload, "pusher.name");
     *actor = (struct source_actor){.id = payload_text(draft->arena, sender, "id"),
                                    .name = json_str(sender, "login"),
                                    .email = json_str(draft->payload, "pusher.email"),
@@ -149,7 +152,7 @@ static void push_actor(struct github_draft *draft)
 static void refer_messages(struct github_draft *draft, const json_value *commits, const json_value *head)
 {
     struct str after = json_str(draft->payload, "after");
-    size_t     n = 0;
+    size_t n = 0;
     refer_message(draft, json_str(head, "message"));
     for (struct json_iter it = json_iter(commits); n++ < SEARCHED && json_step(&it);)
         if (!head || !is_head(it.value, after)) refer_message(draft, json_str(it.value, "message"));
@@ -157,9 +160,10 @@ static void refer_messages(struct github_draft *draft, const json_value *commits
 
 enum source_reason github_push(const struct source_transform_call *call)
 {
-    const json_value   *payload = call->payload, *commits = json_get(payload, "commits"), *head = json_get(payload, "head_commit");
-    struct str          ref = json_str(payload, "ref"), after = json_str(payload, "after");
-    struct str          message = json_str(head, "message"), subject = subject_of(message);
+    const json_value *payload = call->payload, *commits = json_get(payload, "commits"),
+                     *head = json_get(payload, "head_commit");
+    struct str ref = json_str(payload, "ref"), after = json_str(payload, "after");
+    struct str message = json_str(head, "message"), subject = subject_of(message);
     struct github_draft draft;
     *call->category = STR("push");
     if (!str_starts(ref, STR("refs/heads/")) || is_deletion(payload, after)) return SOURCE_BRANCH_NOT_TRACKED;

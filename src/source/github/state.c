@@ -2,8 +2,8 @@
  * (spec/connector-github.md 2.2, 4). */
 #include "source/github/inside.h"
 
-#define STATUS "integration.status_updated"
-#define METADATA "integration.metadata_updated"
+#define STATUS       "integration.status_updated"
+#define METADATA     "integration.metadata_updated"
 #define DISCONNECTED "integration.disconnected"
 
 // clang-format off
@@ -70,7 +70,7 @@ static void installation_change(struct arena *arena, const json_value *payload, 
 
 static void repositories_change(struct arena *arena, const json_value *payload, struct source_state_change *change)
 {
-    bool              removed = change->effect == SOURCE_STATE_DEACTIVATE;
+    bool removed = change->effect == SOURCE_STATE_DEACTIVATE;
     const json_value *list = json_get(payload, removed ? "repositories_removed" : "repositories_added");
     if (json_is_array(list))
         for (struct json_iter it = json_iter(list); json_step(&it);)
@@ -91,7 +91,8 @@ static void repository_change(struct arena *arena, const struct source_delivery 
         change->repo_full_name = payload_text(arena, repository, "full_name");
         change->repo_name = payload_text(arena, repository, "name");
     }
-    if (str_eq(delivery->action, STR("edited")) && json_is_object(json_get(delivery->payload, "changes.default_branch"))) {
+    if (str_eq(delivery->action, STR("edited")) &&
+        json_is_object(json_get(delivery->payload, "changes.default_branch"))) {
         change->default_branch = payload_text(arena, repository, "default_branch");
         change->full_sync = change->default_branch.n > 0;
     }

@@ -49,9 +49,10 @@ void linear_comment_body(struct linear_draft *draft)
     struct str identifier = data_text(draft, "issue.identifier"), title = data_text(draft, "issue.title");
     line(draft, "", "body");
     outline_line(&draft->outline, "On issue: ",
-                 identifier.n && title.n ? str_printf(draft->arena, STR_FMT " - " STR_FMT, STR_ARG(identifier), STR_ARG(title))
-                 : identifier.n          ? identifier
-                                         : title,
+                 identifier.n && title.n
+                     ? str_printf(draft->arena, STR_FMT " - " STR_FMT, STR_ARG(identifier), STR_ARG(title))
+                 : identifier.n ? identifier
+                                : title,
                  "");
 }
 
@@ -79,18 +80,20 @@ void linear_cycle_body(struct linear_draft *draft)
     outline_line(outline, "Scope: ", data_text(draft, "scope"), " points");
 }
 
-static const struct { const char *health, *mark; } marks[] = {{"onTrack", "+"}, {"atRisk", "!"}, {"offTrack", "x"}};
+static const struct {
+    const char *health, *mark;
+} marks[] = {{"onTrack", "+"}, {"atRisk", "!"}, {"offTrack", "x"}};
 
 void linear_update_body(struct linear_draft *draft)
 {
-    struct str  health = data_text(draft, "health");
+    struct str health = data_text(draft, "health");
     const char *mark = NULL;
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
         if (str_eq(health, str_of(marks[i].health))) mark = marks[i].mark;
     line(draft, "", "body");
     line(draft, "Project: ", "project.name");
-    outline_line(&draft->outline, "Health: ",
-                 mark ? str_printf(draft->arena, "%s " STR_FMT, mark, STR_ARG(health)) : health, "");
+    outline_line(&draft->outline,
+                 "Health: ", mark ? str_printf(draft->arena, "%s " STR_FMT, mark, STR_ARG(health)) : health, "");
 }
 
 /* ---- references -------------------------------------------------------------------------------------------------- */
@@ -124,8 +127,8 @@ static struct str pull_number(struct str url)
     size_t at = str_find(url, STR("github.com/"), 0);
     if (at == SIZE_MAX) return (struct str){0};
     struct str rest = str_skip(url, at + sizeof "github.com/" - 1), owner, name, word;
-    if (!str_cut(&rest, '/', &owner) || !owner.n || !str_cut(&rest, '/', &name) || !name.n || !str_cut(&rest, '/', &word) ||
-        !str_eq(word, STR("pull")))
+    if (!str_cut(&rest, '/', &owner) || !owner.n || !str_cut(&rest, '/', &name) || !name.n ||
+        !str_cut(&rest, '/', &word) || !str_eq(word, STR("pull")))
         return (struct str){0};
     size_t n = 0;
     while (n < rest.n && n < 9 && rest.s[n] >= '0' && rest.s[n] <= '9') n++;
@@ -137,8 +140,7 @@ static void refer_attachment(struct linear_draft *draft, const json_value *attac
     struct str kind = json_str(attachment, "sourceType"), url = json_str(attachment, "url"), number = {0};
     if (str_eq(kind, STR("githubPr"))) number = payload_text(draft->arena, attachment, "metadata.number");
     if (!number.n) number = pull_number(url);
-    if (number.n)
-        refer(draft, "pr", str_printf(draft->arena, "#" STR_FMT, STR_ARG(number)), url, STR("tracked_in"));
+    if (number.n) refer(draft, "pr", str_printf(draft->arena, "#" STR_FMT, STR_ARG(number)), url, STR("tracked_in"));
     if (str_eq(kind, STR("sentryIssue")))
         refer(draft, "issue", payload_text(draft->arena, attachment, "metadata.shortId"), url, STR("linked"));
 }
@@ -147,7 +149,7 @@ static void refer_attachments(struct linear_draft *draft)
 {
     enum { MOST = 50 };
     const json_value *nodes = json_get(draft->data, "attachments.nodes");
-    size_t            n = 0;
+    size_t n = 0;
     if (!json_is_array(nodes)) return;
     for (struct json_iter it = json_iter(nodes); n++ < MOST && json_step(&it);) refer_attachment(draft, it.value);
 }
@@ -158,7 +160,8 @@ void linear_issue_refer(struct linear_draft *draft)
     refer(draft, "issue", data_text(draft, "identifier"), data_text(draft, "url"), (struct str){0});
     refer_team(draft, json_get(draft->data, "team"));
     refer_project(draft, json_get(draft->data, "project"));
-    refer(draft, "cycle", linear_cycle_name(draft->arena, json_get(draft->data, "cycle")), (struct str){0}, (struct str){0});
+    refer(draft, "cycle", linear_cycle_name(draft->arena, json_get(draft->data, "cycle")), (struct str){0},
+          (struct str){0});
     refer_person(draft, "assignee", (struct str){0});
     if (json_is_array(labels))
         for (struct json_iter it = json_iter(labels); json_step(&it);)
@@ -235,18 +238,18 @@ static void put_issue(struct linear_draft *draft)
 
 static void put_comment(struct linear_draft *draft)
 {
-    outline_put(&draft->outline, "parentCommentId",
-                PAYLOAD_FIRST(draft->arena, draft->data, "parentId", "parent.id"));
+    outline_put(&draft->outline, "parentCommentId", PAYLOAD_FIRST(draft->arena, draft->data, "parentId", "parent.id"));
 }
 
 static void put_project(struct linear_draft *draft)
 {
     struct outline *outline = &draft->outline;
-    bool            ids = json_is_array(json_get(draft->data, "teamIds"));
-    bool            members = json_is_array(json_get(draft->data, "memberIds"));
+    bool ids = json_is_array(json_get(draft->data, "teamIds"));
+    bool members = json_is_array(json_get(draft->data, "memberIds"));
     outline_put(outline, "leadName", person_name(draft, "lead"));
     outline_put_texts(outline, "teamIds", json_get(draft->data, ids ? "teamIds" : "teams"), ids ? "" : "id");
-    outline_put_texts(outline, "memberIds", json_get(draft->data, members ? "memberIds" : "members"), members ? "" : "id");
+    outline_put_texts(outline, "memberIds", json_get(draft->data, members ? "memberIds" : "members"),
+                      members ? "" : "id");
 }
 
 static void put_cycle(struct linear_draft *draft)
@@ -255,11 +258,11 @@ static void put_cycle(struct linear_draft *draft)
 }
 
 static const struct metadata_row {
-    const char                 *type;
+    const char *type;
     const struct outline_field *fields;
     void (*more)(struct linear_draft *draft);
 } metadata_rows[] = {
-    {"Issue", issue_fields, put_issue}, {"Comment", comment_fields, put_comment},
+    {"Issue", issue_fields, put_issue},       {"Comment", comment_fields, put_comment},
     {"Project", project_fields, put_project}, {"Cycle", cycle_fields, put_cycle},
     {"ProjectUpdate", update_fields, NULL},
 };

@@ -185,9 +185,10 @@ static void put_envelope(struct linear_draft *draft, struct str resource)
 {
     static const struct outline_field fields[] = {
         {"action", "action"}, {"organizationId", "organizationId"}, {"webhookId", "webhookId"}, {0}};
-    struct outline   *outline = &draft->outline;
-    struct str        url = payload_text(draft->arena, draft->data, "url");
-    outline_put(outline, "resourceId", draft->outline.context->resource_id.n ? draft->outline.context->resource_id : resource);
+    struct outline *outline = &draft->outline;
+    struct str url = payload_text(draft->arena, draft->data, "url");
+    outline_put(outline, "resourceId",
+                draft->outline.context->resource_id.n ? draft->outline.context->resource_id : resource);
     outline_put(outline, "url", url.n ? url : payload_text(draft->arena, outline->payload, "url"));
     outline_put_fields(outline, outline->payload, fields);
 }
@@ -196,12 +197,13 @@ static void put_envelope(struct linear_draft *draft, struct str resource)
 static void put_change(struct linear_draft *draft)
 {
     enum { MOST_KEYS = 100 };
-    struct outline   *outline = &draft->outline;
+    struct outline *outline = &draft->outline;
     const json_value *before = json_get(outline->payload, "updatedFrom");
-    size_t            n = 0;
+    size_t n = 0;
     if (!json_is_object(before)) return;
     json_begin(&outline->metadata, "changedFields", '[');
-    for (struct json_iter it = json_iter(before); n++ < MOST_KEYS && json_step(&it);) outline_put(outline, NULL, it.key);
+    for (struct json_iter it = json_iter(before); n++ < MOST_KEYS && json_step(&it);)
+        outline_put(outline, NULL, it.key);
     json_end(&outline->metadata);
     outline_put_value(outline, "updatedFrom", before);
 }
@@ -209,7 +211,7 @@ static void put_change(struct linear_draft *draft)
 static struct str first_resource(struct arena *arena, const struct source_transform_call *call)
 {
     struct source_delivery delivery = {.provider = SOURCE_LINEAR, .event = call->event, .payload = call->payload};
-    struct source_route    route = {0};
+    struct source_route route = {0};
     linear_route(arena, &delivery, &route);
     return route.resource_ids.n ? route.resource_ids.at[0] : (struct str){0};
 }
@@ -217,20 +219,22 @@ static struct str first_resource(struct arena *arena, const struct source_transf
 enum source_reason linear_transform(const struct source_transform_call *call)
 {
     const struct linear_type *type;
-    size_t                    action;
-    struct arena             *arena = call->arena;
-    struct source_event      *event = call->result;
-    struct linear_draft       draft = {.arena = arena, .data = json_get(call->payload, "data")};
-    bool                      known = find_rows(call->event, &type, &action);
+    size_t action;
+    struct arena *arena = call->arena;
+    struct source_event *event = call->result;
+    struct linear_draft draft = {.arena = arena, .data = json_get(call->payload, "data")};
+    bool known = find_rows(call->event, &type, &action);
     if (type) *call->category = str_of(type->type);
     if (!known) return SOURCE_UNHANDLED_EVENT;
     if (action == 1 && changes_nothing(json_get(call->payload, "updatedFrom"))) return SOURCE_ACTION_NOT_CAPTURED;
-    draft.outline = (struct outline){.arena = arena, .payload = call->payload, .context = call->context, .event = event};
+    draft.outline =
+        (struct outline){.arena = arena, .payload = call->payload, .context = call->context, .event = event};
     struct str id = type->id(&draft);
     if (!id.n) return SOURCE_INVALID_EVENT;
     event->source = STR("linear");
     event->source_type = str_printf(arena, "%s.%s", type->entity, actions[action].past);
-    event->occurred_at = PAYLOAD_FIRST_TIME(call->payload, call->context, "createdAt", "data.updatedAt", "data.createdAt");
+    event->occurred_at =
+        PAYLOAD_FIRST_TIME(call->payload, call->context, "createdAt", "data.updatedAt", "data.createdAt");
     event->source_id = str_printf(arena, STR_FMT ":%s" STR_FMT, STR_ARG(id), actions[action].action,
                                   STR_ARG(action == 1 ? revision(&draft) : STR("")));
     event->title = str_printf(arena, "[%s] " STR_FMT, type->labels[action], STR_ARG(type->title(&draft)));
@@ -249,7 +253,8 @@ enum source_reason linear_transform(const struct source_transform_call *call)
 static void add_each(struct arena *arena, struct source_texts *texts, const json_value *list, const char *path)
 {
     if (!json_is_array(list)) return;
-    for (struct json_iter it = json_iter(list); json_step(&it);) texts_add(arena, texts, payload_text(arena, it.value, path));
+    for (struct json_iter it = json_iter(list); json_step(&it);)
+        texts_add(arena, texts, payload_text(arena, it.value, path));
 }
 
 static void add_teams(struct arena *arena, struct source_texts *texts, const json_value *project)

@@ -22,8 +22,8 @@ static struct str issue_suffix(struct sentry_draft *draft, const char *suffix)
     if (!strcmp(suffix, "created")) return STR("created");
     if (!payload_time(draft->item, "lastSeen", &last)) last = sentry_action_time(draft);
     if (strcmp(suffix, "assigned") != 0) return str_printf(draft->arena, "%s@%lld", suffix, seconds(last));
-    return str_printf(draft->arena, "assigned:" STR_FMT "@%lld", STR_ARG(outline_part(sentry_text(draft, "assignedTo.id"))),
-                      seconds(last));
+    return str_printf(draft->arena, "assigned:" STR_FMT "@%lld",
+                      STR_ARG(outline_part(sentry_text(draft, "assignedTo.id"))), seconds(last));
 }
 
 static bool is_repository(struct str name)
@@ -35,10 +35,11 @@ static bool is_repository(struct str name)
 static void refer_resolution(struct sentry_draft *draft)
 {
     const json_value *commit = json_get(draft->item, "statusDetails.inCommit");
-    struct str        sha = PAYLOAD_FIRST(draft->arena, commit, "commit", "id"), url = {0};
-    struct str        repository = PAYLOAD_FIRST(draft->arena, commit, "repository", "repository.name");
+    struct str sha = PAYLOAD_FIRST(draft->arena, commit, "commit", "id"), url = {0};
+    struct str repository = PAYLOAD_FIRST(draft->arena, commit, "repository", "repository.name");
     if (is_repository(repository))
-        url = outline_url(draft->arena, "https://github.com/" STR_FMT "/commit/" STR_FMT, STR_ARG(repository), STR_ARG(sha));
+        url = outline_url(draft->arena, "https://github.com/" STR_FMT "/commit/" STR_FMT, STR_ARG(repository),
+                          STR_ARG(sha));
     outline_refer(&draft->outline, "commit", sha, url, "resolved_by");
 }
 
@@ -47,7 +48,8 @@ static void issue_body(struct sentry_draft *draft)
     struct outline *outline = &draft->outline;
     sentry_line(draft, "", "title");
     sentry_line(draft, "", "metadata.value");
-    outline_line(outline, "Location: in ", PAYLOAD_FIRST(draft->arena, draft->item, "metadata.filename", "culprit"), "");
+    outline_line(outline, "Location: in ", PAYLOAD_FIRST(draft->arena, draft->item, "metadata.filename", "culprit"),
+                 "");
     sentry_line(draft, "Function: ", "metadata.function");
     sentry_line(draft, "Level: ", "level");
     sentry_line(draft, "Platform: ", "platform");
@@ -57,24 +59,37 @@ static void issue_body(struct sentry_draft *draft)
 
 enum source_reason sentry_issue(struct sentry_draft *draft, const struct sentry_row *row)
 {
-    static const struct outline_field fields[] = {
-        {"issueId", "id"},           {"shortId", "shortId"},           {"projectId", "project.id"},
-        {"projectSlug", "project.slug"}, {"projectName", "project.name"}, {"level", "level"},
-        {"platform", "platform"},    {"filename", "metadata.filename"}, {"function", "metadata.function"},
-        {"culprit", "culprit"},      {"count", "count"},               {"userCount", "userCount"},
-        {"firstSeen", "firstSeen"},  {"lastSeen", "lastSeen"},         {"status", "status"},
-        {"substatus", "substatus"},  {"resolvedInRelease", "statusDetails.inRelease"}, {0}};
+    static const struct outline_field fields[] = {{"issueId", "id"},
+                                                  {"shortId", "shortId"},
+                                                  {"projectId", "project.id"},
+                                                  {"projectSlug", "project.slug"},
+                                                  {"projectName", "project.name"},
+                                                  {"level", "level"},
+                                                  {"platform", "platform"},
+                                                  {"filename", "metadata.filename"},
+                                                  {"function", "metadata.function"},
+                                                  {"culprit", "culprit"},
+                                                  {"count", "count"},
+                                                  {"userCount", "userCount"},
+                                                  {"firstSeen", "firstSeen"},
+                                                  {"lastSeen", "lastSeen"},
+                                                  {"status", "status"},
+                                                  {"substatus", "substatus"},
+                                                  {"resolvedInRelease", "statusDetails.inRelease"},
+                                                  {0}};
     struct source_event *event = draft->outline.event;
-    struct outline      *outline = &draft->outline;
+    struct outline *outline = &draft->outline;
     draft->item = json_get(draft->data, "issue");
-    struct str id = PAYLOAD_FIRST(draft->arena, draft->item, "shortId", "id"), slug = sentry_text(draft, "project.slug");
+    struct str id = PAYLOAD_FIRST(draft->arena, draft->item, "shortId", "id"),
+               slug = sentry_text(draft, "project.slug");
     struct str page = sentry_text(draft, "permalink");
     if (!id.n) return SOURCE_INVALID_EVENT;
-    event->source_id = str_printf(draft->arena, "sentry-issue:" STR_FMT ":" STR_FMT ":" STR_FMT, STR_ARG(outline_part(slug)),
-                                  STR_ARG(id), STR_ARG(issue_suffix(draft, row->suffix)));
+    event->source_id = str_printf(draft->arena, "sentry-issue:" STR_FMT ":" STR_FMT ":" STR_FMT,
+                                  STR_ARG(outline_part(slug)), STR_ARG(id), STR_ARG(issue_suffix(draft, row->suffix)));
     event->title = titled(draft, row->label, sentry_headline(draft));
-    event->occurred_at = strcmp(row->suffix, "created") ? sentry_action_time(draft)
-                                                        : PAYLOAD_FIRST_TIME(draft->item, outline->context, "firstSeen");
+    event->occurred_at = strcmp(row->suffix, "created")
+                             ? sentry_action_time(draft)
+                             : PAYLOAD_FIRST_TIME(draft->item, outline->context, "firstSeen");
     sentry_put_common(draft, sentry_text(draft, "project.id"), page);
     outline_put_fields(outline, draft->item, fields);
     outline_put(outline, "errorType", sentry_error_type(draft));
@@ -100,14 +115,15 @@ static bool find_event(struct sentry_draft *draft)
 /* Tags that describe the customer whose session failed stay out. */
 static bool is_personal(struct str key)
 {
-    return str_eq(key, STR("user")) || str_starts(key, STR("user.")) || str_starts(key, STR("ip_")) || str_eq(key, STR("ip"));
+    return str_eq(key, STR("user")) || str_starts(key, STR("user.")) || str_starts(key, STR("ip_")) ||
+           str_eq(key, STR("ip"));
 }
 
 static void put_tag(struct sentry_draft *draft, const json_value *tag)
 {
     struct outline *outline = &draft->outline;
-    bool            two = json_is_array(tag);
-    struct str      key = payload_text(draft->arena, tag, two ? "0" : "key");
+    bool two = json_is_array(tag);
+    struct str key = payload_text(draft->arena, tag, two ? "0" : "key");
     if (!key.n || is_personal(key)) return;
     struct outline_point before = outline_mark(outline);
     json_begin(&outline->metadata, NULL, '{');
@@ -121,7 +137,7 @@ static void put_tags(struct sentry_draft *draft)
 {
     enum { MOST = 100 };
     const json_value *tags = json_get(draft->item, "tags");
-    size_t            n = 0;
+    size_t n = 0;
     if (!json_is_array(tags)) return;
     json_begin(&draft->outline.metadata, "tags", '[');
     for (struct json_iter it = json_iter(tags); n++ < MOST && json_step(&it);) put_tag(draft, it.value);
@@ -148,9 +164,9 @@ static struct str or_tag(struct sentry_draft *draft, const char *key)
 
 static void exception_line(struct sentry_draft *draft, const json_value *exception)
 {
-    struct arena     *arena = draft->arena;
+    struct arena *arena = draft->arena;
     const json_value *frames = json_get(exception, "stacktrace.frames"), *last = NULL;
-    struct str        type = payload_text(arena, exception, "type"), value = payload_text(arena, exception, "value");
+    struct str type = payload_text(arena, exception, "type"), value = payload_text(arena, exception, "value");
     if (json_is_array(frames))
         for (struct json_iter it = json_iter(frames); json_step(&it);) last = it.value;
     struct str file = payload_text(arena, last, "filename"), number = payload_text(arena, last, "lineno"),
@@ -168,7 +184,7 @@ static void exception_lines(struct sentry_draft *draft)
 {
     enum { MOST = 20 };
     const json_value *exceptions = json_get(draft->item, "exception.values");
-    size_t            n = 0;
+    size_t n = 0;
     if (!json_is_array(exceptions)) return;
     for (struct json_iter it = json_iter(exceptions); n++ < MOST && json_step(&it);)
         if (json_is_object(it.value)) exception_line(draft, it.value);
@@ -200,13 +216,18 @@ static void put_event(struct sentry_draft *draft)
 
 enum source_reason sentry_error(struct sentry_draft *draft, const struct sentry_row *row)
 {
-    static const struct outline_field fields[] = {
-        {"filename", "metadata.filename"}, {"function", "metadata.function"}, {"location", "location"},
-        {"culprit", "culprit"},            {"sdkName", "sdk.name"},           {"sdkVersion", "sdk.version"}, {0}};
+    static const struct outline_field fields[] = {{"filename", "metadata.filename"},
+                                                  {"function", "metadata.function"},
+                                                  {"location", "location"},
+                                                  {"culprit", "culprit"},
+                                                  {"sdkName", "sdk.name"},
+                                                  {"sdkVersion", "sdk.version"},
+                                                  {0}};
     struct source_event *event = draft->outline.event;
     if (!find_event(draft)) return SOURCE_INVALID_EVENT;
-    event->source_id = str_printf(draft->arena, "sentry-error:" STR_FMT ":" STR_FMT,
-                                  STR_ARG(outline_part(sentry_text(draft, "project"))), STR_ARG(sentry_text(draft, "event_id")));
+    event->source_id =
+        str_printf(draft->arena, "sentry-error:" STR_FMT ":" STR_FMT,
+                   STR_ARG(outline_part(sentry_text(draft, "project"))), STR_ARG(sentry_text(draft, "event_id")));
     event->title = titled(draft, row->label, sentry_headline(draft));
     event->occurred_at = PAYLOAD_FIRST_TIME(draft->item, draft->outline.context, "datetime", "timestamp");
     put_event(draft);
@@ -235,12 +256,13 @@ static struct str dashed(struct arena *arena, struct str text)
 enum source_reason sentry_event_alert(struct sentry_draft *draft, const struct sentry_row *row)
 {
     struct source_event *event = draft->outline.event;
-    struct str           rule = PAYLOAD_FIRST(draft->arena, draft->data, "triggered_rule", "issue_alert.title");
+    struct str rule = PAYLOAD_FIRST(draft->arena, draft->data, "triggered_rule", "issue_alert.title");
     if (!find_event(draft)) return SOURCE_INVALID_EVENT;
     struct str type = sentry_text(draft, "metadata.type");
-    event->source_id = str_printf(draft->arena, "sentry-alert:" STR_FMT ":" STR_FMT ":" STR_FMT,
-                                  STR_ARG(outline_part(sentry_text(draft, "project"))),
-                                  STR_ARG(sentry_text(draft, "event_id")), STR_ARG(dashed(draft->arena, outline_part(rule))));
+    event->source_id =
+        str_printf(draft->arena, "sentry-alert:" STR_FMT ":" STR_FMT ":" STR_FMT,
+                   STR_ARG(outline_part(sentry_text(draft, "project"))), STR_ARG(sentry_text(draft, "event_id")),
+                   STR_ARG(dashed(draft->arena, outline_part(rule))));
     event->title = titled(draft, row->label,
                           str_printf(draft->arena, STR_FMT "%s" STR_FMT, STR_ARG(rule), rule.n ? ": " : "",
                                      STR_ARG(type.n ? type : STR("Alert"))));
@@ -301,7 +323,7 @@ static void metric_refer(struct sentry_draft *draft)
 
 enum source_reason sentry_metric_alert(struct sentry_draft *draft, const struct sentry_row *row)
 {
-    struct source_event        *event = draft->outline.event;
+    struct source_event *event = draft->outline.event;
     const struct source_context *context = draft->outline.context;
     const struct metric_action *action = NULL;
     for (size_t i = 0; i < sizeof metric_actions / sizeof *metric_actions; i++)
@@ -314,8 +336,8 @@ enum source_reason sentry_metric_alert(struct sentry_draft *draft, const struct 
     event->source_id = str_printf(draft->arena, "sentry-metric-alert:" STR_FMT ":" STR_FMT ":%s",
                                   STR_ARG(outline_part(organization)), STR_ARG(id), action->action);
     if (action->recurs)
-        event->source_id = str_printf(draft->arena, STR_FMT "@%lld", STR_ARG(event->source_id),
-                                      seconds(sentry_action_time(draft)));
+        event->source_id =
+            str_printf(draft->arena, STR_FMT "@%lld", STR_ARG(event->source_id), seconds(sentry_action_time(draft)));
     event->title = titled(draft, action->label, sentry_text(draft, "alert_rule.name"));
     event->occurred_at = strcmp(action->action, "resolved")
                              ? PAYLOAD_FIRST_TIME(draft->item, context, "date_detected")
@@ -339,12 +361,14 @@ enum source_reason sentry_comment(struct sentry_draft *draft, const struct sentr
     struct str text = outline_cut(draft->arena, sentry_text(draft, "comment"), 60);
     if (!id.n) return SOURCE_INVALID_EVENT;
     event->occurred_at = PAYLOAD_FIRST_TIME(draft->item, draft->outline.context, "timestamp");
-    event->source_id = str_printf(draft->arena, "sentry-comment:" STR_FMT ":" STR_FMT ":%s", STR_ARG(outline_part(slug)),
-                                  STR_ARG(id), row->suffix);
+    event->source_id = str_printf(draft->arena, "sentry-comment:" STR_FMT ":" STR_FMT ":%s",
+                                  STR_ARG(outline_part(slug)), STR_ARG(id), row->suffix);
     if (!strcmp(row->suffix, "updated"))
-        event->source_id = str_printf(draft->arena, STR_FMT "@%lld", STR_ARG(event->source_id), seconds(event->occurred_at));
-    event->title = titled(draft, row->label,
-                          str_printf(draft->arena, STR_FMT "%s" STR_FMT, STR_ARG(slug), slug.n ? ": " : "", STR_ARG(text)));
+        event->source_id =
+            str_printf(draft->arena, STR_FMT "@%lld", STR_ARG(event->source_id), seconds(event->occurred_at));
+    event->title =
+        titled(draft, row->label,
+               str_printf(draft->arena, STR_FMT "%s" STR_FMT, STR_ARG(slug), slug.n ? ": " : "", STR_ARG(text)));
     sentry_put_common(draft, (struct str){0}, (struct str){0});
     outline_put_fields(&draft->outline, draft->item, fields);
     sentry_line(draft, "", "comment");

@@ -40,7 +40,8 @@ struct str sentry_error_type(struct sentry_draft *draft)
 
 struct str sentry_headline(struct sentry_draft *draft)
 {
-    struct str type = sentry_error_type(draft), value = PAYLOAD_FIRST(draft->arena, draft->item, "metadata.value", "title");
+    struct str type = sentry_error_type(draft),
+               value = PAYLOAD_FIRST(draft->arena, draft->item, "metadata.value", "title");
     if (!value.n) return type;
     return str_printf(draft->arena, STR_FMT ": " STR_FMT, STR_ARG(type), STR_ARG(outline_cut(draft->arena, value, 80)));
 }
@@ -54,8 +55,8 @@ int64_t sentry_action_time(struct sentry_draft *draft)
 void sentry_refer_project(struct sentry_draft *draft, struct str slug)
 {
     outline_refer(&draft->outline, "project", slug,
-                  outline_url(draft->arena, STR_FMT "/organizations/" STR_FMT "/projects/" STR_FMT "/", STR_ARG(draft->web),
-                              STR_ARG(draft->organization), STR_ARG(slug)),
+                  outline_url(draft->arena, STR_FMT "/organizations/" STR_FMT "/projects/" STR_FMT "/",
+                              STR_ARG(draft->web), STR_ARG(draft->organization), STR_ARG(slug)),
                   NULL);
 }
 
@@ -84,7 +85,8 @@ enum source_reason sentry_transform(const struct source_transform_call *call)
                                  .data = json_get(call->payload, "data"),
                                  .action = json_str(call->payload, "action"),
                                  .web = call->context->web_url.n ? call->context->web_url : STR("https://sentry.io"),
-                                 .organization = call->context->organization.n ? call->context->organization : STR("_")};
+                                 .organization =
+                                     call->context->organization.n ? call->context->organization : STR("_")};
     while (str_ends(draft.web, STR("/"))) draft.web.n--;
     draft.outline = (struct outline){
         .arena = call->arena, .payload = call->payload, .context = call->context, .event = call->result};
@@ -106,8 +108,8 @@ static void add_slugs(struct arena *arena, struct source_texts *texts, const jso
 {
     if (!json_is_array(projects)) return;
     for (struct json_iter it = json_iter(projects); json_step(&it);)
-        texts_add(arena, texts, json_is_object(it.value) ? payload_text(arena, it.value, "slug")
-                                                         : payload_text(arena, it.value, ""));
+        texts_add(arena, texts,
+                  json_is_object(it.value) ? payload_text(arena, it.value, "slug") : payload_text(arena, it.value, ""));
 }
 
 void sentry_route(struct arena *arena, const struct source_delivery *delivery, struct source_route *route)

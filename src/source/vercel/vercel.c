@@ -33,7 +33,7 @@ static const struct git_host {
 
 struct commit_facts {
     struct str sha, ref, message, author, login, org, repo, pull;
-    bool       github;
+    bool github;
 };
 
 static const struct deployment_row *row_of(struct str type)
@@ -76,9 +76,9 @@ static struct str https(struct arena *arena, struct str host)
 }
 
 struct deployment {
-    const json_value    *payload, *dep; /* payload.payload, payload.payload.deployment */
-    struct str           id, project_id, project_name, url;
-    struct commit_facts  commit;
+    const json_value *payload, *dep; /* payload.payload, payload.payload.deployment */
+    struct str id, project_id, project_name, url;
+    struct commit_facts commit;
 };
 
 static struct str project_id(struct arena *arena, const json_value *payload)
@@ -93,7 +93,7 @@ static struct str deployment_id(struct arena *arena, const json_value *payload)
 
 static bool read_deployment(const struct source_transform_call *call, struct deployment *deployment)
 {
-    struct arena     *arena = call->arena;
+    struct arena *arena = call->arena;
     const json_value *payload = json_get(call->payload, "payload"), *dep = json_get(payload, "deployment");
     *deployment = (struct deployment){
         .payload = payload,
@@ -113,7 +113,7 @@ static bool read_deployment(const struct source_transform_call *call, struct dep
 static void refer(struct outline *outline, const struct deployment *deployment)
 {
     const struct commit_facts *commit = &deployment->commit;
-    struct arena              *arena = outline->arena;
+    struct arena *arena = outline->arena;
     outline_refer(outline, "commit", commit->sha, github_url(arena, commit, "commit", commit->sha), NULL);
     outline_refer(outline, "branch", commit->ref, github_url(arena, commit, "tree", commit->ref), NULL);
     struct str pull = github_url(arena, commit, "pull", commit->pull);
@@ -126,7 +126,7 @@ static void refer(struct outline *outline, const struct deployment *deployment)
 static void describe(struct outline *outline, const struct deployment *deployment)
 {
     const struct commit_facts *commit = &deployment->commit;
-    struct arena              *arena = outline->arena;
+    struct arena *arena = outline->arena;
     struct str environment = payload_text(arena, deployment->payload, "target"), page;
     if (!environment.n) environment = payload_text(arena, deployment->dep, "target");
     page = payload_text(arena, deployment->payload, "links.deployment");
@@ -155,35 +155,34 @@ static void describe(struct outline *outline, const struct deployment *deploymen
 static void write_body(struct outline *outline, const struct deployment_row *row, const struct deployment *deployment)
 {
     struct arena *arena = outline->arena;
-    struct str    code = payload_text(arena, deployment->dep, "errorCode"),
+    struct str code = payload_text(arena, deployment->dep, "errorCode"),
                message = payload_text(arena, deployment->dep, "errorMessage");
     outline_line(outline, "", str_printf(arena, "%s %s", row->marker, row->label), "");
     outline_line(outline, "", deployment->commit.message, "");
     if (str_eq(str_of(row->type), STR("deployment.error")))
-        outline_line(outline, "Error: ", str_trim(str_printf(arena, STR_FMT " " STR_FMT, STR_ARG(code), STR_ARG(message))),
-                     "");
+        outline_line(outline,
+                     "Error: ", str_trim(str_printf(arena, STR_FMT " " STR_FMT, STR_ARG(code), STR_ARG(message))), "");
 }
 
 enum source_reason vercel_transform(const struct source_transform_call *call)
 {
     const struct deployment_row *row = row_of(call->event);
-    struct arena                *arena = call->arena;
-    struct source_event         *event = call->result;
-    struct deployment            deployment;
+    struct arena *arena = call->arena;
+    struct source_event *event = call->result;
+    struct deployment deployment;
     if (!row) return SOURCE_UNHANDLED_EVENT;
     *call->category = str_of(row->type);
     if (!read_deployment(call, &deployment)) return SOURCE_INVALID_EVENT;
     const struct commit_facts *commit = &deployment.commit;
-    struct outline             outline = {
-                    .arena = arena, .payload = call->payload, .context = call->context, .event = event};
+    struct outline outline = {.arena = arena, .payload = call->payload, .context = call->context, .event = event};
     event->source = STR("vercel");
     event->source_type = str_of(row->type);
     event->occurred_at = PAYLOAD_FIRST_TIME(call->payload, call->context, "createdAt");
-    event->source_id = str_printf(arena, "deployment:" STR_FMT ":%s", STR_ARG(deployment.id),
-                                  row->type + sizeof "deployment");
+    event->source_id =
+        str_printf(arena, "deployment:" STR_FMT ":%s", STR_ARG(deployment.id), row->type + sizeof "deployment");
     if (row->recurs)
-        event->source_id = str_printf(arena, STR_FMT "@%lld", STR_ARG(event->source_id),
-                                      (long long)event->occurred_at / 1000);
+        event->source_id =
+            str_printf(arena, STR_FMT "@%lld", STR_ARG(event->source_id), (long long)event->occurred_at / 1000);
     event->title = str_printf(arena, "[%s] " STR_FMT " from " STR_FMT, row->label, STR_ARG(deployment.project_name),
                               STR_ARG(commit->ref.n ? commit->ref : STR("unknown")));
     event->actor = (struct source_actor){.id = commit->login.n ? commit->login : commit->author,
@@ -208,7 +207,7 @@ void vercel_route(struct arena *arena, const struct source_delivery *delivery, s
 bool vercel_state(struct arena *arena, const struct source_delivery *delivery, struct source_state_change *change)
 {
     const json_value *payload = json_get(delivery->payload, "payload");
-    struct str        project = project_id(arena, payload);
+    struct str project = project_id(arena, payload);
     if (str_eq(delivery->event, STR("integration-configuration.removed"))) {
         change->target = SOURCE_OF_INSTALLATION;
         change->installation_id = payload_text(arena, payload, "configuration.id");
