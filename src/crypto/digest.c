@@ -1,5 +1,5 @@
-/* hmac.c - keyed digests of inbound webhooks. libcrypto rather than libsodium: it uses the processor's own SHA rounds,
- * and a delivery may be 25 MB. */
+/* digest.c - digests and keyed digests. libcrypto rather than libsodium: it uses the processor's own SHA rounds, and a
+ * delivery may be 25 MB. */
 #include "crypto/crypto.h"
 
 #include <assert.h>
@@ -23,6 +23,7 @@ enum { DIGESTS = sizeof digests / sizeof *digests };
 /* Looking an algorithm up costs more than a small digest: contexts with it, without a key, made once and only copied.
  */
 static EVP_MAC_CTX *unkeyed[DIGESTS];
+static EVP_MD *sha256;
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 
 static void must(bool worked)
@@ -43,6 +44,8 @@ static void prepare(void)
         must(unkeyed[i] && EVP_MAC_CTX_set_params(unkeyed[i], parameters));
     }
     EVP_MAC_free(hmac);
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    must(sha256);
 }
 
 size_t crypto_hmac(enum crypto_digest digest, struct str key, struct str data, unsigned char out[CRYPTO_MAX_DIGEST])
@@ -57,6 +60,16 @@ size_t crypto_hmac(enum crypto_digest digest, struct str key, struct str data, u
     EVP_MAC_CTX_free(context);
     assert(written == digests[digest].bytes);
     return written;
+}
+
+struct str crypto_sha256_hex(struct arena *arena, struct str data)
+{
+    unsigned char digest[CRYPTO_SHA256_BYTES];
+    char *hex = arena_alloc_raw(arena, 2 * sizeof digest + 1);
+    pthread_once(&prepared, prepare);
+    must(EVP_Digest(data.n ? data.s : "", data.n, digest, NULL, sha256, NULL));
+    sodium_bin2hex(hex, 2 * sizeof digest + 1, digest, sizeof digest);
+    return (struct str){hex, 2 * sizeof digest};
 }
 
 bool crypto_hex_decode(struct str hex, unsigned char *out, size_t n)
