@@ -33,6 +33,14 @@ static yyjson_alc allocator(struct arena *arena)
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
+/* Text with so few brackets cannot be nested deep, whatever they stand in; this loop is a few bytes a cycle faster. */
+static bool has_few_brackets(struct str text)
+{
+    size_t brackets = 0;
+    for (size_t i = 0; i < text.n; i++) brackets += (text.s[i] == '{') | (text.s[i] == '[');
+    return brackets <= JSON_MAX_DEPTH;
+}
+
 /* Deepest nesting, counted on the text before parsing so that no later recursion can be driven deep. */
 static int nesting(struct str text)
 {
@@ -58,7 +66,8 @@ static int nesting(struct str text)
 
 struct err *json_parse(struct arena *arena, struct str text, const json_value **root)
 {
-    if (nesting(text) > JSON_MAX_DEPTH) return err_new(arena, ERR_INVALID, "JSON nested deeper than %d", JSON_MAX_DEPTH);
+    if (!has_few_brackets(text) && nesting(text) > JSON_MAX_DEPTH)
+        return err_new(arena, ERR_INVALID, "JSON nested deeper than %d", JSON_MAX_DEPTH);
     yyjson_alc      alc = allocator(arena);
     yyjson_read_err failure;
     yyjson_doc     *doc = yyjson_read_opts((char *)(text.s ? text.s : ""), text.n, 0, &alc, &failure);
