@@ -1,0 +1,174 @@
+/* event.c - processor time of one webhook, from received bytes to scores, categories and entities, step by step.
+ * Usage: bench_event [rounds] FILE..., where a FILE is a storyline ({"webhooks":[{source, eventType, payload}]}) or the
+ * index.json of @octokit/webhooks-examples ([{name, examples}]). */
+#include "base/time.h"
+#include "crypto/crypto.h"
+#include "memory/memory.h"
+#include "source/transform.h"
+#include "text/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static const struct str secret = {"a secret of thirty-two characters", 33};
+static const int64_t received_at = INT64_C(1798761600000); /* after every recorded time */
+
+struct webhook {
+    enum source_provider provider;
+    struct str event, body;
+    char signature[72], timestamp[24];
+};
+struct webhooks {
+    VEC(struct webhook) list;
+};
+
+/* ---- reading the files ------------------------------------------------------------------------------------------- */
+
+static void sign(struct webhook *webhook)
+{
+    unsigned char digest[CRYPTO_MAX_DIGEST];
+    bool vercel = webhook->provider == SOURCE_VERCEL;
+    size_t n = crypto_hmac(vercel ? CRYPTO_SHA1 : CRYPTO_SHA256, secret, webhook->body, digest);
+    for (size_t i = 0; i < n; i++) snprintf(webhook->signature + 2 * i, 3, "%02x", digest[i]);
+    snprintf(webhook->timestamp, sizeof webhook->timestamp, "%lld", (long long)received_at);
+}
+
+static void add(struct arena *arena, struct webhooks *webhooks, struct str source, struct str event,
+                const json_value *payload)
+{
+    struct webhook *webhook = VEC_PUSH(arena, &webhooks->list);
+    if (!source_provider_parse(source, &webhook->provider)) abort();
+    webhook->event = event;
+    webhook->body = json_text(arena, payload);
+    sign(webhook);
+}
+
+static bool read_webhooks(struct arena *arena, const char *path, struct webhooks *webhooks)
+{
+    FILE *file = fopen(path, "rb");
+    char piece[1 << 16];
+    if (!file) return false;
+    struct buf text = buf_in(arena);
+    const json_value *root;
+    for (size_t n; (n = fread(piece, 1, sizeof piece, file)) > 0;) buf_bytes(&text, piece, n);
+    fclose(file);
+    if (json_parse(arena, buf_str(&text), &root)) return false;
+    for (struct json_iter it = json_iter(json_get(root, "webhooks")); json_step(&it);)
+        add(arena, webhooks, json_str(it.value, "source"), json_str(it.value, "eventType"),
+            json_get(it.value, "payload"));
+    if (json_is_array(root))
+        for (struct json_iter it = json_iter(root); json_step(&it);)
+            for (struct json_iter example = json_iter(json_get(it.value, "examples")); json_step(&example);)
+                add(arena, webhooks, STR("github"), json_str(it.value, "name"), example.value);
+    return true;
+}
+
+/* ---- measuring --------------------------------------------------------------------------------------------------- */
+
+enum step { VERIFY, PARSE, TRANSFORM, ANALYSE, STEPS };
+static const char *const step_names[] = {"verify", "parse", "transform", "analyse"};
+
+static double cpu_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
+}
+
+static struct str header(void *arg, const char *name)
+{
+    const struct webhook *webhook = arg;
+    if (strstr(name, "signature")) return str_of(webhook->signature);
+    if (strstr(name, "timestamp")) return str_of(webhook->timestamp);
+    if (!strcmp(name, "x-github-event") || !strcmp(name, "sentry-hook-resource")) return webhook->event;
+    return (struct str){0};
+}
+
+struct totals {
+    double steps[STEPS];
+    size_t events, captured, refused, bytes;
+};
+
+/* Payloads of Linear were recorded at other times: their age is of no interest here. */
+static bool read_delivery(struct arena *arena, const struct source_request *request, struct source_delivery *delivery)
+{
+    struct source_delivery_options options = {.received_at = received_at, .max_age = DAYS(3650)};
+    return source_delivery_read(arena, request, options, delivery) == NULL;
+}
+
+static void measure(struct arena *arena, struct webhook *webhook, const struct source_context *context,
+                    struct totals *totals)
+{
+    struct source_request request = {
+        .provider = webhook->provider, .body = webhook->body, .header = header, .arg = webhook};
+    struct source_delivery delivery;
+    struct source_event event;
+    struct memory_analysis analysis;
+    struct str category;
+    double at[STEPS + 1];
+    at[0] = cpu_us();
+    bool genuine = source_signature_check(&request, &secret, 1) == NULL;
+    at[1] = cpu_us();
+    bool readable = read_delivery(arena, &request, &delivery);
+    at[2] = cpu_us();
+    bool captured = genuine && readable &&
+                    source_transform(arena, webhook->provider, delivery.event, delivery.payload, context, &event,
+                                     &category) == SOURCE_CAPTURED;
+    at[3] = cpu_us();
+    if (captured) memory_analyse(arena, &event, &analysis);
+    at[4] = cpu_us();
+    for (int i = 0; i < STEPS; i++) totals->steps[i] += at[i + 1] - at[i];
+    totals->events++;
+    totals->bytes += webhook->body.n;
+    totals->captured += captured;
+    totals->refused += !genuine || !readable;
+}
+
+static void report(const char *title, const struct totals *totals)
+{
+    double n = (double)totals->events, all = 0;
+    if (!totals->events) return;
+    for (int i = 0; i < STEPS; i++) all += totals->steps[i];
+    printf("%-10s %7zu events %6.2f KB", title, totals->events, (double)totals->bytes / n / 1000);
+    for (int i = 0; i < STEPS; i++) printf("  %s %.2f", step_names[i], totals->steps[i] / n);
+    printf("  all %.2f us\n", all / n);
+}
+
+int main(int argc, char **argv)
+{
+    struct arena *arena ARENA_SCOPE = arena_create();
+    struct arena *work ARENA_SCOPE = arena_create();
+    struct webhooks webhooks = {0};
+    int rounds = argc > 1 ? atoi(argv[1]) : 0;
+    struct totals all = {0}, captured = {0};
+    const char *sync = "{\"branches\":[\"**\"]}";
+    struct source_context context = {.delivery_id = STR("bench"), .received_at = received_at};
+    crypto_start();
+    text_start();
+    for (int i = 2; i < argc; i++)
+        if (!read_webhooks(arena, argv[i], &webhooks)) fprintf(stderr, "cannot read %s\n", argv[i]);
+    if (rounds < 1 || !webhooks.list.n || json_parse(arena, str_of(sync), &context.sync)) {
+        fprintf(stderr, "usage: bench_event rounds FILE...\n");
+        return 2;
+    }
+    for (int round = -1; round < rounds; round++)
+        for (size_t i = 0; i < webhooks.list.n; i++) {
+            struct totals one = {0};
+            arena_reset(work);
+            measure(work, &webhooks.list.at[i], &context, &one);
+            struct totals *into[] = {&all, one.captured ? &captured : NULL};
+            for (int t = 0; t < 2 && round >= 0; t++) {
+                if (!into[t]) continue;
+                for (int s = 0; s < STEPS; s++) into[t]->steps[s] += one.steps[s];
+                into[t]->events += one.events;
+                into[t]->captured += one.captured;
+                into[t]->refused += one.refused;
+                into[t]->bytes += one.bytes;
+            }
+        }
+    report("all", &all);
+    report("captured", &captured);
+    if (all.refused) printf("%zu refused\n", all.refused);
+    return 0;
+}
