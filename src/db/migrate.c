@@ -15,7 +15,8 @@ struct migration {
 #define MIGRATIONS(X)        \
     X(1, 0001, ground)       \
     X(2, 0002, memory)       \
-    X(3, 0003, search_log)
+    X(3, 0003, search_log)   \
+    X(4, 0004, flow)
 
 #define DECLARE(version, number, name) extern const char file_##number##_##name##_sql[], file_##number##_##name##_sql_end[];
 MIGRATIONS(DECLARE)
