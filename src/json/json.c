@@ -33,11 +33,18 @@ static yyjson_alc allocator(struct arena *arena)
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
-/* Text with so few brackets cannot be nested deep, whatever they stand in; this loop is a few bytes a cycle faster. */
+/* Text with so few brackets cannot be nested deep, whatever they stand in. '[' and '{' differ in one bit; counting in
+ * bytes, a block at a time, lets the compiler compare many at once. */
 static bool has_few_brackets(struct str text)
 {
-    size_t brackets = 0;
-    for (size_t i = 0; i < text.n; i++) brackets += (text.s[i] == '{') | (text.s[i] == '[');
+    enum { BLOCK = 128 };
+    size_t brackets = 0, i = 0;
+    for (; i + BLOCK <= text.n && brackets <= JSON_MAX_DEPTH; i += BLOCK) {
+        unsigned char of_block = 0;
+        for (size_t k = 0; k < BLOCK; k++) of_block += (text.s[i + k] | 0x20) == '{';
+        brackets += of_block;
+    }
+    for (; i < text.n; i++) brackets += (text.s[i] | 0x20) == '{';
     return brackets <= JSON_MAX_DEPTH;
 }
 
