@@ -10,16 +10,16 @@
 #include <unistd.h>
 
 enum { HEX_CHARS = 2 * KEY_BYTES, BASE64_CHARS = 44, MAX_FILE = 4096 };
-#define FILE_NAME "encryption.key"
+#define FILE_NAME    "encryption.key"
 #define KEY_ID_LABEL "lightfast key id"
 
-/* ---- keys as text ------------------------------------------------------------------------------------------------- */
+/* ---- keys as text ------------------------------------------------------------------------------------------------ */
 
 static bool decode(struct str text, unsigned char *bytes)
 {
-    size_t      n;
+    size_t n;
     const char *end;
-    int         failed = 1;
+    int failed = 1;
     if (text.n == HEX_CHARS)
         failed = sodium_hex2bin(bytes, KEY_BYTES, text.s, text.n, NULL, &n, &end);
     else if (text.n == BASE64_CHARS)
@@ -30,7 +30,7 @@ static bool decode(struct str text, unsigned char *bytes)
 static void name_key(struct crypto_key *key)
 {
     unsigned char labelled[sizeof KEY_ID_LABEL + KEY_BYTES], digest[crypto_hash_sha256_BYTES];
-    char          hex[KEY_ID_CHARS + 1];
+    char hex[KEY_ID_CHARS + 1];
     memcpy(labelled, KEY_ID_LABEL, sizeof KEY_ID_LABEL);
     memcpy(labelled + sizeof KEY_ID_LABEL, key->bytes, KEY_BYTES);
     crypto_hash_sha256(digest, labelled, sizeof labelled);
@@ -74,7 +74,7 @@ struct err *crypto_keys_read(struct arena *arena, struct str text, struct crypto
 struct str crypto_key_new(struct arena *arena)
 {
     unsigned char bytes[KEY_BYTES];
-    char         *hex = arena_alloc_raw(arena, HEX_CHARS + 1);
+    char *hex = arena_alloc_raw(arena, HEX_CHARS + 1);
     randombytes_buf(bytes, sizeof bytes);
     sodium_bin2hex(hex, HEX_CHARS + 1, bytes, sizeof bytes);
     sodium_memzero(bytes, sizeof bytes);
@@ -91,7 +91,7 @@ struct str crypto_key_id(const struct crypto_keys *keys, size_t i)
     return (struct str){keys->at[i].id, KEY_ID_CHARS};
 }
 
-/* ---- the file ----------------------------------------------------------------------------------------------------- */
+/* ---- the file ---------------------------------------------------------------------------------------------------- */
 
 static struct err *file_error(struct arena *arena, const char *what, const char *path)
 {
@@ -112,7 +112,7 @@ static struct err *write_all(struct arena *arena, int fd, const char *path, stru
 static struct err *sync_directory(struct arena *arena, const char *path)
 {
     const char *directory = dirname((char *)str_z(arena, str_of(path)));
-    int         fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return file_error(arena, "open", directory);
     struct err *failed = fsync(fd) ? file_error(arena, "sync", directory) : NULL;
     close(fd);
@@ -146,7 +146,7 @@ static struct err *check_file(struct arena *arena, int fd, const char *path)
 
 static struct err *read_file(struct arena *arena, int fd, const char *path, struct crypto_keys **keys)
 {
-    char   text[MAX_FILE];
+    char text[MAX_FILE];
     size_t n = 0;
     TRY(check_file(arena, fd, path));
     for (ssize_t got; n < sizeof text && (got = read(fd, text + n, sizeof text - n)) != 0; n += (size_t)got)
@@ -165,7 +165,7 @@ struct err *crypto_keys_open(struct arena *arena, struct str setting, struct str
 {
     if (setting.n) return crypto_keys_read(arena, setting, keys);
     const char *path = str_printf(arena, STR_FMT "/" FILE_NAME, STR_ARG(data_dir)).s;
-    int         fd = open_file(path);
+    int fd = open_file(path);
     if (fd < 0 && errno == ENOENT) {
         TRY(make_file(arena, path));
         fd = open_file(path);

@@ -13,12 +13,14 @@ enum { MOST_CANDIDATES = 64, MAX_NUMBER = 32 };
 static size_t closing(struct str text, size_t from)
 {
     size_t depth = 0;
-    bool   quoted = false;
+    bool quoted = false;
     for (size_t i = from; i < text.n; i++) {
         char c = text.s[i];
         if (quoted) {
-            if (c == '\\') i++;
-            else if (c == '"') quoted = false;
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                quoted = false;
         } else if (c == '"') {
             quoted = true;
         } else if (c == '{') {
@@ -34,7 +36,7 @@ const json_value *llm_first_object(struct arena *arena, struct str text)
 {
     size_t at = str_find_char(text, '{', 0);
     for (int candidates = 0; at != SIZE_MAX && candidates < MOST_CANDIDATES; candidates++) {
-        size_t            end = closing(text, at);
+        size_t end = closing(text, at);
         const json_value *value;
         if (end && !json_parse(arena, str_slice(text, at, end), &value)) return value;
         at = str_find_char(text, '{', at + 1);
@@ -50,8 +52,10 @@ static struct str one_line(struct arena *arena, struct str text)
     buf_reserve(&line, text.n);
     for (size_t i = 0; i < text.n; i++) {
         unsigned char c = (unsigned char)text.s[i];
-        if (c > ' ' && c != 0x7f) buf_char(&line, (char)c);
-        else if (line.n && line.s[line.n - 1] != ' ') buf_char(&line, ' ');
+        if (c > ' ' && c != 0x7f)
+            buf_char(&line, (char)c);
+        else if (line.n && line.s[line.n - 1] != ' ')
+            buf_char(&line, ' ');
     }
     return str_trim(buf_str(&line));
 }
@@ -63,10 +67,10 @@ struct str llm_line(struct arena *arena, const json_value *value, size_t n)
 
 double llm_confidence(const json_value *value)
 {
-    double     confidence = json_real(value, "", NAN);
+    double confidence = json_real(value, "", NAN);
     struct str text = str_trim(json_str(value, ""));
     if (text.n && text.n < MAX_NUMBER) {
-        char  number[MAX_NUMBER] = {0}, *end;
+        char number[MAX_NUMBER] = {0}, *end;
         memcpy(number, text.s, text.n);
         double written = strtod(number, &end);
         if (*end == 0) confidence = written;

@@ -5,7 +5,7 @@
 
 enum { BODY_SENT = 1000, TITLE_SENT = 200, LONGEST_TOPIC = 64, LONGEST_REASONING = 200, LONGEST_NAME = 40 };
 #define TEMPERATURE 0.2
-#define TRUSTED 0.6
+#define TRUSTED     0.6
 
 static const char *const meanings[TEXT_CATEGORIES] = {
     [TEXT_IS_BUG_FIX] = "corrects wrong behaviour",
@@ -31,14 +31,13 @@ static struct str instructions(struct arena *arena)
                    "Categories:\n");
     for (int i = 0; i < TEXT_CATEGORIES; i++)
         buf_printf(&text, "- %s: %s\n", text_category_name((enum text_category)i), meanings[i]);
-    buf_lit(&text,
-            "\nRules:\n"
-            "- exactly one primaryCategory; where several fit, the dominant intent wins\n"
-            "- up to 3 secondaryCategories, only where they clearly apply\n"
-            "- up to 5 topics: short lower-case phrases that say what the event is about, not what kind it is\n"
-            "- confidence between 0 and 1; reasoning in at most 200 characters\n\n"
-            "Form: {\"primaryCategory\": \"...\", \"secondaryCategories\": [\"...\"], \"topics\": [\"...\"], "
-            "\"confidence\": 0.0, \"reasoning\": \"...\"}");
+    buf_lit(&text, "\nRules:\n"
+                   "- exactly one primaryCategory; where several fit, the dominant intent wins\n"
+                   "- up to 3 secondaryCategories, only where they clearly apply\n"
+                   "- up to 5 topics: short lower-case phrases that say what the event is about, not what kind it is\n"
+                   "- confidence between 0 and 1; reasoning in at most 200 characters\n\n"
+                   "Form: {\"primaryCategory\": \"...\", \"secondaryCategories\": [\"...\"], \"topics\": [\"...\"], "
+                   "\"confidence\": 0.0, \"reasoning\": \"...\"}");
     return buf_str(&text);
 }
 
@@ -95,9 +94,11 @@ static struct err *read_classification(struct arena *arena, const json_value *an
     for (size_t i = 0; i < n; i++) add_topic(result, arena, topics[i]);
     for (struct json_iter it = json_iter(json_get(answer, "secondaryCategories")); json_step(&it);) {
         enum text_category category;
-        struct str         name = llm_line(arena, it.value, LONGEST_TOPIC);
-        if (read_category(arena, name, &category)) add_secondary(result, category);
-        else add_topic(result, arena, name); /* what is no category is still what it is about */
+        struct str name = llm_line(arena, it.value, LONGEST_TOPIC);
+        if (read_category(arena, name, &category))
+            add_secondary(result, category);
+        else
+            add_topic(result, arena, name); /* what is no category is still what it is about */
     }
     return NULL;
 }
@@ -105,7 +106,7 @@ static struct err *read_classification(struct arena *arena, const json_value *an
 struct err *llm_classify(struct llm *llm, struct arena *arena, const struct llm_event *event, struct llm_budget budget,
                          struct llm_classification *result, struct llm_usage *usage)
 {
-    const json_value   *answer;
+    const json_value *answer;
     struct llm_question question = {
         .task = LLM_CLASSIFICATION,
         .temperature = TEMPERATURE,

@@ -16,9 +16,9 @@ enum {
     MOST_TOKENS = 100000000, /* a count above this is a service's mistake */
     MAX_REFUSAL_NAME = 40,
 };
-#define DEFAULT_TIMEOUT SECONDS(20)
+#define DEFAULT_TIMEOUT      SECONDS(20)
 #define PAUSE_AFTER_FAILURES SECONDS(60)
-#define PAUSE_BEFORE_RETRY 250 /* ms, unless the service asks for longer */
+#define PAUSE_BEFORE_RETRY   250 /* ms, unless the service asks for longer */
 
 static const char *const task_names[LLM_TASKS] = {"classification", "entities", "summary",
                                                   "relationships",  "rerank",   "answer"};
@@ -28,7 +28,7 @@ const char *llm_task_name(enum llm_task task)
     return task_names[task];
 }
 
-/* ---- making --------------------------------------------------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------------------------------------------------ */
 
 static struct err *check_config(struct arena *arena, const struct llm_config *config, const struct llm_service *service)
 {
@@ -57,7 +57,7 @@ static struct str endpoint(struct arena *arena, struct str base, struct str path
 
 struct err *llm_create(struct arena *arena, struct llm_config config, struct llm **llm)
 {
-    bool                      none = !config.provider.n || str_eq(config.provider, STR("none"));
+    bool none = !config.provider.n || str_eq(config.provider, STR("none"));
     const struct llm_service *service = none ? NULL : llm_service_find(config.provider);
     if (!none) TRY(check_config(arena, &config, service));
 
@@ -100,7 +100,7 @@ struct str llm_model(const struct llm *llm, enum llm_task task)
     return llm->models[task];
 }
 
-/* ---- the pause after failures in a row -------------------------------------------------------------------------------- */
+/* ---- the pause after failures in a row --------------------------------------------------------------------------- */
 
 /* Milliseconds left. A clock that was set back does not make it longer. */
 static int64_t pause_left(const struct llm *llm)
@@ -138,21 +138,21 @@ static void leave(struct llm *llm, bool succeeded)
     pthread_mutex_unlock(&llm->lock);
 }
 
-/* ---- one request ------------------------------------------------------------------------------------------------------ */
+/* ---- one request ------------------------------------------------------------------------------------------------- */
 
 /* A call under way. */
 struct asking {
-    struct llm            *llm;
-    struct arena          *arena;
+    struct llm *llm;
+    struct arena *arena;
     const struct llm_call *call;
-    struct llm_reply      *reply;
-    const json_value     **object; /* NULL: any text is an answer */
-    struct llm_usage       used;
-    int64_t                begun_us, timeout_ms;
-    unsigned               options; /* of the request that was sent last */
-    bool                   again;   /* its failure is worth a retry */
-    bool                   learnt;  /* the next request leaves out what was refused in it */
-    int64_t                pause;   /* ms before the retry */
+    struct llm_reply *reply;
+    const json_value **object; /* NULL: any text is an answer */
+    struct llm_usage used;
+    int64_t begun_us, timeout_ms;
+    unsigned options; /* of the request that was sent last */
+    bool again;       /* its failure is worth a retry */
+    bool learnt;      /* the next request leaves out what was refused in it */
+    int64_t pause;    /* ms before the retry */
 };
 
 static int64_t time_left(const struct asking *asking)
@@ -180,8 +180,8 @@ static struct str body_of(struct asking *asking)
 
 static struct err *send(struct asking *asking, struct str body, struct net_answer *answer)
 {
-    struct llm     *llm = asking->llm;
-    int64_t         left = time_left(asking);
+    struct llm *llm = asking->llm;
+    int64_t left = time_left(asking);
     struct net_call call = {
         .method = "POST",
         .url = llm->url,
@@ -208,9 +208,9 @@ static int64_t token_count(const json_value *root, const char *path)
 
 static void count_usage(struct asking *asking, const json_value *root)
 {
-    const struct llm         *llm = asking->llm;
+    const struct llm *llm = asking->llm;
     const struct llm_service *service = llm->service;
-    int64_t                   input = 0, output = token_count(root, service->output_tokens);
+    int64_t input = 0, output = token_count(root, service->output_tokens);
     for (size_t i = 0; i < sizeof service->input_tokens / sizeof *service->input_tokens; i++)
         input += token_count(root, service->input_tokens[i]);
     asking->used.input_tokens += input;
@@ -238,12 +238,12 @@ static struct err *read_answer(struct asking *asking, struct str body)
     return *asking->object ? NULL : nonsense(asking, "holds no JSON object");
 }
 
-/* ---- refusals --------------------------------------------------------------------------------------------------------- */
+/* ---- refusals ---------------------------------------------------------------------------------------------------- */
 
 /* Some models refuse what others need: the service's refusal names the option, and later requests go without it. */
 static const struct {
     const char *mentioned;
-    unsigned    option;
+    unsigned option;
 } refusals[] = {
     {"max_completion_tokens", LLM_COMPLETION_TOKENS}, /* "Use 'max_completion_tokens' instead." */
     {"temperature", LLM_NO_TEMPERATURE},
@@ -251,7 +251,7 @@ static const struct {
 
 static bool learn_from_refusal(struct asking *asking, const json_value *root)
 {
-    struct str   message = json_str(root, "error.message");
+    struct str message = json_str(root, "error.message");
     atomic_uint *options = &asking->llm->options[asking->call->task];
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
         if (str_find(message, str_of(refusals[i].mentioned), 0) != SIZE_MAX &&
@@ -298,7 +298,7 @@ static struct err *refused(struct asking *asking, const struct net_answer *answe
                    answer->status, STR_ARG(name));
 }
 
-/* ---- a call with its retry --------------------------------------------------------------------------------------------- */
+/* ---- a call with its retry --------------------------------------------------------------------------------------- */
 
 static struct err *attempt(struct asking *asking, struct str body)
 {
@@ -321,7 +321,8 @@ static struct err *check_budget(struct asking *asking, struct str body)
 static void wait_ms(int64_t ms)
 {
     struct timespec left = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
-    while (nanosleep(&left, &left) != 0) {}
+    while (nanosleep(&left, &left) != 0) {
+    }
 }
 
 /* What follows a refusal that taught something is another request, not a retry; there are as many as options. */
@@ -367,7 +368,7 @@ struct err *llm_ask_json(struct llm *llm, struct arena *arena, const struct llm_
                          struct llm_usage *usage)
 {
     struct llm_reply reply = {0};
-    struct asking    asking = {.llm = llm, .arena = arena, .call = call, .reply = &reply, .object = object};
+    struct asking asking = {.llm = llm, .arena = arena, .call = call, .reply = &reply, .object = object};
     *object = NULL;
     return ask(&asking, usage);
 }

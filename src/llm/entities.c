@@ -3,8 +3,15 @@
 
 #include "base/utf8.h"
 
-enum { BODY_SENT = 10000, TITLE_SENT = 200, LONGEST_KEY = 500, SHORTEST_KEY = 2, LONGEST_EVIDENCE = 200, LONGEST_NAME = 40 };
-#define TEMPERATURE 0.2
+enum {
+    BODY_SENT = 10000,
+    TITLE_SENT = 200,
+    LONGEST_KEY = 500,
+    SHORTEST_KEY = 2,
+    LONGEST_EVIDENCE = 200,
+    LONGEST_NAME = 40
+};
+#define TEMPERATURE      0.2
 #define LEAST_CONFIDENCE 0.65
 
 enum { CATEGORIES = TEXT_REFERENCE + 1 };
@@ -24,16 +31,17 @@ static struct str instructions(struct arena *arena)
     buf_lit(&text, "You find the entities that a software team's event names.\n\nCategories:\n");
     for (int i = 0; i < CATEGORIES; i++)
         buf_printf(&text, "- %s: %s\n", text_entity_name((enum text_entity_category)i), meanings[i]);
-    buf_printf(&text,
-               "\nRules:\n"
-               "- few and clearly stated ones, at most %d; none is a good answer\n"
-               "- what patterns cannot catch: names of services, people named in prose, concepts; leave out #12, ENG-12, "
-               "@name, paths, URLs and commit hashes\n"
-               "- key: lower-case words joined by hyphens, taken from the text; value: as the text writes it\n"
-               "- confidence between 0 and 1; reasoning in at most 200 characters\n\n"
-               "Form: {\"entities\": [{\"category\": \"...\", \"key\": \"...\", \"value\": \"...\", \"confidence\": 0.0, "
-               "\"reasoning\": \"...\"}]}",
-               LLM_MAX_ENTITIES);
+    buf_printf(
+        &text,
+        "\nRules:\n"
+        "- few and clearly stated ones, at most %d; none is a good answer\n"
+        "- what patterns cannot catch: names of services, people named in prose, concepts; leave out #12, ENG-12, "
+        "@name, paths, URLs and commit hashes\n"
+        "- key: lower-case words joined by hyphens, taken from the text; value: as the text writes it\n"
+        "- confidence between 0 and 1; reasoning in at most 200 characters\n\n"
+        "Form: {\"entities\": [{\"category\": \"...\", \"key\": \"...\", \"value\": \"...\", \"confidence\": 0.0, "
+        "\"reasoning\": \"...\"}]}",
+        LLM_MAX_ENTITIES);
     return buf_str(&text);
 }
 
@@ -45,17 +53,17 @@ static struct str message(struct arena *arena, struct str title, struct str body
     return llm_prompt_end(&prompt);
 }
 
-/* ---- the words of the text: what shares none with it was made up ------------------------------------------------------ */
+/* ---- the words of the text: what shares none with it was made up ------------------------------------------------- */
 
 struct words {
     uint64_t *at;
-    size_t    n;
+    size_t n;
 };
 
 static struct words words_of(struct arena *arena, struct str text)
 {
     struct text_terms terms = text_terms(arena, text);
-    struct words      words = {.at = NEW_ARRAY(arena, uint64_t, terms.n)};
+    struct words words = {.at = NEW_ARRAY(arena, uint64_t, terms.n)};
     words.n = text_term_set(&terms, words.at);
     return words;
 }
@@ -64,13 +72,15 @@ static bool share_a_word(struct words a, struct words b)
 {
     for (size_t i = 0, j = 0; i < a.n && j < b.n;) {
         if (a.at[i] == b.at[j]) return true;
-        if (a.at[i] < b.at[j]) i++;
-        else j++;
+        if (a.at[i] < b.at[j])
+            i++;
+        else
+            j++;
     }
     return false;
 }
 
-/* ---- the answer ------------------------------------------------------------------------------------------------------- */
+/* ---- the answer -------------------------------------------------------------------------------------------------- */
 
 static bool read_category(struct arena *arena, const json_value *value, enum text_entity_category *category)
 {
@@ -132,7 +142,7 @@ static struct err *read_entities(struct arena *arena, const json_value *answer, 
 struct err *llm_entities(struct llm *llm, struct arena *arena, struct str title, struct str body,
                          struct llm_budget budget, struct llm_entities *result, struct llm_usage *usage)
 {
-    const json_value   *answer;
+    const json_value *answer;
     struct llm_question question = {
         .task = LLM_ENTITIES,
         .temperature = TEMPERATURE,

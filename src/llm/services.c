@@ -31,7 +31,15 @@ static struct str joined_parts(struct arena *arena, const json_value *parts)
     return buf_str(&text);
 }
 
-/* ---- Anthropic ------------------------------------------------------------------------------------------------------ */
+/* Local servers pass a model's thinking on in front of its answer; drafts in it must not be taken for the answer. */
+static struct str without_thinking(struct str text)
+{
+    struct str trimmed = str_trim(text);
+    size_t end = str_starts(trimmed, STR("<think>")) ? str_find(trimmed, STR("</think>"), 0) : SIZE_MAX;
+    return end == SIZE_MAX ? text : str_trim(str_skip(trimmed, end + strlen("</think>")));
+}
+
+/* ---- Anthropic --------------------------------------------------------------------------------------------------- */
 
 static void write_messages(struct json_out *out, const struct llm_request *request)
 {
@@ -53,7 +61,7 @@ static bool read_message(struct arena *arena, const json_value *root, struct llm
     return true;
 }
 
-/* ---- OpenAI --------------------------------------------------------------------------------------------------------- */
+/* ---- OpenAI ------------------------------------------------------------------------------------------------------ */
 
 static void write_chat(struct json_out *out, const struct llm_request *request)
 {
@@ -77,12 +85,12 @@ static bool read_completion(struct arena *arena, const json_value *root, struct 
     const json_value *choice = json_get(root, "choices.0");
     const json_value *content = json_get(choice, "message.content");
     if (!json_is_string(content) && !json_is_array(content)) return false; /* a refusal has null */
-    reply->text = json_is_array(content) ? joined_parts(arena, content) : json_str(content, "");
+    reply->text = without_thinking(json_is_array(content) ? joined_parts(arena, content) : json_str(content, ""));
     reply->cut = str_eq(json_str(choice, "finish_reason"), STR("length"));
     return true;
 }
 
-/* ---- the table ------------------------------------------------------------------------------------------------------ */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static const struct llm_service services[] = {
     {

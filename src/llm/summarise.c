@@ -9,13 +9,13 @@ enum { BODY_SENT = 200, TITLE_SENT = 200, NAME_SENT = 100, LONGEST_SUMMARY = 500
 
 static const char *const statuses[] = {"active", "completed", "stalled"};
 
-#define INSTRUCTIONS                                                                                                    \
-    "You summarise a group of events of a software team that belong to one topic. They come newest first.\n\n"          \
-    "Rules:\n"                                                                                                          \
-    "- summary: what happened and where it stands, in at most 500 characters, only from what the events say\n"          \
-    "- keyTopics: at most 5 short phrases, the one that names the whole group first\n"                                  \
-    "- keyContributors: at most 5 names of people, as the events write them\n"                                          \
-    "- status: active (work goes on), completed (merged, closed, resolved or released) or stalled (nothing moves)\n\n"  \
+#define INSTRUCTIONS                                                                                                   \
+    "You summarise a group of events of a software team that belong to one topic. They come newest first.\n\n"         \
+    "Rules:\n"                                                                                                         \
+    "- summary: what happened and where it stands, in at most 500 characters, only from what the events say\n"         \
+    "- keyTopics: at most 5 short phrases, the one that names the whole group first\n"                                 \
+    "- keyContributors: at most 5 names of people, as the events write them\n"                                         \
+    "- status: active (work goes on), completed (merged, closed, resolved or released) or stalled (nothing moves)\n\n" \
     "Form: {\"summary\": \"...\", \"keyTopics\": [\"...\"], \"keyContributors\": [\"...\"], \"status\": \"active\"}"
 
 static struct str message(struct arena *arena, const struct llm_cluster *cluster)
@@ -49,8 +49,7 @@ static struct err *read_summary(struct arena *arena, const json_value *answer, s
         .status = read_status(arena, json_get(answer, "status")),
     };
     if (!result->text.n) return err_new(arena, ERR_UNAVAILABLE, "the language model's answer holds no summary");
-    result->topic_count =
-        llm_lines(arena, json_get(answer, "keyTopics"), LONGEST_KEY, result->topics, LLM_MAX_KEYS);
+    result->topic_count = llm_lines(arena, json_get(answer, "keyTopics"), LONGEST_KEY, result->topics, LLM_MAX_KEYS);
     result->contributor_count =
         llm_lines(arena, json_get(answer, "keyContributors"), LONGEST_KEY, result->contributors, LLM_MAX_KEYS);
     return NULL;
@@ -59,7 +58,7 @@ static struct err *read_summary(struct arena *arena, const json_value *answer, s
 struct err *llm_summarise(struct llm *llm, struct arena *arena, const struct llm_cluster *cluster,
                           struct llm_budget budget, struct llm_summary *result, struct llm_usage *usage)
 {
-    const json_value   *answer;
+    const json_value *answer;
     struct llm_question question = {
         .task = LLM_SUMMARY,
         .temperature = TEMPERATURE,

@@ -7,23 +7,25 @@
 
 enum { MAX_SOURCE = 50, MAX_TYPE = 100 };
 
-/* ---- attributes ----------------------------------------------------------------------------------------------------- */
+/* ---- attributes -------------------------------------------------------------------------------------------------- */
 
+// clang-format off
 static const struct {
     const char *name;
     bool        required, text; /* text: a string where it is present */
 } attributes[] = {
-    {"specversion", true, false},
-    {"id", true, true},
-    {"source", true, true},
-    {"type", true, true},
-    {"subject", false, true},
-    {"time", false, true},
-    {"dataschema", false, true},
+    {"specversion",     true,  false},
+    {"id",              true,  true},
+    {"source",          true,  true},
+    {"type",            true,  true},
+    {"subject",         false, true},
+    {"time",            false, true},
+    {"dataschema",      false, true},
     {"datacontenttype", false, true},
-    {"data_base64", false, true},
-    {"data", false, false},
+    {"data_base64",     false, true},
+    {"data",            false, false},
 };
+// clang-format on
 enum { ATTRIBUTES = sizeof attributes / sizeof *attributes };
 
 static bool refuse_type(struct arena *arena, struct source_ingest_item *item, struct str field, const char *expected,
@@ -38,7 +40,7 @@ static bool refuse_type(struct arena *arena, struct source_ingest_item *item, st
 static bool check_known(struct arena *arena, const json_value *event, struct source_ingest_item *item)
 {
     for (int i = 0; i < ATTRIBUTES; i++) {
-        const char       *name = attributes[i].name;
+        const char *name = attributes[i].name;
         const json_value *value = json_member(event, str_of(name));
         if (json_is_null(value)) {
             if (attributes[i].required) return source_ingest_refuse(item, "MISSING_FIELD", name, STR("Required"));
@@ -47,7 +49,8 @@ static bool check_known(struct arena *arena, const json_value *event, struct sou
         if (!attributes[i].text) continue;
         if (!json_is_string(value)) return refuse_type(arena, item, str_of(name), "string", value);
         if (attributes[i].required && !str_trim(json_str(value, "")).n)
-            return source_ingest_refuse(item, "INVALID_FIELD", name, STR("String must contain at least 1 character(s)"));
+            return source_ingest_refuse(item, "INVALID_FIELD", name,
+                                        STR("String must contain at least 1 character(s)"));
     }
     return true;
 }
@@ -87,16 +90,17 @@ static bool check_attributes(struct arena *arena, const json_value *event, struc
 {
     const json_value *version = json_member(event, STR("specversion"));
     if (!json_is_null(version) && !str_eq(json_str(version, ""), STR("1.0")))
-        return source_ingest_refuse(item, "UNSUPPORTED_SPECVERSION", "specversion", STR("Only CloudEvents 1.0 is supported"));
+        return source_ingest_refuse(item, "UNSUPPORTED_SPECVERSION", "specversion",
+                                    STR("Only CloudEvents 1.0 is supported"));
     return check_known(arena, event, item) && check_extensions(arena, event, item);
 }
 
-/* ---- data --------------------------------------------------------------------------------------------------------------- */
+/* ---- data -------------------------------------------------------------------------------------------------------- */
 
 struct cloudevent {
-    struct str        id, source, type, subject, time;
+    struct str id, source, type, subject, time;
     const json_value *data; /* NULL: none, or text */
-    struct str        text; /* data that is text */
+    struct str text;        /* data that is text */
 };
 
 enum content { TEXT, JSON, BINARY };
@@ -112,16 +116,18 @@ static enum content content_of(struct str datacontenttype)
 
 static void set_data(struct cloudevent *cloudevent, const json_value *data)
 {
-    if (json_is_string(data)) cloudevent->text = json_str(data, "");
-    else if (!json_is_null(data)) cloudevent->data = data;
+    if (json_is_string(data))
+        cloudevent->text = json_str(data, "");
+    else if (!json_is_null(data))
+        cloudevent->data = data;
 }
 
 static bool decode_data(struct arena *arena, const json_value *event, struct cloudevent *cloudevent,
                         struct source_ingest_item *item)
 {
-    struct str        bytes;
+    struct str bytes;
     const json_value *data;
-    enum content      content = content_of(json_str(event, "datacontenttype"));
+    enum content content = content_of(json_str(event, "datacontenttype"));
     if (content == BINARY)
         return source_ingest_refuse(item, "UNSUPPORTED_DATA", "data_base64", STR("Only text and JSON are supported"));
     if (!crypto_base64_decode(arena, json_str(event, "data_base64"), &bytes))
@@ -149,7 +155,7 @@ static bool read_data(struct arena *arena, const json_value *event, struct cloud
     return decode_data(arena, event, cloudevent, item);
 }
 
-/* ---- parts of the SourceEvent ---------------------------------------------------------------------------------------------- */
+/* ---- parts of the SourceEvent ------------------------------------------------------------------------------------ */
 
 /* The host of a URL without user and port, else the whole text. */
 static struct str origin(struct str source)
@@ -157,7 +163,7 @@ static struct str origin(struct str source)
     size_t scheme = str_find(source, STR("://"), 0);
     if (scheme == SIZE_MAX || scheme == 0) return source;
     struct str host = str_skip(source, scheme + 3);
-    size_t     end = 0;
+    size_t end = 0;
     while (end < host.n && !strchr("/?#", host.s[end])) end++;
     host = str_slice(host, 0, end);
     size_t user = str_find_char(host, '@', 0);
@@ -175,8 +181,10 @@ static struct str slug(struct arena *arena, struct str source)
         char c = text.s[i];
         bool word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
         if (word && !name.n && c <= '9') buf_lit(&name, "x-");
-        if (word) buf_char(&name, c);
-        else if (name.n && name.s[name.n - 1] != '-') buf_char(&name, '-');
+        if (word)
+            buf_char(&name, c);
+        else if (name.n && name.s[name.n - 1] != '-')
+            buf_char(&name, '-');
     }
     struct str cut = str_slice(buf_str(&name), 0, MAX_SOURCE);
     while (str_ends(cut, STR("-"))) cut.n--;
@@ -186,9 +194,10 @@ static struct str slug(struct arena *arena, struct str source)
 static bool read_type(struct arena *arena, const struct cloudevent *cloudevent, struct source_ingest_item *item)
 {
     struct str type = str_lower(arena, str_trim(cloudevent->type));
-    char      *s = (char *)type.s;
+    char *s = (char *)type.s;
     for (size_t i = 0; i < type.n; i++)
-        if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') || (s[i] && strchr("._-", s[i])))) s[i] = '-';
+        if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') || (s[i] && strchr("._-", s[i]))))
+            s[i] = '-';
     item->event.source_type = type;
     if (type.n > MAX_TYPE)
         return source_ingest_refuse(item, "FIELD_TOO_LONG", "type",
@@ -245,11 +254,11 @@ static void read_references(struct arena *arena, const json_value *list, struct 
 static struct str url_of(const json_value *data)
 {
     struct str url = str_trim(json_str(data, "url"));
-    bool       web = str_starts_nocase(url, STR("https://")) || str_starts_nocase(url, STR("http://"));
+    bool web = str_starts_nocase(url, STR("https://")) || str_starts_nocase(url, STR("http://"));
     return web ? url : (struct str){0};
 }
 
-/* ---- data that is a SourceEvent ---------------------------------------------------------------------------------------------- */
+/* ---- data that is a SourceEvent ---------------------------------------------------------------------------------- */
 
 static bool is_source_event(const json_value *data)
 {
@@ -260,7 +269,7 @@ static bool is_source_event(const json_value *data)
 static bool read_source_event(struct arena *arena, const struct cloudevent *cloudevent, struct source_ingest_item *item)
 {
     const json_value *completed;
-    struct json_out   out = json_out(arena);
+    struct json_out out = json_out(arena);
     if (json_is_null(json_member(cloudevent->data, STR("occurredAt"))) && !read_time(cloudevent, item)) return false;
     json_begin(&out, NULL, '{');
     for (struct json_iter it = json_iter(cloudevent->data); json_step(&it);) {
@@ -268,7 +277,8 @@ static bool read_source_event(struct arena *arena, const struct cloudevent *clou
         json_key(&out, it.key);
         json_put_value(&out, NULL, it.value);
     }
-    if (json_is_null(json_member(cloudevent->data, STR("source")))) json_put(&out, "source", slug(arena, cloudevent->source));
+    if (json_is_null(json_member(cloudevent->data, STR("source"))))
+        json_put(&out, "source", slug(arena, cloudevent->source));
     if (json_is_null(json_member(cloudevent->data, STR("occurredAt"))))
         json_put(&out, "occurredAt", time_format(arena, item->event.occurred_at));
     json_end(&out);
@@ -277,7 +287,7 @@ static bool read_source_event(struct arena *arena, const struct cloudevent *clou
     return source_ingest_event(arena, completed, item);
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 /* Cut here already: no text that comes from data is too long to be taken. */
 static struct str cut_body(struct arena *arena, struct str body, struct source_ingest_item *item)
@@ -292,7 +302,8 @@ static bool map_event(struct arena *arena, const struct cloudevent *cloudevent, 
     struct source_event *event = &item->event;
     if (!read_type(arena, cloudevent, item) || !read_time(cloudevent, item)) return false;
     event->source = slug(arena, cloudevent->source);
-    event->source_id = str_printf(arena, "ce:" STR_FMT ":" STR_FMT, STR_ARG(cloudevent->source), STR_ARG(cloudevent->id));
+    event->source_id =
+        str_printf(arena, "ce:" STR_FMT ":" STR_FMT, STR_ARG(cloudevent->source), STR_ARG(cloudevent->id));
     event->title = title_of(arena, cloudevent);
     event->body = cut_body(arena, body_of(arena, cloudevent), item);
     event->actor = actor_of(json_get(cloudevent->data, "actor"));

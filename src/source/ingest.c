@@ -4,12 +4,12 @@
 #include "base/hash.h"
 #include "base/utf8.h"
 
-/* ---- forms -------------------------------------------------------------------------------------------------------- */
+/* ---- forms ------------------------------------------------------------------------------------------------------- */
 
 static const struct {
-    const char             *type;
+    const char *type;
     enum source_ingest_form form;
-    bool                    cloudevents;
+    bool cloudevents;
 } forms[] = {
     {"application/json", SOURCE_INGEST_JSON, false},
     {"application/x-ndjson", SOURCE_INGEST_LINES, false},
@@ -27,7 +27,7 @@ enum source_ingest_form source_ingest_form(struct str content_type, bool ce_head
     return SOURCE_INGEST_UNSUPPORTED;
 }
 
-/* ---- one item ------------------------------------------------------------------------------------------------------- */
+/* ---- one item ---------------------------------------------------------------------------------------------------- */
 
 bool source_ingest_refuse(struct source_ingest_item *item, const char *error, const char *field, struct str message)
 {
@@ -108,18 +108,18 @@ static bool normalise(struct arena *arena, struct source_ingest_item *item)
 }
 
 struct reading {
-    struct arena                *arena;
+    struct arena *arena;
     struct source_ingest_request request;
-    struct map                  *seen; /* sourceIds */
+    struct map *seen; /* sourceIds */
     VEC(struct source_ingest_item) items;
 };
 
 static void read_item(struct reading *reading, const json_value *value)
 {
-    struct arena              *arena = reading->arena;
+    struct arena *arena = reading->arena;
     struct source_ingest_item *item = VEC_PUSH(arena, &reading->items);
-    struct str delivery_id = str_printf(arena, "api-" STR_FMT "-%zu", STR_ARG(reading->request.request_id),
-                                        reading->items.n - 1);
+    struct str delivery_id =
+        str_printf(arena, "api-" STR_FMT "-%zu", STR_ARG(reading->request.request_id), reading->items.n - 1);
     bool cloudevents = reading->request.form >= SOURCE_INGEST_CLOUDEVENT;
     if (!json_is_object(value)) {
         source_ingest_refuse(item, "NOT_AN_OBJECT", NULL,
@@ -133,7 +133,7 @@ static void read_item(struct reading *reading, const json_value *value)
     item->repeated = (*times)++ > 0;
 }
 
-/* ---- the whole body --------------------------------------------------------------------------------------------------- */
+/* ---- the whole body ---------------------------------------------------------------------------------------------- */
 
 static struct err *too_many(struct arena *arena)
 {
@@ -148,8 +148,10 @@ static struct err *read_lines(struct reading *reading)
         if (!line.n) continue;
         if (reading->items.n == SOURCE_INGEST_MAX_ITEMS) return too_many(reading->arena);
         struct err *err = json_parse(reading->arena, line, &value);
-        if (err) source_ingest_refuse(VEC_PUSH(reading->arena, &reading->items), "INVALID_JSON", NULL, err->message);
-        else read_item(reading, value);
+        if (err)
+            source_ingest_refuse(VEC_PUSH(reading->arena, &reading->items), "INVALID_JSON", NULL, err->message);
+        else
+            read_item(reading, value);
     }
     return NULL;
 }
@@ -174,8 +176,10 @@ static struct err *read_document(struct reading *reading)
 struct err *source_ingest_read(struct arena *arena, struct source_ingest_request request, struct source_ingest *ingest)
 {
     struct reading reading = {.arena = arena, .request = request, .seen = map_create(arena)};
-    if (request.form == SOURCE_INGEST_LINES) TRY(read_lines(&reading));
-    else TRY(read_document(&reading));
+    if (request.form == SOURCE_INGEST_LINES)
+        TRY(read_lines(&reading));
+    else
+        TRY(read_document(&reading));
     if (!reading.items.n) return err_new(arena, ERR_INVALID, "The request holds no events");
     *ingest = (struct source_ingest){reading.items.at, reading.items.n};
     return NULL;

@@ -201,7 +201,8 @@ static void refuse_unknown_fields(struct reading *reading)
         for (size_t i = 0; i < sizeof known / sizeof *known; i++) found |= str_eq(it.key, str_of(known[i]));
         if (!found && reading->issues.n < MAX_ISSUES)
             *VEC_PUSH(reading->arena, &reading->issues) =
-                (struct source_issue){str_dup(reading->arena, utf8_head(it.key, 100)), STR("Unknown field"), "UNKNOWN_FIELD"};
+                (struct source_issue){str_dup(reading->arena, utf8_head(it.key, 100)), STR("Unknown field"),
+                                      "UNKNOWN_FIELD"};
     }
 }
 

@@ -6,8 +6,8 @@
 #include "crypto/crypto.h"
 #include "source/source.h"
 
-#define NOW 1770114600000 /* 2026-02-03T10:30:00Z */
-#define PLAIN "\"source\":\"ci\",\"sourceType\":\"build.failed\",\"title\":\"Build failed\""
+#define NOW       1770114600000 /* 2026-02-03T10:30:00Z */
+#define PLAIN     "\"source\":\"ci\",\"sourceType\":\"build.failed\",\"title\":\"Build failed\""
 #define EVENT(id) "{" PLAIN ",\"sourceId\":\"" id "\"}"
 
 static struct err *read_body(struct arena *arena, enum source_ingest_form form, struct str body,
@@ -29,7 +29,8 @@ static struct source_ingest_item only(struct arena *arena, enum source_ingest_fo
 static struct source_event taken(struct arena *arena, enum source_ingest_form form, const char *body)
 {
     struct source_ingest_item item = only(arena, form, body);
-    if (item.error) fail_msg("refused: %s " STR_FMT " " STR_FMT, item.error, STR_ARG(item.field), STR_ARG(item.message));
+    if (item.error)
+        fail_msg("refused: %s " STR_FMT " " STR_FMT, item.error, STR_ARG(item.field), STR_ARG(item.message));
     return item.event;
 }
 
@@ -69,12 +70,12 @@ static const char *with_body(struct arena *arena, size_t characters)
     return str_printf(arena, "{" PLAIN ",\"sourceId\":\"1\",\"body\":\"" STR_FMT "\"}", STR_ARG(body)).s;
 }
 
-/* ---- forms ---------------------------------------------------------------------------------------------------------- */
+/* ---- forms ------------------------------------------------------------------------------------------------------- */
 
 TEST(form, is_told_by_the_content_type)
 {
     static const struct {
-        const char             *type;
+        const char *type;
         enum source_ingest_form form;
     } rows[] = {
         {"application/json", SOURCE_INGEST_JSON},
@@ -99,16 +100,17 @@ TEST(form, binary_mode_is_not_supported)
     check_int(source_ingest_form(STR("application/cloudevents+json"), true), SOURCE_INGEST_CLOUDEVENT);
 }
 
-/* ---- SourceEvents --------------------------------------------------------------------------------------------------- */
+/* ---- SourceEvents ------------------------------------------------------------------------------------------------ */
 
 TEST(json, a_single_event_is_taken_in_its_stored_form)
 {
-    struct source_event event = taken(
-        arena, SOURCE_INGEST_JSON,
-        "{\"source\":\"ci\",\"sourceType\":\"ci:build.failed\",\"sourceId\":\"ci:build:991\",\"title\":\"  Build 991\\nfailed \","
-        "\"body\":\"Step 3\",\"actor\":{\"id\":\"7\",\"name\":\"ada\",\"email\":\"not an address\"},"
-        "\"occurredAt\":\"2026-02-03T11:00:00+01:00\",\"references\":[{\"type\":\"issue\",\"id\":\"ENG-1\"},"
-        "{\"type\":\"issue\",\"id\":\"ENG-1\"}],\"metadata\":{\"n\":1}}");
+    struct source_event event =
+        taken(arena, SOURCE_INGEST_JSON,
+              "{\"source\":\"ci\",\"sourceType\":\"ci:build.failed\",\"sourceId\":\"ci:build:991\",\"title\":\"  Build "
+              "991\\nfailed \","
+              "\"body\":\"Step 3\",\"actor\":{\"id\":\"7\",\"name\":\"ada\",\"email\":\"not an address\"},"
+              "\"occurredAt\":\"2026-02-03T11:00:00+01:00\",\"references\":[{\"type\":\"issue\",\"id\":\"ENG-1\"},"
+              "{\"type\":\"issue\",\"id\":\"ENG-1\"}],\"metadata\":{\"n\":1}}");
     check_str(event.source_type, "build.failed");
     check_str(event.source_id, "ci:build:991");
     check_str(event.title, "Build 991 failed");
@@ -130,8 +132,9 @@ TEST(json, what_may_be_left_out_has_defaults)
 
 TEST(json, delivery_id_is_the_servers_word)
 {
-    struct source_event event = taken(arena, SOURCE_INGEST_JSON,
-                                      "{" PLAIN ",\"sourceId\":\"1\",\"metadata\":{\"deliveryId\":\"mine\",\"url\":\"https://x.y\"}}");
+    struct source_event event =
+        taken(arena, SOURCE_INGEST_JSON,
+              "{" PLAIN ",\"sourceId\":\"1\",\"metadata\":{\"deliveryId\":\"mine\",\"url\":\"https://x.y\"}}");
     check_str(json_str(metadata_of(arena, &event), "deliveryId"), "api-3f0e-0");
     check_str(json_str(metadata_of(arena, &event), "url"), "https://x.y");
 }
@@ -139,9 +142,13 @@ TEST(json, delivery_id_is_the_servers_word)
 TEST(json, any_source_name_may_be_used)
 {
     check_str(taken(arena, SOURCE_INGEST_JSON,
-                    "{\"source\":\"chat-bot-9\",\"sourceType\":\"1.note_x\",\"sourceId\":\"1\",\"title\":\"T\"}").source, "chat-bot-9");
+                    "{\"source\":\"chat-bot-9\",\"sourceType\":\"1.note_x\",\"sourceId\":\"1\",\"title\":\"T\"}")
+                  .source,
+              "chat-bot-9");
     check_str(taken(arena, SOURCE_INGEST_JSON,
-                    "{\"source\":\"github\",\"sourceType\":\"push\",\"sourceId\":\"1\",\"title\":\"T\"}").source, "github");
+                    "{\"source\":\"github\",\"sourceType\":\"push\",\"sourceId\":\"1\",\"title\":\"T\"}")
+                  .source,
+              "github");
 }
 
 TEST(json, problems_have_code_field_and_wording)
@@ -153,16 +160,23 @@ TEST(json, problems_have_code_field_and_wording)
         {"{" PLAIN ",\"sourceId\":null}", "MISSING_FIELD", "sourceId", "Required"},
         {"{" PLAIN ",\"sourceId\":7}", "INVALID_FIELD", "sourceId", "Expected string, received number"},
         {"{" PLAIN ",\"sourceId\":\"\"}", "INVALID_FIELD", "sourceId", "String must contain at least 1 character(s)"},
-        {"{" PLAIN ",\"sourceId\":\"1\",\"occuredAt\":\"2026-02-03T10:30:00Z\"}", "UNKNOWN_FIELD", "occuredAt", "Unknown field"},
-        {"{" PLAIN ",\"sourceId\":\"1\",\"occurredAt\":\"yesterday\"}", "INVALID_FIELD", "occurredAt", "Invalid datetime"},
+        {"{" PLAIN ",\"sourceId\":\"1\",\"occuredAt\":\"2026-02-03T10:30:00Z\"}", "UNKNOWN_FIELD", "occuredAt",
+         "Unknown field"},
+        {"{" PLAIN ",\"sourceId\":\"1\",\"occurredAt\":\"yesterday\"}", "INVALID_FIELD", "occurredAt",
+         "Invalid datetime"},
         {"{" PLAIN ",\"sourceId\":\"1\",\"occurredAt\":\"2026-02-04T10:30:01Z\"}", "INVALID_FIELD", "occurredAt",
          "Invalid datetime: more than 24 hours ahead"},
-        {"{" PLAIN ",\"sourceId\":\"1\",\"metadata\":[]}", "INVALID_FIELD", "metadata", "Expected object, received array"},
+        {"{" PLAIN ",\"sourceId\":\"1\",\"metadata\":[]}", "INVALID_FIELD", "metadata",
+         "Expected object, received array"},
         {"{" PLAIN ",\"sourceId\":\"1\",\"actor\":{\"id\":\"7\"}}", "MISSING_FIELD", "actor", "Required"},
-        {"{" PLAIN ",\"sourceId\":\"1\",\"references\":{}}", "INVALID_FIELD", "references", "Expected array, received object"},
-        {"{\"source\":\"CI\",\"sourceType\":\"a\",\"sourceId\":\"1\",\"title\":\"T\"}", "INVALID_FIELD", "source", "Invalid"},
-        {"{\"source\":\"ci\",\"sourceType\":\"A b\",\"sourceId\":\"1\",\"title\":\"T\"}", "INVALID_FIELD", "sourceType", "Invalid"},
-        {"{\"source\":\"ci\",\"sourceType\":\"a\",\"sourceId\":\"1\",\"title\":\"\\u0001\"}", "INVALID_FIELD", "title", "title is missing"},
+        {"{" PLAIN ",\"sourceId\":\"1\",\"references\":{}}", "INVALID_FIELD", "references",
+         "Expected array, received object"},
+        {"{\"source\":\"CI\",\"sourceType\":\"a\",\"sourceId\":\"1\",\"title\":\"T\"}", "INVALID_FIELD", "source",
+         "Invalid"},
+        {"{\"source\":\"ci\",\"sourceType\":\"A b\",\"sourceId\":\"1\",\"title\":\"T\"}", "INVALID_FIELD", "sourceType",
+         "Invalid"},
+        {"{\"source\":\"ci\",\"sourceType\":\"a\",\"sourceId\":\"1\",\"title\":\"\\u0001\"}", "INVALID_FIELD", "title",
+         "title is missing"},
         {"{\"source\":\"ci\",\"sourceType\":\"ci:\",\"sourceId\":\"1\",\"title\":\"T\"}", "INVALID_FIELD", "sourceType",
          "sourceType is missing"},
     };
@@ -171,8 +185,9 @@ TEST(json, problems_have_code_field_and_wording)
 
 TEST(json, what_is_over_its_limit_is_refused)
 {
-    struct str long_title = str_printf(arena, "{\"source\":\"ci\",\"sourceType\":\"a\",\"sourceId\":\"1\",\"title\":\"" STR_FMT "\"}",
-                                       STR_ARG(times(arena, "t", 201)));
+    struct str long_title =
+        str_printf(arena, "{\"source\":\"ci\",\"sourceType\":\"a\",\"sourceId\":\"1\",\"title\":\"" STR_FMT "\"}",
+                   STR_ARG(times(arena, "t", 201)));
     struct str long_id = str_printf(arena, "{" PLAIN ",\"sourceId\":\"" STR_FMT "\"}", STR_ARG(times(arena, "i", 256)));
     struct str references = str_printf(arena, "{" PLAIN ",\"sourceId\":\"1\",\"references\":[" STR_FMT "0]}",
                                        STR_ARG(times(arena, "{\"type\":\"issue\",\"id\":\"1\"},", 100)));
@@ -202,7 +217,7 @@ TEST(json, a_body_over_ten_thousand_characters_is_cut_and_the_item_says_so)
     check(str_ends(item.event.body, STR("...")));
 }
 
-/* ---- several events --------------------------------------------------------------------------------------------------- */
+/* ---- several events ---------------------------------------------------------------------------------------------- */
 
 TEST(batch, items_keep_their_order_and_refuse_only_themselves)
 {
@@ -231,13 +246,14 @@ TEST(batch, a_thousand_events_are_taken_and_one_more_is_not)
 {
     struct source_ingest ingest;
     for (int form = SOURCE_INGEST_JSON; form <= SOURCE_INGEST_LINES; form++) {
-        bool       lines = form == SOURCE_INGEST_LINES;
+        bool lines = form == SOURCE_INGEST_LINES;
         struct str events = times(arena, lines ? EVENT("1") "\n" : EVENT("1") ",", 999);
         struct str most = str_printf(arena, lines ? STR_FMT EVENT("2") : "[" STR_FMT EVENT("2") "]", STR_ARG(events));
         check_ok(read_body(arena, (enum source_ingest_form)form, most, &ingest));
         check_int(ingest.n, 1000);
-        struct str more = str_printf(arena, lines ? STR_FMT EVENT("2") "\n" EVENT("3") : "[" STR_FMT EVENT("2") "," EVENT("3") "]",
-                                     STR_ARG(events));
+        struct str more =
+            str_printf(arena, lines ? STR_FMT EVENT("2") "\n" EVENT("3") : "[" STR_FMT EVENT("2") "," EVENT("3") "]",
+                       STR_ARG(events));
         check_err(read_body(arena, (enum source_ingest_form)form, more, &ingest), ERR_TOO_LARGE);
     }
 }
@@ -255,7 +271,7 @@ TEST(batch, what_is_no_document_is_refused_as_a_whole)
 TEST(batch, deep_nesting_is_refused)
 {
     struct source_ingest ingest;
-    struct str           deep = str_printf(arena, "{\"metadata\":" STR_FMT, STR_ARG(times(arena, "[", 100000)));
+    struct str deep = str_printf(arena, "{\"metadata\":" STR_FMT, STR_ARG(times(arena, "[", 100000)));
     check_err(read_body(arena, SOURCE_INGEST_JSON, deep, &ingest), ERR_INVALID);
     check_ok(read_body(arena, SOURCE_INGEST_LINES, deep, &ingest));
     assert_string_equal(ingest.at[0].error, "INVALID_JSON");
@@ -274,16 +290,19 @@ TEST(lines, blank_ones_are_skipped_and_broken_ones_refuse_only_themselves)
     check_str(json_str(metadata_of(arena, &ingest.at[3].event), "deliveryId"), "api-3f0e-3");
 }
 
-/* ---- CloudEvents --------------------------------------------------------------------------------------------------------- */
+/* ---- CloudEvents ------------------------------------------------------------------------------------------------- */
 
-#define CE "\"specversion\":\"1.0\",\"id\":\"A-1\",\"source\":\"https://ci.example.com:8443/builds\",\"type\":\"com.Example/Build.Done\""
+#define CE                                                                                                             \
+    "\"specversion\":\"1.0\",\"id\":\"A-1\",\"source\":\"https://ci.example.com:8443/builds\",\"type\":\"com.Example/" \
+    "Build.Done\""
 
 TEST(cloudevent, is_mapped_as_the_table_says)
 {
     struct source_event event = taken(
         arena, SOURCE_INGEST_CLOUDEVENT,
         "{" CE ",\"time\":\"2026-02-03T09:00:00Z\",\"subject\":\"Build 9\",\"traceparent\":\"00-1\",\"sampled\":true,"
-        "\"datacontenttype\":\"application/json\",\"data\":{\"message\":\"All green\",\"actor\":{\"id\":\"7\",\"name\":\"Ada\"},"
+        "\"datacontenttype\":\"application/json\",\"data\":{\"message\":\"All "
+        "green\",\"actor\":{\"id\":\"7\",\"name\":\"Ada\"},"
         "\"references\":[{\"type\":\"commit\",\"id\":\"abc\"},{\"type\":\"planet\",\"id\":\"x\"},7],"
         "\"metadata\":{\"n\":1,\"url\":\"https://old\"},\"url\":\"https://ci.example.com/9\"}}");
     check_str(event.source, "ci-example-com");
@@ -298,9 +317,10 @@ TEST(cloudevent, is_mapped_as_the_table_says)
     check_int(json_int(metadata, "n", 0), 1);
     check_str(json_str(metadata, "url"), "https://ci.example.com/9");
     check_str(json_str(metadata, "deliveryId"), "api-3f0e-0");
-    check_str(json_text(arena, json_get(metadata, "cloudevents")),
-              "{\"id\":\"A-1\",\"source\":\"https://ci.example.com:8443/builds\",\"type\":\"com.Example/Build.Done\","
-              "\"subject\":\"Build 9\",\"traceparent\":\"00-1\",\"sampled\":true,\"datacontenttype\":\"application/json\"}");
+    check_str(
+        json_text(arena, json_get(metadata, "cloudevents")),
+        "{\"id\":\"A-1\",\"source\":\"https://ci.example.com:8443/builds\",\"type\":\"com.Example/Build.Done\","
+        "\"subject\":\"Build 9\",\"traceparent\":\"00-1\",\"sampled\":true,\"datacontenttype\":\"application/json\"}");
 }
 
 TEST(cloudevent, needs_nothing_but_its_four_attributes)
@@ -323,10 +343,12 @@ TEST(cloudevent, source_becomes_a_slug)
         {"--", "cloudevents"},
         {"\xc3\xa9t\xc3\xa9", "t"},
         {"://x", "x"},
-        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.bbbbb", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+        {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.bbbbb",
+         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct str body = str_printf(arena, "{\"specversion\":\"1.0\",\"id\":\"1\",\"type\":\"t\",\"source\":\"%s\"}", rows[i][0]);
+        struct str body =
+            str_printf(arena, "{\"specversion\":\"1.0\",\"id\":\"1\",\"type\":\"t\",\"source\":\"%s\"}", rows[i][0]);
         check_str(taken(arena, SOURCE_INGEST_CLOUDEVENT, body.s).source, rows[i][1]);
     }
 }
@@ -352,8 +374,8 @@ TEST(cloudevent, body_is_the_first_text_there_is)
 TEST(cloudevent, title_and_body_are_cut_whatever_their_length)
 {
     struct str text = times(arena, "x", 60000);
-    struct str body = str_printf(arena, "{" CE ",\"data\":{\"title\":\"" STR_FMT "\",\"body\":\"" STR_FMT "\"}}", STR_ARG(text),
-                                 STR_ARG(text));
+    struct str body = str_printf(arena, "{" CE ",\"data\":{\"title\":\"" STR_FMT "\",\"body\":\"" STR_FMT "\"}}",
+                                 STR_ARG(text), STR_ARG(text));
     struct source_ingest_item item = only(arena, SOURCE_INGEST_CLOUDEVENT, body.s);
     check(!item.error && item.truncated);
     check_int(item.event.title.n, 200);
@@ -363,7 +385,8 @@ TEST(cloudevent, title_and_body_are_cut_whatever_their_length)
 TEST(cloudevent, a_long_id_stays_an_identity)
 {
     struct str text = times(arena, "x", 300);
-    struct str body = str_printf(arena, "{\"specversion\":\"1.0\",\"source\":\"s\",\"type\":\"t\",\"id\":\"" STR_FMT "\"}", STR_ARG(text));
+    struct str body = str_printf(
+        arena, "{\"specversion\":\"1.0\",\"source\":\"s\",\"type\":\"t\",\"id\":\"" STR_FMT "\"}", STR_ARG(text));
     struct source_event event = taken(arena, SOURCE_INGEST_CLOUDEVENT, body.s);
     check_int(event.source_id.n, 190 + 1 + 64);
     check(str_starts(event.source_id, STR("ce:s:xxx")));
@@ -371,9 +394,10 @@ TEST(cloudevent, a_long_id_stays_an_identity)
 
 TEST(cloudevent, data_that_is_a_source_event_is_taken_as_such)
 {
-    struct source_event event = taken(arena, SOURCE_INGEST_CLOUDEVENT,
-                                      "{" CE ",\"time\":\"2026-02-03T09:00:00Z\",\"data\":{\"sourceType\":\"build.failed\","
-                                      "\"sourceId\":\"b:1\",\"title\":\"Build failed\",\"metadata\":{\"n\":1}}}");
+    struct source_event event =
+        taken(arena, SOURCE_INGEST_CLOUDEVENT,
+              "{" CE ",\"time\":\"2026-02-03T09:00:00Z\",\"data\":{\"sourceType\":\"build.failed\","
+              "\"sourceId\":\"b:1\",\"title\":\"Build failed\",\"metadata\":{\"n\":1}}}");
     check_str(event.source, "ci-example-com");
     check_str(event.source_type, "build.failed");
     check_str(event.source_id, "b:1");
@@ -381,9 +405,11 @@ TEST(cloudevent, data_that_is_a_source_event_is_taken_as_such)
     check_int(event.occurred_at, NOW - MINUTES(90));
     check_int(json_int(metadata_of(arena, &event), "n", 0), 1);
     check_str(json_str(metadata_of(arena, &event), "cloudevents.id"), "A-1");
-    event = taken(arena, SOURCE_INGEST_CLOUDEVENT,
-                  "{" CE ",\"time\":\"2026-02-03T09:00:00Z\",\"data\":{\"source\":\"ci\",\"sourceType\":\"a\",\"sourceId\":\"b:1\","
-                  "\"title\":\"T\",\"occurredAt\":\"2026-02-03T08:00:00Z\"}}");
+    event = taken(
+        arena, SOURCE_INGEST_CLOUDEVENT,
+        "{" CE
+        ",\"time\":\"2026-02-03T09:00:00Z\",\"data\":{\"source\":\"ci\",\"sourceType\":\"a\",\"sourceId\":\"b:1\","
+        "\"title\":\"T\",\"occurredAt\":\"2026-02-03T08:00:00Z\"}}");
     check_str(event.source, "ci");
     check_int(event.occurred_at, NOW - MINUTES(150));
 }
@@ -391,8 +417,10 @@ TEST(cloudevent, data_that_is_a_source_event_is_taken_as_such)
 TEST(cloudevent, data_that_is_a_source_event_is_held_to_its_rules)
 {
     static const struct refusal rows[] = {
-        {"{" CE ",\"data\":{\"sourceType\":\"a\",\"sourceId\":\"1\",\"title\":\"T\",\"text\":\"x\"}}", "UNKNOWN_FIELD", "text", "Unknown field"},
-        {"{" CE ",\"data\":{\"sourceType\":\"A!\",\"sourceId\":\"1\",\"title\":\"T\"}}", "INVALID_FIELD", "sourceType", "Invalid"},
+        {"{" CE ",\"data\":{\"sourceType\":\"a\",\"sourceId\":\"1\",\"title\":\"T\",\"text\":\"x\"}}", "UNKNOWN_FIELD",
+         "text", "Unknown field"},
+        {"{" CE ",\"data\":{\"sourceType\":\"A!\",\"sourceId\":\"1\",\"title\":\"T\"}}", "INVALID_FIELD", "sourceType",
+         "Invalid"},
     };
     CHECK_REFUSALS(SOURCE_INGEST_CLOUDEVENT, rows);
 }
@@ -417,20 +445,23 @@ TEST(cloudevent, problems_have_code_field_and_wording)
     static const struct refusal rows[] = {
         {"[]", "NOT_AN_OBJECT", "", "Expected object, received array"},
         {"{\"id\":\"1\",\"source\":\"s\",\"type\":\"t\"}", "MISSING_FIELD", "specversion", "Required"},
-        {"{\"specversion\":\"0.3\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\"}", "UNSUPPORTED_SPECVERSION", "specversion",
-         "Only CloudEvents 1.0 is supported"},
+        {"{\"specversion\":\"0.3\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\"}", "UNSUPPORTED_SPECVERSION",
+         "specversion", "Only CloudEvents 1.0 is supported"},
         {"{\"specversion\":1.0,\"id\":\"1\",\"source\":\"s\",\"type\":\"t\"}", "UNSUPPORTED_SPECVERSION", "specversion",
          "Only CloudEvents 1.0 is supported"},
         {"{\"specversion\":\"1.0\",\"source\":\"s\",\"type\":\"t\"}", "MISSING_FIELD", "id", "Required"},
-        {"{\"specversion\":\"1.0\",\"id\":7,\"source\":\"s\",\"type\":\"t\"}", "INVALID_FIELD", "id", "Expected string, received number"},
+        {"{\"specversion\":\"1.0\",\"id\":7,\"source\":\"s\",\"type\":\"t\"}", "INVALID_FIELD", "id",
+         "Expected string, received number"},
         {"{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\" \",\"type\":\"t\"}", "INVALID_FIELD", "source",
          "String must contain at least 1 character(s)"},
         {"{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"!\"}", "INVALID_FIELD", "type", "Invalid"},
         {"{" CE ",\"time\":\"noon\"}", "INVALID_FIELD", "time", "Invalid datetime"},
-        {"{" CE ",\"time\":\"2026-02-05T00:00:00Z\"}", "INVALID_FIELD", "time", "Invalid datetime: more than 24 hours ahead"},
+        {"{" CE ",\"time\":\"2026-02-05T00:00:00Z\"}", "INVALID_FIELD", "time",
+         "Invalid datetime: more than 24 hours ahead"},
         {"{" CE ",\"subject\":7}", "INVALID_FIELD", "subject", "Expected string, received number"},
         {"{" CE ",\"Data\":{}}", "UNKNOWN_FIELD", "Data", "Unknown field"},
-        {"{" CE ",\"extension\":{}}", "INVALID_FIELD", "extension", "Expected string, number or boolean, received object"},
+        {"{" CE ",\"extension\":{}}", "INVALID_FIELD", "extension",
+         "Expected string, number or boolean, received object"},
         {"{" CE ",\"datacontenttype\":\"image/png\",\"data_base64\":\"AAAA\"}", "UNSUPPORTED_DATA", "data_base64",
          "Only text and JSON are supported"},
         {"{" CE ",\"data_base64\":\"!!\"}", "INVALID_FIELD", "data_base64", "Invalid base64"},
@@ -442,8 +473,9 @@ TEST(cloudevent, problems_have_code_field_and_wording)
 
 TEST(cloudevent, a_type_that_is_too_long_is_refused)
 {
-    struct str body = str_printf(arena, "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"" STR_FMT "\"}",
-                                 STR_ARG(times(arena, "t", 101)));
+    struct str body =
+        str_printf(arena, "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"" STR_FMT "\"}",
+                   STR_ARG(times(arena, "t", 101)));
     struct refusal row = {body.s, "FIELD_TOO_LONG", "type", "String must contain at most 100 character(s)"};
     check_refusals(arena, SOURCE_INGEST_CLOUDEVENT, &row, 1);
 }
@@ -460,7 +492,8 @@ TEST(cloudevent, batches_are_arrays)
 
 TEST(cloudevent, actors_without_id_or_name_are_left_out)
 {
-    static const char *const actors[] = {"\"ada\"", "{}", "{\"id\":\"7\"}", "{\"id\":\"7\",\"name\":\" \"}", "{\"id\":7,\"name\":\"Ada\"}"};
+    static const char *const actors[] = {"\"ada\"", "{}", "{\"id\":\"7\"}", "{\"id\":\"7\",\"name\":\" \"}",
+                                         "{\"id\":7,\"name\":\"Ada\"}"};
     for (size_t i = 0; i < sizeof actors / sizeof *actors; i++) {
         struct str body = str_printf(arena, "{" CE ",\"data\":{\"actor\":%s}}", actors[i]);
         check(taken(arena, SOURCE_INGEST_CLOUDEVENT, body.s).actor.id.s == NULL);
@@ -469,7 +502,8 @@ TEST(cloudevent, actors_without_id_or_name_are_left_out)
 
 TEST(cloudevent, an_address_that_is_not_of_the_web_is_no_url)
 {
-    struct source_event event = taken(arena, SOURCE_INGEST_CLOUDEVENT, "{" CE ",\"data\":{\"url\":\"javascript:alert(1)\"}}");
+    struct source_event event =
+        taken(arena, SOURCE_INGEST_CLOUDEVENT, "{" CE ",\"data\":{\"url\":\"javascript:alert(1)\"}}");
     check(json_get(metadata_of(arena, &event), "url") == NULL);
 }
 

@@ -31,7 +31,7 @@ static struct err *unseal(struct arena *arena, const char *keys, struct str seal
     return crypto_unseal(arena, keys_of(arena, keys), token_place, sealed, plain);
 }
 
-/* ---- sealing ------------------------------------------------------------------------------------------------------ */
+/* ---- sealing ----------------------------------------------------------------------------------------------------- */
 
 TEST(seal, opens_to_what_was_sealed)
 {
@@ -46,8 +46,8 @@ TEST(seal, opens_to_what_was_sealed)
 TEST(seal, binary_secrets_keep_their_bytes)
 {
     struct crypto_keys *keys = keys_of(arena, OLD_KEY);
-    char                bytes[1000];
-    struct str          secret = {bytes, sizeof bytes}, sealed, plain;
+    char bytes[1000];
+    struct str secret = {bytes, sizeof bytes}, sealed, plain;
     for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (char)i;
     check_ok(crypto_seal(arena, keys, token_place, secret, &sealed));
     check_ok(crypto_unseal(arena, keys, token_place, sealed, &plain));
@@ -70,7 +70,8 @@ TEST(seal, stored_form_is_version_key_id_and_base64_of_nonce_tag_and_text)
 TEST(seal, opens_what_another_implementation_sealed)
 {
     struct str plain;
-    struct str sealed = str_printf(arena, "v1." STR_FMT ".oKGio6SlpqeoqaqrCVhxnJkGaHXY2k9Ur9BgMZV9H18gvw==", STR_ARG(crypto_key_id(keys_of(arena, OLD_KEY), 0)));
+    struct str sealed = str_printf(arena, "v1." STR_FMT ".oKGio6SlpqeoqaqrCVhxnJkGaHXY2k9Ur9BgMZV9H18gvw==",
+                                   STR_ARG(crypto_key_id(keys_of(arena, OLD_KEY), 0)));
     check_ok(unseal(arena, OLD_KEY, sealed, &plain));
     check_str(plain, "secret");
 }
@@ -109,8 +110,7 @@ TEST(seal, one_changed_bit_anywhere_is_noticed)
 TEST(seal, every_shortened_text_is_refused)
 {
     struct str sealed = sealed_by(arena, OLD_KEY, "secret"), plain;
-    for (size_t n = 0; n < sealed.n; n++)
-        check(unseal(arena, OLD_KEY, str_slice(sealed, 0, n), &plain) != NULL);
+    for (size_t n = 0; n < sealed.n; n++) check(unseal(arena, OLD_KEY, str_slice(sealed, 0, n), &plain) != NULL);
 }
 
 TEST(seal, what_was_never_sealed_is_refused)
@@ -139,7 +139,7 @@ TEST(seal, an_oversized_secret_is_refused)
     check_err(crypto_seal(arena, keys_of(arena, OLD_KEY), token_place, large, &sealed), ERR_TOO_LARGE);
 }
 
-/* ---- rotation ------------------------------------------------------------------------------------------------------- */
+/* ---- rotation ---------------------------------------------------------------------------------------------------- */
 
 TEST(rotation, the_first_key_encrypts_and_all_decrypt)
 {
@@ -152,7 +152,7 @@ TEST(rotation, the_first_key_encrypts_and_all_decrypt)
 
 TEST(rotation, without_the_old_key_its_id_is_named)
 {
-    struct str  plain, sealed = sealed_by(arena, OLD_KEY, "secret");
+    struct str plain, sealed = sealed_by(arena, OLD_KEY, "secret");
     struct err *err = unseal(arena, NEW_KEY, sealed, &plain);
     check_err(err, ERR_UNAVAILABLE);
     check(str_find(err->message, crypto_key_id(keys_of(arena, OLD_KEY), 0), 0) != SIZE_MAX);
@@ -161,7 +161,7 @@ TEST(rotation, without_the_old_key_its_id_is_named)
 TEST(rotation, resealing_moves_a_secret_to_the_first_key)
 {
     struct crypto_keys *both = keys_of(arena, NEW_KEY " " OLD_KEY);
-    struct str          plain, sealed = sealed_by(arena, OLD_KEY, "secret");
+    struct str plain, sealed = sealed_by(arena, OLD_KEY, "secret");
     check_ok(crypto_reseal(arena, both, token_place, &sealed));
     check_str(crypto_sealed_key(sealed), str_z(arena, crypto_key_id(both, 0)));
     check_ok(unseal(arena, NEW_KEY, sealed, &plain));
@@ -177,7 +177,8 @@ TEST(rotation, resealing_leaves_what_has_the_first_key)
 
 TEST(rotation, a_key_is_the_same_in_hex_and_base64)
 {
-    struct str hex_id = crypto_key_id(keys_of(arena, "202122232425262728292A2B2C2D2E2F303132333435363738393a3b3c3d3e3f"), 0);
+    struct str hex_id =
+        crypto_key_id(keys_of(arena, "202122232425262728292A2B2C2D2E2F303132333435363738393a3b3c3d3e3f"), 0);
     check_str(hex_id, str_z(arena, crypto_key_id(keys_of(arena, NEW_KEY), 0)));
     check(!str_eq(hex_id, crypto_key_id(keys_of(arena, OLD_KEY), 0)));
 }
@@ -185,9 +186,15 @@ TEST(rotation, a_key_is_the_same_in_hex_and_base64)
 TEST(rotation, malformed_and_missing_keys_are_refused)
 {
     static const char *const wrong[] = {
-        "", " ,\n", "short", OLD_KEY "0", OLD_KEY "," "short",
+        "",
+        " ,\n",
+        "short",
+        OLD_KEY "0",
+        OLD_KEY ","
+                "short",
         "zz0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f",
-        "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8!", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8A",
+        "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8!",
+        "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8A",
         OLD_KEY "," OLD_KEY "," OLD_KEY "," OLD_KEY "," OLD_KEY "," OLD_KEY "," OLD_KEY "," OLD_KEY "," OLD_KEY,
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -196,7 +203,7 @@ TEST(rotation, malformed_and_missing_keys_are_refused)
     }
 }
 
-/* ---- the canary ------------------------------------------------------------------------------------------------------ */
+/* ---- the canary -------------------------------------------------------------------------------------------------- */
 
 TEST(canary, tells_the_right_key_from_another)
 {
@@ -216,7 +223,7 @@ TEST(canary, follows_a_rotation)
     check_ok(crypto_canary_check(arena, keys_of(arena, NEW_KEY), &sealed));
 }
 
-/* ---- the file of the data directory ----------------------------------------------------------------------------------- */
+/* ---- the file of the data directory ------------------------------------------------------------------------------ */
 
 struct directory {
     char path[64];
@@ -247,9 +254,9 @@ static void write_file(const char *path, const char *text, mode_t mode)
 
 TEST(file, is_made_once_for_the_owner_alone)
 {
-    struct directory    directory = directory_new();
+    struct directory directory = directory_new();
     struct crypto_keys *first, *second;
-    struct stat         status;
+    struct stat status;
     mode_t mask = umask(0);
     check_ok(crypto_keys_open(arena, STR(""), str_of(directory.path), &first));
     umask(mask);
@@ -262,7 +269,7 @@ TEST(file, is_made_once_for_the_owner_alone)
 
 TEST(file, two_directories_have_two_keys)
 {
-    struct directory    one = directory_new(), other = directory_new();
+    struct directory one = directory_new(), other = directory_new();
     struct crypto_keys *first, *second;
     check_ok(crypto_keys_open(arena, STR(""), str_of(one.path), &first));
     check_ok(crypto_keys_open(arena, STR(""), str_of(other.path), &second));
@@ -273,7 +280,7 @@ TEST(file, two_directories_have_two_keys)
 
 TEST(file, may_list_several_keys)
 {
-    struct directory    directory = directory_new();
+    struct directory directory = directory_new();
     struct crypto_keys *keys;
     write_file(directory.file, NEW_KEY "\n" OLD_KEY "\n", 0600);
     check_ok(crypto_keys_open(arena, STR(""), str_of(directory.path), &keys));
@@ -285,7 +292,7 @@ TEST(file, that_others_may_read_is_refused)
 {
     static const mode_t modes[] = {0640, 0604, 0644, 0660};
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
-        struct directory    directory = directory_new();
+        struct directory directory = directory_new();
         struct crypto_keys *keys;
         write_file(directory.file, OLD_KEY, modes[i]);
         check_err(crypto_keys_open(arena, STR(""), str_of(directory.path), &keys), ERR_INVALID);
@@ -297,9 +304,9 @@ TEST(file, that_is_empty_or_broken_is_refused_and_kept)
 {
     static const char *const contents[] = {"", "\n", "not a key\n"};
     for (size_t i = 0; i < sizeof contents / sizeof *contents; i++) {
-        struct directory    directory = directory_new();
+        struct directory directory = directory_new();
         struct crypto_keys *keys;
-        struct stat         status;
+        struct stat status;
         write_file(directory.file, contents[i], 0600);
         check_err(crypto_keys_open(arena, STR(""), str_of(directory.path), &keys), ERR_INVALID);
         check(stat(directory.file, &status) == 0 && (size_t)status.st_size == strlen(contents[i]));
@@ -309,7 +316,7 @@ TEST(file, that_is_empty_or_broken_is_refused_and_kept)
 
 TEST(file, is_not_made_when_the_setting_has_a_key)
 {
-    struct directory    directory = directory_new();
+    struct directory directory = directory_new();
     struct crypto_keys *keys;
     check_ok(crypto_keys_open(arena, STR(OLD_KEY), str_of(directory.path), &keys));
     check(str_eq(crypto_key_id(keys, 0), crypto_key_id(keys_of(arena, OLD_KEY), 0)));
@@ -323,12 +330,17 @@ TEST(file, in_a_directory_that_is_not_there_is_an_error)
     check_err(crypto_keys_open(arena, STR(""), STR("/nonexistent/lightfast"), &keys), ERR_UNAVAILABLE);
 }
 
-/* ---- base64 --------------------------------------------------------------------------------------------------------------- */
+/* ---- base64 ------------------------------------------------------------------------------------------------------ */
 
 TEST(base64, has_the_vectors_of_the_rfc)
 {
-    static const char *const rows[][2] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},        {"foo", "Zm9v"},
-                                          {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    static const char *const rows[][2] = {{"", ""},
+                                          {"f", "Zg=="},
+                                          {"fo", "Zm8="},
+                                          {"foo", "Zm9v"},
+                                          {"foob", "Zm9vYg=="},
+                                          {"fooba", "Zm9vYmE="},
+                                          {"foobar", "Zm9vYmFy"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct str data;
         check_str(crypto_base64(arena, str_of(rows[i][0])), rows[i][1]);
