@@ -67,6 +67,12 @@ static const struct setting settings[] = {
     {"limits.search_per_minute",       INTEGER, AT(limit_search), "120", 0, 1000000},
     {"limits.read_per_minute",         INTEGER, AT(limit_read), "300", 0, 1000000},
     {"limits.auth_failures_per_minute", INTEGER, AT(limit_auth_failures), "20", 0, 1000000},
+    {"github.webhook_secret",          TEXT,    AT(webhook_secrets[0]), "", .secret = true},
+    {"vercel.webhook_secret",          TEXT,    AT(webhook_secrets[1]), "", .secret = true},
+    {"linear.webhook_secret",          TEXT,    AT(webhook_secrets[2]), "", .secret = true},
+    {"sentry.webhook_secret",          TEXT,    AT(webhook_secrets[3]), "", .secret = true},
+    {"linear.webhook_max_age_seconds", INTEGER, AT(webhook_max_age_linear), "300", 1, 86400},
+    {"sentry.webhook_max_age_seconds", INTEGER, AT(webhook_max_age_sentry), "300", 1, 86400},
     {"github.web_url",                 URL,     AT(github_web_url), "https://github.com"},
 };
 // clang-format on

@@ -32,6 +32,8 @@ struct config {
     double     llm_price_input, llm_price_output; /* USD per million tokens; 0: none */
     struct str encryption_key;       /* empty: the file in the data directory */
     int64_t    limit_search, limit_read, limit_auth_failures; /* a minute, 0 = off */
+    struct str webhook_secrets[4]; /* of the instance's apps: GitHub, Vercel, Linear, Sentry; empty: none */
+    int64_t    webhook_max_age_linear, webhook_max_age_sentry; /* s */
     struct str github_web_url; /* "https://github.com", no trailing slash */
 };
 
