@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define OLD_KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
@@ -267,6 +268,36 @@ TEST(file, is_made_once_for_the_owner_alone)
     directory_remove(&directory);
 }
 
+TEST(file, of_several_processes_that_make_it_one_wins)
+{
+    enum { PROCESSES = 8, ID = 8 };
+    struct directory directory = directory_new();
+    int start[2], ids[2];
+    char all[PROCESSES * ID], go;
+    check(pipe(start) == 0 && pipe(ids) == 0);
+    for (int i = 0; i < PROCESSES; i++) {
+        if (fork() != 0) continue;
+        struct crypto_keys *keys;
+        close(start[1]);
+        bool failed = read(start[0], &go, 1) != 0 || /* until the parent closes its end */
+                      crypto_keys_open(arena, STR(""), str_of(directory.path), &keys) ||
+                      write(ids[1], crypto_key_id(keys, 0).s, ID) != ID;
+        _exit(failed);
+    }
+    close(start[1]);
+    for (int i = 0; i < PROCESSES; i++) {
+        int status;
+        check(wait(&status) > 0);
+        check_int(status, 0);
+    }
+    check(read(ids[0], all, sizeof all) == sizeof all);
+    for (int i = 1; i < PROCESSES; i++) check(memcmp(all, all + i * ID, ID) == 0);
+    close(start[0]);
+    close(ids[0]);
+    close(ids[1]);
+    directory_remove(&directory);
+}
+
 TEST(file, two_directories_have_two_keys)
 {
     struct directory one = directory_new(), other = directory_new();
@@ -384,6 +415,7 @@ int main(void)
         RUN(canary, tells_the_right_key_from_another),
         RUN(canary, follows_a_rotation),
         RUN(file, is_made_once_for_the_owner_alone),
+        RUN(file, of_several_processes_that_make_it_one_wins),
         RUN(file, two_directories_have_two_keys),
         RUN(file, may_list_several_keys),
         RUN(file, that_others_may_read_is_refused),
