@@ -29,3 +29,5 @@ bool source_ingest_event(struct arena *arena, const json_value *value, struct so
 /* The mapping of connectors-other.md 7.3; leaves the event to be normalised. */
 bool source_cloudevent_read(struct arena *arena, const json_value *value, struct str delivery_id,
                             struct source_ingest_item *item);
+/* source_event_normalise for metadata that is known to be an object within the limit. */
+MUST_CHECK struct err *source_event_normalise_parts(struct arena *arena, struct source_event *event);

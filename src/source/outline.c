@@ -1,8 +1,11 @@
 /* outline.c - an event while a transform makes it. */
 #include "source/outline.h"
+#include "source/inside.h"
 
 #include "base/time.h"
 #include "base/utf8.h"
+
+#include <assert.h>
 
 enum { METADATA_TEXT = 2000, METADATA_LIST = 100, CLOSING_ROOM = 16, MAX_DRAFT_REFERENCES = 400, BODY_ROOM = 64000 };
 
@@ -82,10 +85,11 @@ enum source_reason outline_finish(struct outline *outline)
 {
     json_end(&outline->metadata);
     outline->event->metadata = json_out_text(&outline->metadata);
+    assert(outline->event->metadata.n <= SOURCE_MAX_METADATA);
     outline->event->references = outline->references.at;
     outline->event->reference_count = outline->references.n;
     if (outline->body.n) outline->event->body = buf_str(&outline->body);
-    return source_event_normalise(outline->arena, outline->event) ? SOURCE_INVALID_EVENT : SOURCE_CAPTURED;
+    return source_event_normalise_parts(outline->arena, outline->event) ? SOURCE_INVALID_EVENT : SOURCE_CAPTURED;
 }
 
 void outline_refer(struct outline *outline, const char *type, struct str id, struct str url, const char *label)
@@ -184,7 +188,10 @@ void outline_put_fields(struct outline *outline, const json_value *value, const 
     for (; fields->key; fields++) {
         const json_value *found = json_get(value, fields->path);
         if (json_is_null(found) && fields->otherwise) found = json_get(value, fields->otherwise);
-        if (!json_is_object(found) && !json_is_array(found)) outline_put_value(outline, fields->key, found);
+        if (outline->ids_are_text && json_is_number(found) && str_ends(str_of(fields->key), STR("Id")))
+            outline_put(outline, fields->key, json_text(outline->arena, found));
+        else if (!json_is_object(found) && !json_is_array(found))
+            outline_put_value(outline, fields->key, found);
     }
 }
 

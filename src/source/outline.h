@@ -13,6 +13,7 @@ struct outline {
     VEC(struct source_reference) references;
     struct json_out metadata;
     struct buf      body;
+    bool            ids_are_text; /* numbers in metadata keys that end in "Id" are stored as text; GitHub's stay numbers */
 };
 void outline_begin(struct outline *outline);
 enum source_reason outline_finish(struct outline *outline);

@@ -227,8 +227,8 @@ enum source_reason linear_transform(const struct source_transform_call *call)
     if (type) *call->category = str_of(type->type);
     if (!known) return SOURCE_UNHANDLED_EVENT;
     if (action == 1 && changes_nothing(json_get(call->payload, "updatedFrom"))) return SOURCE_ACTION_NOT_CAPTURED;
-    draft.outline =
-        (struct outline){.arena = arena, .payload = call->payload, .context = call->context, .event = event};
+    draft.outline = (struct outline){
+        .arena = arena, .payload = call->payload, .context = call->context, .event = event, .ids_are_text = true};
     struct str id = type->id(&draft);
     if (!id.n) return SOURCE_INVALID_EVENT;
     event->source = STR("linear");

@@ -88,8 +88,11 @@ enum source_reason sentry_transform(const struct source_transform_call *call)
                                  .organization =
                                      call->context->organization.n ? call->context->organization : STR("_")};
     while (str_ends(draft.web, STR("/"))) draft.web.n--;
-    draft.outline = (struct outline){
-        .arena = call->arena, .payload = call->payload, .context = call->context, .event = call->result};
+    draft.outline = (struct outline){.arena = call->arena,
+                                     .payload = call->payload,
+                                     .context = call->context,
+                                     .event = call->result,
+                                     .ids_are_text = true};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!str_eq(call->event, str_of(rows[i].event))) continue;
         *call->category = str_of(rows[i].category);

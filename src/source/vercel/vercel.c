@@ -174,7 +174,8 @@ enum source_reason vercel_transform(const struct source_transform_call *call)
     *call->category = str_of(row->type);
     if (!read_deployment(call, &deployment)) return SOURCE_INVALID_EVENT;
     const struct commit_facts *commit = &deployment.commit;
-    struct outline outline = {.arena = arena, .payload = call->payload, .context = call->context, .event = event};
+    struct outline outline = {
+        .arena = arena, .payload = call->payload, .context = call->context, .event = event, .ids_are_text = true};
     event->source = STR("vercel");
     event->source_type = str_of(row->type);
     event->occurred_at = PAYLOAD_FIRST_TIME(call->payload, call->context, "createdAt");
