@@ -52,7 +52,7 @@ static const struct provider_row {
     const char        *event_header;    /* its absence is refused; NULL: the event is in the body */
     struct str (*event)(struct arena *arena, const struct source_request *request, const json_value *payload);
     struct str (*id)(struct arena *arena, const struct source_request *request, const json_value *payload);
-    bool       (*time)(const struct source_request *request, const json_value *payload, int64_t *ms); /* NULL: sends none */
+    bool       (*time)(const struct source_request *request, const json_value *payload, int64_t *ms); /* NULL: none */
     const char *const *headers;
 } providers[SOURCE_PROVIDERS] = {
     [SOURCE_GITHUB] = {25 * MIB, "x-hub-signature-256",   CRYPTO_SHA256, "sha256=", "x-github-event",

@@ -99,6 +99,24 @@ void outline_refer(struct outline *outline, const char *type, struct str id, str
         (struct source_reference){.type = str_of(type), .id = id, .url = url, .label = str_of(label)};
 }
 
+static bool stays_in_url(unsigned char c)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || c == '/') return true;
+    return c > ' ' && c < 0x7f && !strchr("\"<>#?%\\^`{|}", c);
+}
+
+void outline_escape(struct buf *url, struct str text)
+{
+    buf_reserve(url, text.n);
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.s[i];
+        if (stays_in_url(c))
+            buf_char(url, (char)c);
+        else
+            buf_printf(url, "%%%02X", c);
+    }
+}
+
 struct str outline_url(struct arena *arena, const char *format, ...)
 {
     va_list args;
@@ -106,13 +124,7 @@ struct str outline_url(struct arena *arena, const char *format, ...)
     struct str plain = str_vprintf(arena, format, args);
     va_end(args);
     struct buf url = buf_in(arena);
-    for (size_t i = 0; i < plain.n; i++) {
-        unsigned char c = (unsigned char)plain.s[i];
-        if (c <= ' ' || c >= 0x7f || strchr("\"<>#?%\\^`{|}", c))
-            buf_printf(&url, "%%%02X", c);
-        else
-            buf_char(&url, (char)c);
-    }
+    outline_escape(&url, plain);
     return buf_str(&url);
 }
 

@@ -13,7 +13,7 @@ struct outline {
     VEC(struct source_reference) references;
     struct json_out metadata;
     struct buf      body;
-    bool            ids_are_text; /* numbers in metadata keys that end in "Id" are stored as text; GitHub's stay numbers */
+    bool            ids_are_text; /* numbers under metadata keys in "Id" become text; GitHub's stay */
 };
 void outline_begin(struct outline *outline);
 enum source_reason outline_finish(struct outline *outline);
@@ -40,7 +40,8 @@ int64_t payload_first_time(const json_value *value, const struct source_context 
 
 /* id empty: nothing. */
 void outline_refer(struct outline *outline, const char *type, struct str id, struct str url, const char *label);
-/* A url that may hold anything as `text`: bytes outside of a path are escaped. */
+/* A url of parts that may hold anything: bytes that no path has are escaped. */
+void       outline_escape(struct buf *url, struct str text);
 struct str outline_url(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Metadata that would pass the limit is left out, key by key, so that no payload makes an event too large. Empty texts
@@ -61,7 +62,8 @@ void outline_put_texts(struct outline *outline, const char *key, const json_valu
 
 /* Rows "metadata key, path in value, path that stands in": copied as they are (texts, numbers, booleans). */
 struct outline_field { const char *key, *path, *otherwise; };
-void outline_put_fields(struct outline *outline, const json_value *value, const struct outline_field *fields); /* key NULL ends */
+/* key NULL ends */
+void outline_put_fields(struct outline *outline, const json_value *value, const struct outline_field *fields);
 
 /* One line of the body: prefix and text; nothing if the text is empty. */
 void outline_line(struct outline *outline, const char *prefix, struct str text, const char *suffix);

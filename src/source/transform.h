@@ -20,8 +20,8 @@ const char *const *source_provider_headers(enum source_provider provider);
 /* Why a delivery is refused: status and error code of the answer. Compare by address with source_refusals.x. */
 struct source_refusal { int status; const char *code, *message; };
 struct source_refusal_list {
-    struct source_refusal not_configured, missing_payload, too_large, missing_signature, invalid_signature, missing_event,
-        invalid_json, timestamp_invalid, timestamp_too_old;
+    struct source_refusal not_configured, missing_payload, too_large, missing_signature, invalid_signature,
+        missing_event, invalid_json, timestamp_invalid, timestamp_too_old;
 };
 extern const struct source_refusal_list source_refusals;
 
@@ -101,15 +101,16 @@ struct str source_category_find(struct str source, struct str source_type);
 /* Does sync.events hold the category? An absent or empty list holds nothing. */
 bool source_category_wanted(const json_value *sync, struct str category);
 
-/* ---- routing (connector-github.md 2.2, connectors-other.md 1.4) ---------------------------------------------------- */
+/* ---- routing (connector-github.md 2.2, connectors-other.md 1.4) ------------------------------------------------- */
 
 struct source_texts { struct str *at; size_t n; };
 
-/* Which sources an event belongs to: those of the provider with one of resource_ids as provider_resource_id, else one of
- * resource_names as slug or key, else with `fallback` every source of the installation or organisation. */
+/* Which sources an event belongs to: those of the provider with one of resource_ids as provider_resource_id, else one
+ * of resource_names as slug or key, else with `fallback` every source of the installation or organisation. */
 struct source_route {
     struct source_texts resource_ids;
-    struct source_texts resource_names; /* Linear: team key; Sentry: project slugs; GitHub: full name, for the per-source URL only */
+    struct source_texts resource_names; /* Linear: team key; Sentry: project slugs; GitHub: full name, which only the
+                                         * per-source URL may compare */
     struct str installation_id;         /* GitHub, Sentry: must match the connection where it has one */
     struct str organization_id;         /* Linear; Vercel: team */
     struct str project_id;              /* Linear project updates: teams last seen for this project; Vercel: none */
@@ -118,7 +119,7 @@ struct source_route {
 };
 void source_route_find(struct arena *arena, const struct source_delivery *delivery, struct source_route *route);
 
-/* ---- state (connector-github.md 4, connectors-other.md 1.3) -------------------------------------------------------- */
+/* ---- state (connector-github.md 4, connectors-other.md 1.3) ----------------------------------------------------- */
 
 enum source_state_effect {
     SOURCE_STATE_NONE,            /* no state event, or one that changes nothing */
@@ -148,13 +149,13 @@ struct source_state_change {
     enum source_flag is_archived, is_private;
     struct str  repo_full_name, repo_name, default_branch, project_name; /* {NULL, 0}: unchanged */
     struct str  organization_slug, code; /* SOURCE_STATE_PENDING_INSTALL */
-    const json_value *installation;      /* SOURCE_STATE_INSTALLATION: account, permissions, events, repository_selection */
+    const json_value *installation;      /* SOURCE_STATE_INSTALLATION: account, permissions, events ... */
 };
-/* True for every event that belongs to this table, though it may change nothing: it is answered 200 {"received":true}. */
+/* True for every event that belongs to this table, though it may change nothing: the answer is {"received":true}. */
 bool source_state_change_find(struct arena *arena, const struct source_delivery *delivery,
                               struct source_state_change *change);
 
-/* ---- item snapshots (connector-github.md 3.6) ---------------------------------------------------------------------- */
+/* ---- item snapshots (connector-github.md 3.6) ------------------------------------------------------------------- */
 
 struct source_person { struct str id, login, name, email; };
 struct source_verdict { struct str login, state; int64_t at; }; /* state: approved, changes_requested ... */

@@ -116,7 +116,7 @@ static void refer_pull(struct github_draft *draft, const json_value *pull, int64
     github_refer_number(draft, "pr", number, json_str(pull, "html_url"), NULL);
     github_refer_head(draft, pull);
     if (merge.n && github_merged(pull)) {
-        outline_refer(outline, "commit", merge, github_page(draft, "/commit/" STR_FMT, STR_ARG(merge)), "merge");
+        outline_refer(outline, "commit", merge, github_page(draft, "/commit/", merge), "merge");
         outline_put(outline, "mergeCommitSha", merge);
     }
     link_issues(draft, body);
@@ -251,7 +251,7 @@ static void refer_notes(struct github_draft *draft, struct str notes)
     size_t n = 0;
     for (size_t i = 0; i < found.n && n < MOST; i++) {
         if (!str_starts(found.at[i].id, STR("#")) || found.at[i].repo.n) continue;
-        struct str url = github_page(draft, "/pull/" STR_FMT, STR_ARG(str_skip(found.at[i].id, 1)));
+        struct str url = github_page(draft, "/pull/", str_skip(found.at[i].id, 1));
         outline_refer(&draft->outline, "pr", found.at[i].id, url, "included");
         n++;
     }
@@ -262,7 +262,7 @@ static void refer_notes(struct github_draft *draft, struct str notes)
         if (end > at) {
             struct str digits = str_slice(notes, at, end);
             outline_refer(&draft->outline, "pr", str_printf(draft->arena, "#" STR_FMT, STR_ARG(digits)),
-                          github_page(draft, "/pull/" STR_FMT, STR_ARG(digits)), "included");
+                          github_page(draft, "/pull/", digits), "included");
         }
     }
 }
@@ -271,7 +271,7 @@ static void refer_target(struct github_draft *draft, struct str target)
 {
     bool sha = is_sha(target);
     outline_refer(&draft->outline, sha ? "commit" : "branch", target,
-                  github_page(draft, "/%s/" STR_FMT, sha ? "commit" : "tree", STR_ARG(target)), NULL);
+                  github_page(draft, sha ? "/commit/" : "/tree/", target), NULL);
 }
 
 enum source_reason github_release(const struct source_transform_call *call)

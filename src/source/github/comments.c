@@ -51,8 +51,7 @@ static void refer_review(struct github_draft *draft, const json_value *pull, con
     if (home.n) url = outline_url(draft->arena, STR_FMT "/tree/" STR_FMT, STR_ARG(home), STR_ARG(ref));
     github_refer_number(draft, "pr", number, json_str(pull, "html_url"), NULL);
     outline_refer(outline, "branch", ref, url, NULL);
-    if (commit.n)
-        outline_refer(outline, "commit", commit, github_page(draft, "/commit/" STR_FMT, STR_ARG(commit)), NULL);
+    if (commit.n) outline_refer(outline, "commit", commit, github_page(draft, "/commit/", commit), NULL);
     outline_refer(outline, "reviewer", json_str(review, "user.login"),
                   github_person_url(draft, json_get(review, "user")), NULL);
     struct text_issues issues = github_closing(draft, json_str(pull, "body"));
@@ -138,8 +137,7 @@ enum source_reason github_review_comment(const struct source_transform_call *cal
     outline_put_int(&draft.outline, "line", comment,
                     json_is_null(json_get(comment, "line")) ? "original_line" : "line");
     github_refer_number(&draft, "pr", number, json_str(pull, "html_url"), NULL);
-    if (commit.n)
-        outline_refer(&draft.outline, "commit", commit, github_page(&draft, "/commit/" STR_FMT, STR_ARG(commit)), NULL);
+    if (commit.n) outline_refer(&draft.outline, "commit", commit, github_page(&draft, "/commit/", commit), NULL);
     return outline_finish(&draft.outline);
 }
 

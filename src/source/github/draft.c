@@ -158,14 +158,14 @@ void github_refer_coauthors(struct github_draft *draft)
 
 /* ---- references -------------------------------------------------------------------------------------------------- */
 
-struct str github_page(struct github_draft *draft, const char *format, ...)
+struct str github_page(struct github_draft *draft, const char *kind, struct str what)
 {
-    va_list args;
-    va_start(args, format);
-    struct str path = str_vprintf(draft->arena, format, args);
-    va_end(args);
-    struct str escaped = outline_url(draft->arena, STR_FMT, STR_ARG(path));
-    return str_printf(draft->arena, STR_FMT STR_FMT, STR_ARG(draft->page), STR_ARG(escaped));
+    struct buf url = buf_in(draft->arena);
+    buf_reserve(&url, draft->page.n + strlen(kind) + what.n);
+    buf_str_add(&url, draft->page);
+    buf_str_add(&url, str_of(kind));
+    outline_escape(&url, what);
+    return buf_str(&url);
 }
 
 void github_refer_number(struct github_draft *draft, const char *type, int64_t number, struct str url,
@@ -208,7 +208,7 @@ struct text_issues github_closing(struct github_draft *draft, struct str text)
 struct str github_issue_url(struct github_draft *draft, struct str id, struct str url)
 {
     if (url.n || !str_starts(id, STR("#"))) return url;
-    return github_page(draft, "/issues/" STR_FMT, STR_ARG(str_skip(id, 1)));
+    return github_page(draft, "/issues/", str_skip(id, 1));
 }
 
 void github_refer_head(struct github_draft *draft, const json_value *pull)
@@ -219,6 +219,5 @@ void github_refer_head(struct github_draft *draft, const json_value *pull)
         url = str_printf(draft->arena, STR_FMT "/tree/" STR_FMT, STR_ARG(home),
                          STR_ARG(outline_url(draft->arena, STR_FMT, STR_ARG(ref))));
     outline_refer(&draft->outline, "branch", ref, url, NULL);
-    if (sha.n)
-        outline_refer(&draft->outline, "commit", sha, github_page(draft, "/commit/" STR_FMT, STR_ARG(sha)), NULL);
+    if (sha.n) outline_refer(&draft->outline, "commit", sha, github_page(draft, "/commit/", sha), NULL);
 }

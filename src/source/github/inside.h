@@ -43,9 +43,11 @@ void github_body(struct github_draft *draft, struct str title, struct str body);
 int64_t github_seconds(const struct github_draft *draft);
 struct str github_suffix(struct github_draft *draft, const struct github_action *row);
 
-struct str github_page(struct github_draft *draft, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* U + kind + what: github_page(draft, "/commit/", sha) */
+struct str github_page(struct github_draft *draft, const char *kind, struct str what);
 struct str github_person_url(struct github_draft *draft, const json_value *user);
-void github_refer_number(struct github_draft *draft, const char *type, int64_t number, struct str url, const char *label);
+void github_refer_number(struct github_draft *draft, const char *type, int64_t number, struct str url,
+                         const char *label);
 void github_refer_people(struct github_draft *draft, const char *type, const json_value *users);
 void github_refer_labels(struct github_draft *draft, const json_value *labels);
 void github_refer_milestone(struct github_draft *draft, const json_value *milestone);

@@ -82,20 +82,22 @@ static void refer_message(struct github_draft *draft, struct str message)
     for (size_t i = 0; i < issues.n; i++)
         outline_refer(&draft->outline, "issue", issues.at[i].id,
                       github_issue_url(draft, issues.at[i].id, issues.at[i].url), issues.at[i].label);
-    if (pull.number)
-        github_refer_number(draft, "pr", pull.number, github_page(draft, "/pull/%u", pull.number), "merges");
+    if (pull.number) {
+        struct str digits = str_printf(draft->arena, "%u", pull.number);
+        github_refer_number(draft, "pr", pull.number, github_page(draft, "/pull/", digits), "merges");
+    }
     github_coauthors(draft, message);
 }
 
 static void refer_commits(struct github_draft *draft, const json_value *commits, struct str after, struct str branch)
 {
     size_t n = 0;
-    outline_refer(&draft->outline, "commit", after, github_page(draft, "/commit/" STR_FMT, STR_ARG(after)), NULL);
-    outline_refer(&draft->outline, "branch", branch, github_page(draft, "/tree/" STR_FMT, STR_ARG(branch)), NULL);
+    outline_refer(&draft->outline, "commit", after, github_page(draft, "/commit/", after), NULL);
+    outline_refer(&draft->outline, "branch", branch, github_page(draft, "/tree/", branch), NULL);
     for (struct json_iter it = json_iter(commits); n < INCLUDED && json_step(&it);) {
         struct str id = json_str(it.value, "id");
         if (!id.n || is_head(it.value, after)) continue;
-        outline_refer(&draft->outline, "commit", id, github_page(draft, "/commit/" STR_FMT, STR_ARG(id)), "included");
+        outline_refer(&draft->outline, "commit", id, github_page(draft, "/commit/", id), "included");
         n++;
     }
 }
@@ -180,7 +182,7 @@ enum source_reason github_push(const struct source_transform_call *call)
     buf_str_add(&draft.outline.body, str_trim(message));
     list_commits(&draft, commits, after);
     push_actor(&draft);
-    outline_put(&draft.outline, "url", github_page(&draft, "/commit/" STR_FMT, STR_ARG(after)));
+    outline_put(&draft.outline, "url", github_page(&draft, "/commit/", after));
     put_push(&draft, commits, branch);
     refer_commits(&draft, commits, after, branch);
     refer_messages(&draft, commits, json_is_object(head) ? head : NULL);

@@ -1,4 +1,4 @@
-/* inside.h - what the files of linear/ share: an event of Linear under construction, its types' bodies and references. */
+/* inside.h - what the files of linear/ share: an event under construction, its types' bodies and references. */
 #pragma once
 #include "source/outline.h"
 
