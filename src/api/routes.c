@@ -1,5 +1,5 @@
 /* routes.c - every route of the API, and how a path finds its row. */
-#include "api/call.h"
+#include "api/inbound.h"
 
 #include <assert.h>
 
@@ -45,6 +45,22 @@ const struct api_route api_routes[] = {
     {"GET",    W "/activities/comparison",   API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_activity_comparison, "activityComparison"},
     {"GET",    W "/activities/export",       API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       true,  api_activity_export, "exportActivities"},
     {"GET",    W "/activities/{id}",         API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_activity_get,  "getActivity"},
+    {"POST",   "/v1/events",                 API_SCOPED,  ORG_INGEST, API_RATE_NONE,   API_NO_BODY,       5*MIB,   false, api_events_ingest, "ingestEvents"},
+    {"GET",    "/v1/events/{id}",            API_SCOPED,  ORG_INGEST, API_RATE_NONE,   API_NO_BODY,       0,       false, api_ingested_get,  "getIngestedEvent"},
+    {"GET",    W "/sources",                 API_SCOPED,  ORG_READ,   API_RATE_NONE,   API_NO_BODY,       0,       false, api_source_list,   "listSources"},
+    {"POST",   W "/sources",                 API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_JSON_BODY,     0,       false, api_source_add,    "addSource"},
+    {"GET",    W "/sources/{id}",            API_SCOPED,  ORG_READ,   API_RATE_NONE,   API_NO_BODY,       0,       false, api_source_get,    "getSource"},
+    {"PATCH",  W "/sources/{id}",            API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_JSON_BODY,     0,       false, api_source_set,    "setSource"},
+    {"PATCH",  W "/sources/{id}/events",     API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_JSON_BODY,     0,       false, api_source_set_events, "setSourceEvents"},
+    {"POST",   W "/sources/{id}/webhook-secret", API_SCOPED, ORG_ADMIN, API_RATE_NONE, API_MAY_HAVE_BODY, 0,       false, api_source_secret, "renewSourceSecret"},
+    {"DELETE", W "/sources/{id}",            API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_source_remove, "removeSource"},
+    {"GET",    W "/deliveries",              API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_delivery_list, "listDeliveries"},
+    {"GET",    W "/deliveries/{id}",         API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_delivery_get,  "getDelivery"},
+    {"POST",   W "/deliveries/{id}/replay",  API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_MAY_HAVE_BODY, 0,       false, api_delivery_replay, "replayDelivery"},
+    {"POST",   "/webhooks/{provider}",       API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       25*MIB,  false, api_webhook,       NULL},
+    {"GET",    "/webhooks/{provider}",       API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_webhook_status, NULL},
+    {"POST",   "/webhooks/{provider}/{source}", API_OPEN, 0,          API_RATE_NONE,   API_NO_BODY,       25*MIB,  false, api_webhook,       NULL},
+    {"POST",   "/api/{provider}/webhooks",   API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       25*MIB,  false, api_webhook,       NULL},
     {"GET",    "/v1/openapi.json",           API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_openapi,      "openapi"},
     {"*",      "/v1/memories/*",             API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_memories,     NULL},
     {"POST",   "/v1/admin/backup",           API_PEOPLE,  0,          API_RATE_NONE,   API_JSON_BODY,     0,       true,  api_admin_backup, NULL},
