@@ -192,7 +192,7 @@ TEST(delivery, an_id_that_is_absent_too_long_or_unprintable_is_the_digest_of_the
     char long_id[193];
     memset(long_id, 'x', 192);
     long_id[192] = 0;
-    const char *const ids[] = {"", long_id, "a b", "caf\xc3\xa9"};
+    const char *const ids[] = {"", long_id, "a b", "caf\xc3\xa9", "a\x7f"};
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
         struct headers headers = {{{"x-github-event", "push"}, {"x-github-delivery", ids[i]}}};
         struct source_request one = request(SOURCE_GITHUB, STR("{\"a\":1}"), &headers);
@@ -415,6 +415,7 @@ TEST(route, resources_of_each_kind_of_event)
         {SOURCE_LINEAR, "Comment:create", "{\"data\":{\"issue\":{\"teamId\":\"t1\",\"identifier\":\"ENG-7\"}}}", "t1", "ENG", false},
         {SOURCE_LINEAR, "Project:create", "{\"data\":{\"teams\":[{\"id\":\"t1\"},{\"id\":\"t2\"},{\"id\":\"t1\"}]}}", "t1 t2", "", false},
         {SOURCE_LINEAR, "Project:create", "{\"data\":{\"teamIds\":[\"t1\",null,\"t2\"]}}", "t1 t2", "", false},
+        {SOURCE_LINEAR, "Project:create", "{\"data\":{\"teams\":[{\"id\":\"t1\"}],\"teamIds\":[\"t9\"]}}", "t1", "", false},
         {SOURCE_LINEAR, "ProjectUpdate:create", "{\"data\":{\"project\":{\"id\":\"p\"}}}", "", "", true},
         {SOURCE_SENTRY, "issue.created", "{\"data\":{\"issue\":{\"project\":{\"id\":9}}}}", "9", "", false},
         {SOURCE_SENTRY, "error", "{\"data\":{\"error\":{\"project\":9}}}", "9", "", false},
@@ -634,7 +635,8 @@ TEST(item, of_a_review_has_a_verdict_and_leaves_unknown_counts_alone)
     struct source_context context = {.received_at = received};
     check(source_github_item_read(
         arena, STR("pull_request_review"),
-        json(arena, "{\"action\":\"submitted\",\"repository\":{\"full_name\":\"a/b\"},\"pull_request\":{\"number\":4},"
+        json(arena, "{\"action\":\"submitted\",\"repository\":{\"full_name\":\"a/"
+                    "b\"},\"pull_request\":{\"number\":4,\"labels\":[],\"assignees\":[]},"
                     "\"review\":{\"state\":\"APPROVED\",\"user\":{\"login\":\"r\"},\"submitted_at\":\"2026-01-03T10:00:"
                     "00Z\"}}"),
         &context, &item));
@@ -820,6 +822,9 @@ TEST(hostile, long_lists_are_bounded)
     check_int(json_count(json_get(metadata, "commits")), 100);
     check_int(json_int(metadata, "commitCount", 0), 3001);
     check(str_ends(event.body, STR("- (+2950 more)")));
+    size_t included = 0;
+    for (size_t i = 0; i < event.reference_count; i++) included += str_eq(event.references[i].label, STR("included"));
+    check_int(included, 20);
 }
 
 TEST(hostile, a_payload_that_is_no_object_is_no_event)

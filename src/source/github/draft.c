@@ -108,12 +108,6 @@ void github_refer_people(struct github_draft *draft, const char *type, const jso
         outline_refer(&draft->outline, type, json_str(it.value, "login"), github_person_url(draft, it.value), NULL);
 }
 
-static bool is_bot(const struct text_person *person)
-{
-    return str_ends(person->name, STR("[bot]")) || str_ends(person->login, STR("[bot]")) ||
-           str_find(person->email, STR("[bot]@"), 0) != SIZE_MAX;
-}
-
 static bool is_actor(const struct source_actor *actor, const struct text_person *person)
 {
     return (person->login.n && str_eq_nocase(person->login, actor->name)) ||
@@ -126,7 +120,7 @@ void github_coauthors(struct github_draft *draft, struct str text)
     struct text_people people = text_coauthors(draft->arena, text);
     for (size_t i = 0; i < people.n && draft->coauthors.n < MAX_PEOPLE; i++) {
         const struct text_person *person = &people.at[i];
-        bool leave_out = is_bot(person) || is_actor(&draft->outline.event->actor, person);
+        bool leave_out = is_actor(&draft->outline.event->actor, person);
         struct str email = str_lower(draft->arena, person->email);
         for (size_t j = 0; j < draft->coauthors.n && !leave_out; j++)
             leave_out = str_eq(draft->coauthors.at[j].email, email);
