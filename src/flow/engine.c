@@ -451,6 +451,21 @@ void flow_settle(struct flow *flow)
     pthread_mutex_unlock(&flow->lock);
 }
 
+/* Of the first so many queued runs: where there are more, the first are old enough to tell. */
+static int64_t oldest_due(struct flow *flow)
+{
+    struct arena *arena ARENA_SCOPE = arena_create();
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct db_rows rows;
+    int64_t        ready = 0, now = time_now();
+    if (db_read_begin(flow->db, arena, &tx)) return 0;
+    if (db_query(tx, &rows, "SELECT coalesce(min(ready), 0) FROM (SELECT ready FROM flow_run WHERE queued = 1 LIMIT 10000) AS q"))
+        return 0;
+    (void)db_next(&rows, &ready);
+    if (db_done(&rows)) return 0;
+    return ready && ready < now ? now - ready : 0;
+}
+
 struct flow_numbers flow_numbers(struct flow *flow)
 {
     pthread_mutex_lock(&flow->lock);
@@ -459,6 +474,6 @@ struct flow_numbers flow_numbers(struct flow *flow)
     return (struct flow_numbers){
         .accepted = flow->accepted, .duplicates = flow->duplicates, .ignored = flow->ignored, .completed = flow->completed,
         .failed = flow->failed, .cancelled = flow->cancelled, .retries = flow->retries, .takeovers = flow->takeovers,
-        .steps = flow->steps, .timer_lag = flow->timer_lag, .oldest_due = flow->oldest_due, .executing = executing,
+        .steps = flow->steps, .timer_lag = flow->timer_lag, .oldest_due = oldest_due(flow), .executing = executing,
     };
 }

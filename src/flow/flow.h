@@ -188,7 +188,7 @@ void flow_watch(struct flow *flow, void (*fn)(void *arg, const struct flow_chang
 
 struct flow_numbers {
     uint64_t accepted, duplicates, ignored, completed, failed, cancelled, retries, takeovers, steps;
-    int64_t  timer_lag;  /* ms, worst of the last minute */
+    int64_t  timer_lag;  /* ms that the last turn's first timer was late */
     int64_t  oldest_due; /* ms that the oldest due run has waited; 0: none. Over 60 s: degraded */
     size_t   executing;
 };
@@ -328,6 +328,10 @@ MUST_CHECK struct err *flow_pause(struct db_tx *tx, struct str function, bool pa
 
 /* Queued runs of a workspace, counted at most once a second; up to FLOW_MAX_BACKLOG + 1. */
 MUST_CHECK struct err *flow_backlog(struct db_tx *tx, int64_t workspace, int64_t *queued);
+
+/* What is queued now, by function. */
+struct flow_queue_record { struct str function; int64_t queued, oldest_at; };
+MUST_CHECK struct err *flow_queues(struct db_tx *tx, struct flow_queue_record **queues, size_t *n);
 
 /* Delete what is past its time, in small transactions; call daily. Nothing a live run needs. */
 struct flow_retention {

@@ -231,3 +231,15 @@ struct err *flow_backlog(struct db_tx *tx, int64_t workspace, int64_t *queued)
     pthread_mutex_unlock(&flow->lock);
     return NULL;
 }
+
+struct err *flow_queues(struct db_tx *tx, struct flow_queue_record **queues, size_t *n)
+{
+    VEC(struct flow_queue_record) list = {0};
+    struct flow_queue_record q = {0};
+    struct db_rows           rows;
+    TRY(db_query(tx, &rows, "SELECT function, count(*), min(ready) FROM flow_run WHERE queued = 1 GROUP BY function ORDER BY function"));
+    while (db_next(&rows, &q.function, &q.queued, &q.oldest_at)) *VEC_PUSH(tx->arena, &list) = q;
+    *queues = list.at;
+    *n = list.n;
+    return db_done(&rows);
+}

@@ -88,7 +88,7 @@ struct flow {
     struct { int64_t workspace; struct str function, lane; char text[2 * KEY_BYTES + 64]; } served[FAIR_SLOTS]; /* the engine thread's */
     int64_t          last_workspace;
     _Atomic uint64_t accepted, duplicates, ignored, completed, failed, cancelled, retries, takeovers, steps;
-    _Atomic int64_t  timer_lag, oldest_due;
+    _Atomic int64_t  timer_lag;
 };
 
 /* ---- a run while it executes ------------------------------------------------------------------------------------- */

@@ -145,7 +145,7 @@ static struct err *hand_out(struct claim *claim, struct claimed *claimed)
 }
 
 #define CLAIM(which)                                                                                                    \
-    "UPDATE flow_run SET status = 'running', queued = 0, owner = $1, epoch = epoch + 1, gather_key = NULL, holds = $2, "  \
+    "UPDATE flow_run SET status = 'running', queued = 0, owner = $1, epoch = epoch + 1, gather_key = NULL, holds = $2, begun = 0, "  \
     "started_at = coalesce(started_at, $3), finish_at = coalesce(finish_at, $4), wait_after = coalesce(wait_after, $5), " \
     "updated_at = $3 WHERE id IN (" which ") RETURNING id, xid, run_xid, workspace_id, epoch, event_seq, event_count, "   \
     "event_name, data, parent_run, parent_step, cause, caused_by, advantage, ready, failures, crashes, steps, armed, "    \
@@ -494,28 +494,36 @@ struct err *flow_heartbeat(struct db_tx *tx, struct flow *flow)
     return db_changes(tx) == 0 ? insert_worker(tx, flow, now) : NULL;
 }
 
+/* What was claimed and not begun has not crashed, but only runs that were orphaned before say whether they had begun. */
 struct orphan {
     int64_t    id, crashes;
+    bool       begun;
     struct str function, cancel_reason;
 };
+
+static struct err *note_crash(struct db_tx *tx, const struct orphan *orphan, int64_t owner)
+{
+    return db_exec(tx, "INSERT INTO flow_attempt (run_id, step, number, at, kind, error, owner) "
+                       "SELECT $1, '', coalesce(max(number), 0) + 1, $2, 'crash', 'the worker died', $3 "
+                       "FROM flow_attempt WHERE run_id = $1 AND step = ''", orphan->id, time_now(), owner);
+}
 
 static struct err *adopt(struct db_tx *tx, struct flow *flow, const struct orphan *orphan, int64_t owner)
 {
     struct function *function = flow_function_named(flow, orphan->function);
     bool keeps_slot = function && function->table->concurrency[0].per_run;
-    TRY(db_exec(tx, "INSERT INTO flow_attempt (run_id, step, number, at, kind, error, owner) "
-                    "SELECT $1, '', coalesce(max(number), 0) + 1, $2, 'crash', 'the worker died', $3 "
-                    "FROM flow_attempt WHERE run_id = $1 AND step = ''", orphan->id, time_now(), owner));
+    bool counts = orphan->begun || orphan->crashes == 0;
+    if (counts) TRY(note_crash(tx, orphan, owner));
     atomic_fetch_add(&flow->takeovers, 1);
-    if (orphan->cancel_reason.s || orphan->crashes + 1 >= CRASHES_ALLOWED) {
+    if (orphan->cancel_reason.s || orphan->crashes + counts >= CRASHES_ALLOWED) {
         bool cancelled = orphan->cancel_reason.s != NULL;
         return flow_end_run(tx, flow, &(struct ending){.run = orphan->id, .epoch = -1, .error_code = ERR_INTERNAL,
                             .status = cancelled ? "cancelled" : "failed",
                             .error = cancelled ? orphan->cancel_reason : STR("worker_crashed")}, NULL);
     }
     return db_exec(tx, "UPDATE flow_run SET status = 'queued', queued = 1, owner = NULL, epoch = epoch + 1, "
-                       "crashes = crashes + 1, holds = CASE WHEN $3 = 1 THEN holds ELSE 0 END, ready = $2 - advantage "
-                       "WHERE id = $1", orphan->id, time_now(), keeps_slot);
+                       "crashes = crashes + $4, holds = CASE WHEN $3 = 1 THEN holds ELSE 0 END, ready = $2 - advantage "
+                       "WHERE id = $1", orphan->id, time_now(), keeps_slot, counts);
 }
 
 static struct err *take_over_worker(struct db_tx *tx, struct flow *flow, int64_t worker)
@@ -523,8 +531,8 @@ static struct err *take_over_worker(struct db_tx *tx, struct flow *flow, int64_t
     VEC(struct orphan) orphans = {0};
     struct orphan  one;
     struct db_rows rows;
-    TRY(db_query(tx, &rows, "SELECT id, crashes, function, cancel_reason FROM flow_run WHERE owner = $1", worker));
-    while (db_next(&rows, &one.id, &one.crashes, &one.function, &one.cancel_reason)) *VEC_PUSH(tx->arena, &orphans) = one;
+    TRY(db_query(tx, &rows, "SELECT id, crashes, begun, function, cancel_reason FROM flow_run WHERE owner = $1", worker));
+    while (db_next(&rows, &one.id, &one.crashes, &one.begun, &one.function, &one.cancel_reason)) *VEC_PUSH(tx->arena, &orphans) = one;
     TRY(db_done(&rows));
     for (size_t i = 0; i < orphans.n; i++) TRY(adopt(tx, flow, &orphans.at[i], worker));
     if (orphans.n) log_info("flow", "%zu runs of a process that ended are queued again", orphans.n);

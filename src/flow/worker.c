@@ -62,9 +62,23 @@ static bool may_begin(struct flow_run_inside *in)
     return true;
 }
 
+static struct err *note_begin_in(struct db_tx *tx, void *arg)
+{
+    struct flow_run_inside *in = arg;
+    return db_exec(tx, "UPDATE flow_run SET begun = 1 WHERE id = $1 AND epoch = $2", in->run.id, in->epoch);
+}
+
+/* A run that was orphaned may be what kills the process: its beginning is written down, so that it can be counted. */
+static bool note_begin(struct flow_run_inside *in)
+{
+    if (in->crashes == 0 || !db_write(in->run.db, in->run.arena, note_begin_in, in)) return true;
+    flow_release(in);
+    return false;
+}
+
 static void execute_one(struct flow_run_inside *in)
 {
-    if (!may_begin(in)) return;
+    if (!may_begin(in) || !note_begin(in)) return;
     struct flow_run *run = &in->run;
     in->completing = false;
     in->verdict = VERDICT_BY_CODE;
@@ -111,7 +125,8 @@ static size_t take(struct flow *flow, struct flow_run_inside *batch[TOGETHER_AT_
     const struct flow_function *table = first->function->table;
     if (table->run_many) limit = table->together ? (size_t)table->together : TOGETHER;
     if (limit > TOGETHER_AT_MOST) limit = TOGETHER_AT_MOST;
-    while (n < limit && flow->ready && flow->ready->function == first->function &&
+    if (first->crashes) limit = 1; /* if it kills, then itself alone */
+    while (n < limit && flow->ready && !flow->ready->crashes && flow->ready->function == first->function &&
            flow->ready->run.workspace == first->run.workspace)
         batch[n++] = pop(flow);
     return n;

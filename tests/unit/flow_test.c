@@ -653,6 +653,73 @@ TEST(flow, retention_removes_what_is_old_and_nothing_that_lives)
     check_int(count(&w, "SELECT count(*) FROM flow_run WHERE function = 'sleeper'"), 0);
 }
 
+struct bulk { enum flow_action action; struct flow_job_filter filter; int64_t count; };
+static struct err *bulk_in(struct db_tx *tx, void *arg)
+{
+    struct bulk *b = arg;
+    return flow_bulk(tx, 1, b->action, b->filter, &b->count);
+}
+
+TEST(flow, many_jobs_are_cancelled_resumed_and_restarted_at_once)
+{
+    static const struct flow_function sleeper = {.name = "sleeper", .on = "thing.made", .run = sleep_between};
+    WORLD(w, &sleeper);
+    for (int i = 0; i < 5; i++) send_json(&w, "thing.made", "{}");
+    flow_settle(w.flow);
+    struct bulk cancel = {FLOW_CANCEL, .filter = {.functions = {STR("sleeper")}, .limit = 3}};
+    check_ok(db_write(w.db, arena, bulk_in, &cancel));
+    check_int(cancel.count, 3);
+    struct bulk resume = {FLOW_RESUME, .filter = {.statuses = {STR("cancelled")}, .limit = 2}};
+    check_ok(db_write(w.db, arena, bulk_in, &resume));
+    check_int(resume.count, 2);
+    advance(&w, HOURS(4));
+    advance(&w, HOURS(4));
+    check_int(count(&w, "SELECT count(*) FROM flow_run WHERE status = 'completed'"), 4);
+    check_int(w.calls[1], 5);
+    struct bulk restart = {FLOW_RESTART, .filter = {.statuses = {STR("cancelled")}}};
+    check_ok(db_write(w.db, arena, bulk_in, &restart));
+    check_int(restart.count, 1);
+    check_int(count(&w, "SELECT count(*) FROM flow_run"), 6);
+}
+
+TEST(flow, the_backlog_and_the_queues_are_counted)
+{
+    WORLD(w, &one_step);
+    write_sql(&w, "INSERT INTO flow_pause VALUES ('one', 0)");
+    for (int i = 0; i < 7; i++) send_json(&w, "thing.made", "{}");
+    time_set(time_now() + SECONDS(90));
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct flow_queue_record *queues;
+    size_t                    n;
+    int64_t                   queued;
+    check_ok(db_read_begin(w.db, arena, &tx));
+    check_ok(flow_backlog(tx, 1, &queued));
+    check_int(queued, 7);
+    check_ok(flow_queues(tx, &queues, &n));
+    check_int(n, 1);
+    check_int(queues[0].queued, 7);
+    check_int(flow_numbers(w.flow).oldest_due, SECONDS(90));
+}
+
+static struct err *forget_in(struct db_tx *tx, void *arg)
+{
+    (void)arg;
+    return flow_forget_workspace(tx, 1);
+}
+
+TEST(flow, a_forgotten_workspace_leaves_nothing_and_others_stay)
+{
+    WORLD(w, &waiting);
+    send_json(&w, "question.asked", "{}");
+    send_message(&w, (struct flow_message){.workspace = 2, .name = STR("question.asked")});
+    flow_settle(w.flow);
+    check_ok(db_write(w.db, arena, forget_in, NULL));
+    static const char *const tables[] = {"flow_event", "flow_run", "flow_wait"};
+    for (size_t i = 0; i < 3; i++)
+        check_str(ask(&w, str_z(arena, str_printf(arena, "SELECT DISTINCT workspace_id FROM %s", tables[i]))), "2");
+    check_int(count(&w, "SELECT count(*) FROM flow_step"), 2);
+}
+
 static struct err *send_thousand(struct db_tx *tx, void *messages)
 {
     return flow_send_many(tx, messages, 1000, NULL);
@@ -707,6 +774,9 @@ int main(void)
         RUN(flow, events_sent_without_an_engine_are_dispatched_when_one_starts),
         RUN(flow, an_event_of_the_future_starts_its_run_then),
         RUN(flow, retention_removes_what_is_old_and_nothing_that_lives),
+        RUN(flow, many_jobs_are_cancelled_resumed_and_restarted_at_once),
+        RUN(flow, the_backlog_and_the_queues_are_counted),
+        RUN(flow, a_forgotten_workspace_leaves_nothing_and_others_stay),
         RUN(flow, five_thousand_events_at_concurrency_ten_are_all_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

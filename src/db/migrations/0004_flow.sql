@@ -51,6 +51,7 @@ CREATE TABLE flow_run (
     idempotency_key TEXT,
     failures        BIGINT NOT NULL DEFAULT 0, -- of errors between steps
     crashes         BIGINT NOT NULL DEFAULT 0, -- since the last recorded step
+    begun           INTEGER NOT NULL DEFAULT 0, -- of a run that has seen a crash: 1 while its handler executes
     steps           BIGINT NOT NULL DEFAULT 0, -- rows in flow_step
     armed           INTEGER NOT NULL DEFAULT 0, -- 1: may have rows in flow_wait
     cancel_reason   TEXT,               -- asked for while executing
