@@ -9,6 +9,18 @@
 #include <unistd.h>
 
 // clang-format off
+#define JOB_FILTERS \
+    {{"status", "LIST", "queued, running, completed, failed, cancelled (a,b for several)"}, \
+    {"function", "NAME", "only jobs of this function (a,b for several)"}, \
+    {"trigger", "NAME", "manual, scheduled, webhook, automatic"}, \
+    {"source", "ID", "only jobs of this source"}, \
+    {"name", "TEXT", "part of the name"}, \
+    {"system", NULL, "the program's own upkeep too"}, \
+    {"from", "DATE", "not before"}, \
+    {"to", "DATE", "not after"}, \
+    {"limit", "N", "1 to 100 (20)"}, \
+    {"cursor", "CURSOR", "nextCursor of the page before"}}
+
 const struct cli_command cli_commands[] = {
     {"serve", "", "run the server", "lightfast serve --listen 127.0.0.1:9000", cli_serve, 0, 0},
     {"import git", "PATH", "bring in the history of a repository",
@@ -93,6 +105,28 @@ const struct cli_command cli_commands[] = {
     {"jobs cancel", "ID", "stop a job that is queued or running", NULL, cli_jobs_cancel, 1, 1, true, {{""}}},
     {"jobs restart", "ID", "run a finished job again, as a new one", NULL, cli_jobs_restart, 1, 1, true, {{""}}},
     {"jobs resume", "ID", "go on with a failed job at the step that failed", NULL, cli_jobs_resume, 1, 1, true, {{""}}},
+    {"activity", "", "who did what",
+     "lightfast activity --category api_key --from 2026-01-01\nlightfast activity --follow", cli_activity, 0, 0, true,
+     {{"follow", NULL, "go on with what is done from now on"},
+      {"category", "LIST", "job, api_key, integration, settings ... (a,b for several)"},
+      {"group", "NAME", "jobs, connections, integrations, errors"},
+      {"source", "LIST", "source types: github, vercel ..."},
+      {"action", "NAME", "apikey.created, job.cancelled ..."},
+      {"actor", "TYPE", "user, system, webhook, api"},
+      {"status", "NAME", "success, failure, in_progress"},
+      {"text", "TEXT", "part of a name or e-mail"},
+      {"from", "DATE", "not before"},
+      {"to", "DATE", "not after"},
+      {"limit", "N", "1 to 100 (20)"}}},
+    {"jobs list", "", "what the server works on and worked on, newest first",
+     "lightfast jobs list --status failed --from 2026-01-01\nlightfast jobs list --function neural.observation.capture --json",
+     cli_jobs_list, 0, 0, true,
+     JOB_FILTERS},
+    {"jobs show", "ID", "a job and its steps", NULL, cli_jobs_show, 1, 1, true, {{""}}},
+    {"jobs cancel", "ID", "stop a job that is queued or running", NULL, cli_jobs_cancel, 1, 1, true, {{""}}},
+    {"jobs restart", "ID", "run a finished job again, as a new one", NULL, cli_jobs_restart, 1, 1, true, {{""}}},
+    {"jobs resume", "ID", "go on with a failed job at the step that failed", NULL, cli_jobs_resume, 1, 1, true, {{""}}},
+    {"jobs", "", "the same as jobs list", NULL, cli_jobs_list, 0, 0, true, JOB_FILTERS},
     {"activity", "", "who did what",
      "lightfast activity --category api_key --from 2026-01-01\nlightfast activity --follow", cli_activity, 0, 0, true,
      {{"follow", NULL, "go on with what is done from now on"},
