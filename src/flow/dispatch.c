@@ -190,14 +190,16 @@ static struct err *postpone(struct db_tx *tx, struct function *function, const s
 static struct err *merge(struct db_tx *tx, struct function *function, const struct accepted *accepted,
                          const struct open_run *open)
 {
-    struct str        merged = accepted->event.data;
+    struct str        merged = {0};
     struct flow_event first;
     if (function->table->coalesce.merge) {
         const json_value *queued;
         TRY(flow_load_event(tx, open->event_seq, &first));
         TRY(json_parse(tx->arena, open->data.s ? open->data : first.data, &queued));
-        TRY(function->table->coalesce.merge(tx->arena, queued, accepted->json, &merged));
+        /* Data that cannot be merged must not refuse the sender's transaction: the newest counts. */
+        if (function->table->coalesce.merge(tx->arena, queued, accepted->json, &merged)) merged = (struct str){0};
     }
+    if (!merged.s) merged = accepted->event.data;
     TRY(db_exec(tx, "UPDATE flow_run SET data = $2, event_name = $3, event_count = event_count + 1, updated_at = $4 "
                     "WHERE id = $1", open->id, merged, accepted->event.name, time_now()));
     return note_outcome(tx, accepted->event.seq, function, "coalesced", open->id);

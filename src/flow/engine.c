@@ -21,7 +21,7 @@ struct turn {
     size_t                  budget;
     int64_t                 next_timer;
     bool                    more;     /* another turn should follow at once */
-    bool                    did_something;
+    bool                    did_something, look_for_cancelled;
     VEC(struct cancelled { int64_t run; struct str reason; }) cancelled;
 };
 
@@ -74,6 +74,7 @@ static struct err *read_cancelled(struct db_tx *tx, struct turn *turn)
 {
     struct db_rows   rows;
     struct cancelled one;
+    if (!turn->look_for_cancelled) return NULL;
     TRY(db_query(tx, &rows, "SELECT id, cancel_reason FROM flow_run WHERE owner = $1 AND cancel_reason IS NOT NULL", turn->flow->worker));
     while (db_next(&rows, &one.run, &one.reason)) *VEC_PUSH(tx->arena, &turn->cancelled) = one;
     return db_done(&rows);
@@ -214,7 +215,9 @@ static int64_t turn(struct flow *flow, bool claims)
     flow->finished_end = &flow->finished;
     for (struct flow_run_inside *in = turn.finished; in; in = in->next) unlink_claimed(flow, in);
     if (claims && flow->outstanding <= CLAIMED_AT_MOST / 2) turn.budget = CLAIMED_AT_MOST - flow->outstanding;
-    flow->wanted = false;
+    /* At the heartbeat for what other processes have cancelled. */
+    turn.look_for_cancelled = flow->cancels || time_now() >= flow->heartbeat_at;
+    flow->wanted = flow->cancels = false;
     flow->turns_begun++;
     pthread_mutex_unlock(&flow->lock);
     struct err *err = db_write(flow->db, arena, turn_in, &turn);
@@ -230,6 +233,7 @@ static int64_t turn(struct flow *flow, bool claims)
     hand_to_workers(flow, &turn);
     mark_cancelled(flow, &turn);
     flow->busy = turn.did_something || err;
+    flow->failing = err != NULL;
     flow->turns_done++;
     pthread_cond_broadcast(&flow->turned);
     if (err) return FAILED_TURN_MS;
@@ -241,7 +245,8 @@ static int64_t turn(struct flow *flow, bool claims)
 
 /* ---- the thread ---------------------------------------------------------------------------------------------------------- */
 
-static void wait_for_turn(struct flow *flow, int64_t ms)
+/* After a failed turn the whole time: what could not be recorded would call for the next one at once. */
+static void wait_for_turn(struct flow *flow, int64_t ms, bool failed)
 {
     struct timespec until;
     for (size_t i = 0; i < flow->functions.n; i++) {
@@ -255,7 +260,7 @@ static void wait_for_turn(struct flow *flow, int64_t ms)
     until.tv_sec += ms / 1000;
     until.tv_nsec += ms % 1000 * 1000000;
     if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
-    while (!flow->wanted && !flow->finished && !flow->stopping)
+    while (!flow->stopping && (failed || (!flow->wanted && !flow->finished)))
         if (pthread_cond_timedwait(&flow->turn_wanted, &flow->lock, &until) == ETIMEDOUT) return;
 }
 
@@ -265,7 +270,7 @@ static void *engine_main(void *arg)
     pthread_mutex_lock(&flow->lock);
     while (!flow->stopping) {
         int64_t wait = turn(flow, true);
-        wait_for_turn(flow, wait);
+        wait_for_turn(flow, wait, flow->failing);
     }
     pthread_mutex_unlock(&flow->lock);
     return NULL;

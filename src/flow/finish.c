@@ -254,6 +254,15 @@ struct err *flow_end_run(struct db_tx *tx, struct flow *flow, const struct endin
     return follow(tx, flow, &ended, ending);
 }
 
+static void look_for_cancelled(void *arg)
+{
+    struct flow *flow = arg;
+    pthread_mutex_lock(&flow->lock);
+    flow->cancels = true;
+    pthread_mutex_unlock(&flow->lock);
+    flow_wake(flow);
+}
+
 struct err *flow_cancel_run(struct db_tx *tx, struct flow *flow, int64_t run, struct str reason, bool *done)
 {
     struct db_rows rows;
@@ -264,7 +273,7 @@ struct err *flow_cancel_run(struct db_tx *tx, struct flow *flow, int64_t run, st
     bool live = found && !completed_at;
     if (done) *done = live;
     if (!live) return NULL;
-    if (flow) db_when_committed(tx, flow_wake, flow);
+    if (flow && owner) db_when_committed(tx, look_for_cancelled, flow);
     if (owner) return db_exec(tx, "UPDATE flow_run SET cancel_reason = $2 WHERE id = $1", run, reason);
     return flow_end_run(tx, flow, &(struct ending){.run = run, .epoch = -1, .status = "cancelled", .error = reason}, NULL);
 }

@@ -95,7 +95,8 @@ struct flow_run {
     struct flow_run_inside  *inside;
 };
 
-/* Merge a further event's data into that of the queued run (coalesce): *merged is a JSON object's text. */
+/* Merge a further event's data into that of the queued run (coalesce): *merged is a JSON object's text. After an error
+ * the newest data counts. */
 typedef struct err *(*flow_merge_fn)(struct arena *arena, const json_value *queued, const json_value *incoming,
                                      struct str *merged);
 

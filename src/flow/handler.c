@@ -222,6 +222,20 @@ static struct err *read_event(struct flow_run_inside *in, int64_t seq, struct fl
     return flow_load_event(tx, seq, event);
 }
 
+static struct err *check_wait(struct flow_run_inside *in, const struct flow_wait *wait)
+{
+    const struct flow_expression *parsed;
+    if (!wait->event || !flow_is_awaited(in->flow, str_of(wait->event)))
+        return err_new(in->run.arena, ERR_INVALID, "%s is not among the function's .waits", wait->event ? wait->event : "(no event)");
+    return wait->when ? flow_expression_parse(in->run.arena, str_of(wait->when), &parsed) : NULL;
+}
+
+/* What the handler named may be on its stack; the wait is armed after it has returned. */
+static const char *copy_z(struct arena *arena, const char *text)
+{
+    return text ? str_z(arena, str_of(text)) : NULL;
+}
+
 struct err *flow_wait_for(struct flow_run *run, const char *id, struct flow_event *done, struct flow_wait wait)
 {
     struct flow_run_inside *in = run->inside;
@@ -229,11 +243,10 @@ struct err *flow_wait_for(struct flow_run *run, const char *id, struct flow_even
     *done = (struct flow_event){0};
     TRY(flow_enter(run, id, "wait", &step));
     if (step->status == STEP_NEW) {
-        if (!wait.event || !flow_is_awaited(in->flow, str_of(wait.event)))
-            return flow_settle_step(in, step, flow_fail(run, err_new(run->arena, ERR_INVALID,
-                                    "%s is not among the function's .waits", wait.event ? wait.event : "(no event)")), (struct str){0});
-        step->wait = wait;
-        step->wait.equals = str_dup(run->arena, wait.equals);
+        struct err *err = check_wait(in, &wait);
+        if (err) return flow_settle_step(in, step, flow_fail(run, err), (struct str){0});
+        step->wait = (struct flow_wait){.event = copy_z(run->arena, wait.event), .match = copy_z(run->arena, wait.match),
+                                        .when = copy_z(run->arena, wait.when), .equals = str_dup(run->arena, wait.equals)};
         return start_waiting(in, step, time_now() + (wait.timeout ? wait.timeout : DAYS(DAYS_AT_MOST)));
     }
     if (step->status == STEP_WAITING) TRY(still_waiting(in, step, STEP_COMPLETED));
@@ -255,7 +268,7 @@ struct err *flow_invoke(struct flow_run *run, const char *id, const char *functi
         if (!err && !flow_function_named(in->flow, str_of(function)))
             err = err_new(run->arena, ERR_INVALID, "there is no function %s", function);
         if (err) return flow_settle_step(in, step, flow_fail(run, err), (struct str){0});
-        step->invoke = function;
+        step->invoke = copy_z(run->arena, function);
         step->invoke_data = str_dup(run->arena, data.n ? data : STR("{}"));
         return start_waiting(in, step, time_now() + (timeout ? timeout : DAYS(DAYS_AT_MOST)));
     }

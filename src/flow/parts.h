@@ -80,6 +80,8 @@ struct flow {
     size_t           executing, outstanding;          /* in handlers; in `claimed` */
     bool             wanted, stopping, ended, workers_end;
     bool             busy; /* the last turn found something to do */
+    bool             failing; /* the last turn failed */
+    bool             cancels; /* an executing run was cancelled */
     uint64_t         turns_begun, turns_done;
     struct parallel *parallel; /* open groups that idle workers help with */
     pthread_cond_t   parallel_done;

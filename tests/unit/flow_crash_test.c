@@ -1,5 +1,6 @@
 /* What survives: kill -9 at every stage, lost leases, shutdown. KILLS=200 kills more often. */
 #include "flow_world.h"
+#include "fault/faulty_disk.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -366,8 +367,38 @@ TEST(flow, cancelling_reaches_the_executing_step)
     check_str(only_job(&w).error, "by hand");
 }
 
+/* ---- a full disk --------------------------------------------------------------------------------------------------------------- */
+
+static struct err *fill_the_disk(struct flow_run *run, void *arg, struct str *result)
+{
+    struct world *w = run->context;
+    (void)arg;
+    (void)result;
+    w->calls[1]++;
+    faulty_disk_size = 0;
+    return NULL;
+}
+static struct err *run_filling(struct flow_run *run) { return flow_step(run, "fill", fill_the_disk, NULL, NULL); }
+static const struct flow_function filling = {.name = "filling", .on = "thing.made", .run = run_filling, .retries = 3};
+
+TEST(flow, outcomes_wait_while_the_disk_is_full_and_are_recorded_afterwards)
+{
+    WORLD(w, &filling);
+    send_json(&w, "thing.made", "{}");
+    while (!w.calls[1]) usleep(200);
+    flow_tick(w.flow);
+    check_err(db_write(w.db, arena, send_in, &(struct sending){.message = {.workspace = 1, .name = STR("thing.made")}}), ERR_UNAVAILABLE);
+    flow_tick(w.flow);
+    check_str(ask(&w, "SELECT status FROM flow_run"), "running");
+    faulty_disk_size = -1;
+    flow_settle(w.flow);
+    check_str(only_job(&w).status, "completed");
+    check_int(w.calls[1], 1);
+}
+
 int main(void)
 {
+    faulty_disk_install();
     const struct CMUnitTest tests[] = {
         RUN(flow, a_step_cut_off_by_a_crash_runs_again_with_its_token_and_uses_no_retry),
         RUN(flow, a_run_whose_workers_died_five_times_fails),
@@ -378,6 +409,7 @@ int main(void)
         RUN(flow, two_processes_share_a_cron_tick_without_doubling_it),
         RUN(flow, a_step_cut_off_by_the_shutdown_runs_again_and_uses_up_no_attempt),
         RUN(flow, cancelling_reaches_the_executing_step),
+        RUN(flow, outcomes_wait_while_the_disk_is_full_and_are_recorded_afterwards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
