@@ -10,6 +10,7 @@
  */
 #pragma once
 #include "db/db.h"
+#include "flow/flow.h"
 #include "json/json.h"
 
 /* ---- the timeline -------------------------------------------------------------------------------------------------- */
@@ -43,8 +44,8 @@ struct activity {
     int64_t    created_at;
 };
 
-/* Write one. The category of the action must exist: workspace, integration, store, job, document, search, apikey, auth,
- * permission or settings stands before its first dot. */
+/* Write one. Errors: ERR_INVALID unless workspace, integration, store, job, document, search, apikey, auth, permission
+ * or settings stands before the action's first dot, or if metadata is not JSON. */
 MUST_CHECK struct err *activity_record(struct db_tx *tx, const struct activity *activity);
 
 extern const char *const activity_categories[];  /* NULL ends each */
@@ -90,6 +91,12 @@ MUST_CHECK struct err *activity_export(struct arena *arena, struct db *db, int64
 MUST_CHECK struct err *activity_sweep(struct db *db, struct arena *arena, int64_t *deleted);
 /* A workspace is being erased: everything of it. */
 MUST_CHECK struct err *activity_forget_workspace(struct db_tx *tx, int64_t workspace);
+
+/* What the engine runs (any context): `record-activity` writes events activity.record {action, actorType, entityId ...,
+ * timestamp} in batches, for what need not be told in the transaction of the change; `retention.sweep` forgets what is
+ * past its time, of this room and of the engine, once a day. */
+extern const struct flow_function *const activity_functions[];
+extern const size_t activity_function_count;
 
 /* ---- statistics of jobs -------------------------------------------------------------------------------------------- */
 

@@ -5,8 +5,6 @@
 #include "base/time.h"
 #include "base/utf8.h"
 
-#include <assert.h>
-
 enum { MAX_ENTITY_TYPE = 50, MAX_ENTITY_ID = 191, MAX_ENTITY_NAME = 500, MAX_ADDRESS = 45, MAX_TEXT = 500,
        SWEEP_ROWS = 500, KEPT_DAYS = 365, KEPT_LONG_DAYS = 730 };
 
@@ -85,7 +83,8 @@ struct err *activity_record(struct db_tx *tx, const struct activity *activity)
     const char   *category = category_of(activity->action);
     int64_t       now = time_now();
     struct str    words;
-    assert(category);
+    if (!category)
+        return err_new(arena, ERR_INVALID, "unknown activity " STR_FMT, STR_ARG(utf8_repair(arena, activity->action)));
     TRY(words_of(arena, activity, &words));
     return db_exec(
         tx,

@@ -90,6 +90,7 @@ struct err *cli_app_work(struct cli *cli, struct config *config, struct cli_app 
     struct app *app = &opened->app;
     app->flow = flow_create(app->db, (struct flow_config){.shutdown_grace = config->shutdown_grace_ms});
     TRY(flow_register(app->flow, cli->arena, memory_functions, memory_function_count, &app->memory));
+    TRY(flow_register(app->flow, cli->arena, activity_functions, activity_function_count, NULL));
     return flow_start(app->flow, cli->arena);
 }
 

@@ -3,6 +3,7 @@
 
 #include "activity/activity.h"
 #include "base/time.h"
+#include "flow/flow.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -436,6 +437,59 @@ TEST(jobs, a_change_from_nothing_is_new)
     check(!activity_change(0, 5, &percent));
 }
 
+/* ---- functions of the engine --------------------------------------------------------------------------------------------- */
+
+static struct err *send_events(struct db_tx *tx, void *arg)
+{
+    static const char *const data[] = {
+        "{\"action\":\"document.indexed\",\"actorType\":\"system\",\"entityId\":\"src_1\",\"metadata\":{\"chunks\":3},"
+        "\"impact\":{\"documents\":2},\"status\":\"failure\",\"timestamp\":\"2026-01-01T00:00:00Z\"}",
+        "{\"action\":\"gossip.heard\"}", "{\"action\":\"job.started\",\"actorType\":\"webhook\"}"};
+    (void)arg;
+    for (size_t i = 0; i < 3; i++)
+        TRY(flow_send(tx, .workspace = WORKSPACE, .name = STR("activity.record"), .data = str_of(data[i])));
+    return NULL;
+}
+
+TEST(functions, events_become_activities_in_batches_and_a_wrong_one_keeps_none_out)
+{
+    FIXTURE(f);
+    struct flow *flow = flow_create(f.db, (struct flow_config){.workers = 1});
+    check_ok(flow_register(flow, arena, activity_functions, activity_function_count, NULL));
+    check_ok(flow_start(flow, arena));
+    check_ok(db_write(f.db, arena, send_events, NULL));
+    flow_settle(flow);
+    time_set(NOW + SECONDS(11));
+    flow_settle(flow);
+    struct listed all = LIST(&f);
+    check_int(all.n, 2);
+    check_str(all.at[0].action, "job.started");
+    check_int(all.at[0].actor.type, ACTIVITY_WEBHOOK);
+    check_int(all.at[0].ts, NOW);
+    check_str(all.at[1].category, "document");
+    check_str(all.at[1].metadata, "{\"chunks\":3}");
+    check_int(all.at[1].impact.documents, 2);
+    check_int(all.at[1].status, ACTIVITY_FAILURE);
+    check_str(time_format(arena, all.at[1].ts), "2026-01-01T00:00:00.000Z"); /* of the event, not of the batch */
+    flow_stop(flow);
+    flow_destroy(flow);
+}
+
+TEST(functions, what_is_past_its_time_is_forgotten_within_a_day)
+{
+    FIXTURE(f);
+    RECORD(&f, .action = STR("job.started"), .ts = NOW - DAYS(366));
+    RECORD(&f, .action = STR("job.started"));
+    struct flow *flow = flow_create(f.db, (struct flow_config){.workers = 1});
+    check_ok(flow_register(flow, arena, activity_functions, activity_function_count, NULL));
+    check_ok(flow_start(flow, arena));
+    time_set(NOW + DAYS(1));
+    flow_settle(flow);
+    check_int(LIST(&f).n, 1);
+    flow_stop(flow);
+    flow_destroy(flow);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +510,8 @@ int main(void)
         RUN(jobs, a_source_has_the_health_of_its_own_jobs_and_degrades_the_workspace),
         RUN(jobs, a_store_that_is_down_takes_the_workspace_along),
         RUN(jobs, a_change_from_nothing_is_new),
+        RUN(functions, events_become_activities_in_batches_and_a_wrong_one_keeps_none_out),
+        RUN(functions, what_is_past_its_time_is_forgotten_within_a_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

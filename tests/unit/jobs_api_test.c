@@ -535,7 +535,7 @@ TEST(activities, are_counted_and_compared)
     check_int(json_int(answer.body, "total.previous", -1), 0);
     check(json_is_null(json_get(answer.body, "total.changePercent")));
     check_near(json_real(answer.body, "byCategory.job.changePercent", -1), 0, 0);
-    int64_t start, end, before;
+    int64_t start = 0, end = 0, before = 0;
     check(time_parse(json_str(answer.body, "current.start"), &start) && time_parse(json_str(answer.body, "current.end"), &end));
     check(time_parse(json_str(answer.body, "previous.start"), &before));
     check_int(end - start, DAYS(7));
