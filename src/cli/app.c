@@ -1,6 +1,7 @@
 /* app.c - opening and closing the data directory. */
 #include "cli/cli.h"
 
+#include "activity/activity.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "flow/flow.h"
