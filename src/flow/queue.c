@@ -230,17 +230,22 @@ static struct err *claim_with(struct claim *claim, struct function *function, co
     return err ? err : listed;
 }
 
-static struct err *claim_lane(struct claim *claim, int64_t workspace, const struct lane *lane, int holds, size_t limit,
+static struct err *claim_lane(struct claim *claim, int64_t workspace, const struct lane *lane, const char *sql, size_t limit,
                               size_t *got)
 {
     const struct db_value which[] = {db_of_int(workspace), db_of_z(lane->function->name), db_of_str(lane->name),
-                                     db_of_int(holds), db_of_int((int64_t)limit)};
+                                     db_of_int((int64_t)limit)};
     *got = 0;
-    if (limit == 0) return NULL;
-    return claim_with(claim, lane->function,
-                      CLAIM("SELECT id FROM flow_run WHERE queued = 1 AND workspace_id = $6 AND function = $7 AND lane = $8 "
-                            "AND holds = $9 ORDER BY ready, id LIMIT $10"), which, 5, got);
+    return limit ? claim_with(claim, lane->function, sql, which, 4, got) : NULL;
 }
+
+/* Those that have their slot already are few; "queued + 0" keeps the planner from walking the whole lane for them. */
+static const char claim_holders[] =
+    CLAIM("SELECT id FROM flow_run WHERE holds = 1 AND queued + 0 = 1 AND workspace_id = $6 AND function = $7 AND lane = $8 "
+          "ORDER BY ready, id LIMIT $9");
+static const char claim_others[] =
+    CLAIM("SELECT id FROM flow_run WHERE queued = 1 AND workspace_id = $6 AND function = $7 AND lane = $8 AND holds = 0 "
+          "ORDER BY ready, id LIMIT $9");
 
 static struct err *count_rows(struct db_tx *tx, const char *sql, const char *function, struct str lane, int64_t *count)
 {
@@ -293,13 +298,13 @@ static struct err *claim_from(struct claim *claim, int64_t workspace, const stru
 {
     size_t resumed = 0, begun = 0, slots;
     if (is_limited(lane->function) && lane->function->table->concurrency[0].per_run)
-        TRY(claim_lane(claim, workspace, lane, 1, limit, &resumed)); /* they have their slots */
+        TRY(claim_lane(claim, workspace, lane, claim_holders, limit, &resumed)); /* they have their slots */
     slots = limit - resumed;
     TRY(free_slots(claim, lane, &slots));
     if (lane->function->table->concurrency[1].limit > 0)
         TRY(claim_one_by_one(claim, workspace, lane, slots, &begun));
     else
-        TRY(claim_lane(claim, workspace, lane, 0, slots, &begun));
+        TRY(claim_lane(claim, workspace, lane, claim_others, slots, &begun));
     *got = resumed + begun;
     return NULL;
 }

@@ -13,22 +13,28 @@ struct sweep {
     bool    more;
 };
 
-/* Runs that ended long ago lose their steps; the row remembers how many with a negative number. */
+/* Runs that ended long ago lose their steps; idempotency keys that hold nothing back any more leave their index. */
 static struct err *sweep_steps(struct db_tx *tx, struct sweep *s)
 {
     VEC(int64_t)   runs = {0};
     struct db_rows rows;
-    int64_t        id, completed_at, steps, event_count, seen = 0;
+    VEC(int64_t)   keys = {0};
+    int64_t        id, created_at, completed_at, steps, event_count, seen = 0;
     struct str     status;
-    TRY(db_query(tx, &rows, "SELECT id, status, coalesce(completed_at, 0), steps, event_count FROM flow_run WHERE id > $1 ORDER BY id LIMIT $2",
+    bool           has_key;
+    TRY(db_query(tx, &rows, "SELECT id, status, created_at, coalesce(completed_at, 0), steps, event_count, "
+                 "CASE WHEN idempotency_key IS NULL THEN 0 ELSE 1 END FROM flow_run WHERE id > $1 ORDER BY id LIMIT $2",
                  s->after, ROWS_AT_ONCE));
-    while (db_next(&rows, &id, &status, &completed_at, &steps, &event_count)) {
+    while (db_next(&rows, &id, &status, &created_at, &completed_at, &steps, &event_count, &has_key)) {
         int64_t before = str_eq(status, STR("completed")) ? s->before_events : s->before_failed;
         seen++;
         s->after = id;
+        if (has_key && created_at < s->now - IDEMPOTENCY_MS) *VEC_PUSH(tx->arena, &keys) = id;
         if (completed_at && completed_at < before && (steps || event_count > 1)) *VEC_PUSH(tx->arena, &runs) = id;
     }
     TRY(db_done(&rows));
+    for (size_t i = 0; i < keys.n; i++)
+        TRY(db_exec(tx, "UPDATE flow_run SET idempotency_key = NULL WHERE id = $1", keys.at[i]));
     for (size_t i = 0; i < runs.n; i++) {
         TRY(db_exec(tx, "DELETE FROM flow_step WHERE run_id = $1", runs.at[i]));
         s->deleted += db_changes(tx);
@@ -64,6 +70,9 @@ static struct err *sweep_jobs(struct db_tx *tx, struct sweep *s)
     return NULL;
 }
 
+/* $3: failed runs may be resumed until then. Two counts: each has an index of its own. */
+#define NEEDS_EVENT "(completed_at IS NULL OR (status <> 'completed' AND completed_at >= $3))"
+
 static struct err *sweep_events(struct db_tx *tx, struct sweep *s)
 {
     VEC(int64_t)   seqs = {0};
@@ -71,9 +80,10 @@ static struct err *sweep_events(struct db_tx *tx, struct sweep *s)
     int64_t        seq, received_at, live, seen = 0;
     bool           reached = false;
     TRY(db_query(tx, &rows,
-                 "SELECT seq, received_at, pending + (SELECT count(*) FROM flow_run WHERE event_seq = flow_event.seq AND "
-                 "(completed_at IS NULL OR (status <> 'completed' AND completed_at >= $3))) FROM flow_event "
-                 "WHERE seq > $1 ORDER BY seq LIMIT $2", s->after, ROWS_AT_ONCE, s->before_failed));
+                 "SELECT seq, received_at, pending "
+                 "+ (SELECT count(*) FROM flow_run WHERE event_seq = flow_event.seq AND replay_of IS NULL AND " NEEDS_EVENT ") "
+                 "+ (SELECT count(*) FROM flow_run WHERE event_seq = flow_event.seq AND replay_of IS NOT NULL AND " NEEDS_EVENT ") "
+                 "FROM flow_event WHERE seq > $1 ORDER BY seq LIMIT $2", s->after, ROWS_AT_ONCE, s->before_failed));
     while (db_next(&rows, &seq, &received_at, &live)) {
         seen++;
         s->after = seq;
@@ -91,16 +101,7 @@ static struct err *sweep_events(struct db_tx *tx, struct sweep *s)
     return NULL;
 }
 
-/* Keys that hold nothing back any more leave the index. */
-static struct err *sweep_keys(struct db_tx *tx, struct sweep *s)
-{
-    TRY(db_exec(tx, "UPDATE flow_run SET idempotency_key = NULL WHERE id IN (SELECT id FROM flow_run WHERE idempotency_key IS NOT NULL "
-                    "AND created_at < $1 LIMIT $2)", s->now - IDEMPOTENCY_MS, ROWS_AT_ONCE));
-    s->more = db_changes(tx) == ROWS_AT_ONCE;
-    return NULL;
-}
-
-static struct err *(*const stages[])(struct db_tx *, struct sweep *) = {sweep_steps, sweep_events, sweep_jobs, sweep_keys};
+static struct err *(*const stages[])(struct db_tx *, struct sweep *) = {sweep_steps, sweep_events, sweep_jobs};
 
 struct sweep_call {
     struct sweep before, after; /* a closure may run twice */

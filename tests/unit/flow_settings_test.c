@@ -159,6 +159,10 @@ TEST(flow, an_idempotency_key_admits_one_run_a_day_and_is_released_by_failure)
     advance(&w, HOURS(25));
     send_and_settle(&w, "item.added", "{\"id\":\"x\",\"n\":6}");
     check_str(w.seen, "1|2|4|5|6");
+    int64_t deleted;
+    time_set(time_now() + HOURS(25));
+    check_ok(flow_sweep(w.db, arena, (struct flow_retention){0}, &deleted));
+    check_int(count(&w, "SELECT count(*) FROM flow_run WHERE idempotency_key IS NOT NULL"), 0);
 }
 
 TEST(flow, priority_goes_first_and_equal_priority_in_order_of_acceptance)

@@ -70,6 +70,7 @@ CREATE TABLE flow_run (
 CREATE UNIQUE INDEX flow_run_xid ON flow_run (xid);
 CREATE INDEX flow_run_workspace ON flow_run (workspace_id, id);
 CREATE UNIQUE INDEX flow_run_once ON flow_run (event_seq, function) WHERE event_seq IS NOT NULL AND replay_of IS NULL;
+CREATE INDEX flow_run_replay ON flow_run (event_seq) WHERE event_seq IS NOT NULL AND replay_of IS NOT NULL;
 CREATE INDEX flow_run_ready ON flow_run (workspace_id, function, lane, ready, id) WHERE queued = 1;
 CREATE INDEX flow_run_wake ON flow_run (wake_at) WHERE wake_at IS NOT NULL;
 CREATE INDEX flow_run_owner ON flow_run (owner) WHERE owner IS NOT NULL;
