@@ -5,11 +5,15 @@
  */
 #pragma once
 #include "config/config.h"
+#include "crypto/crypto.h"
 #include "db/db.h"
 #include "embed/embed.h"
 #include "memory/memory.h"
 #include "net/net.h"
 #include "search/search.h"
+
+struct flow;
+struct source_inbox;
 
 struct app { /* built in main, passed down; read-only once the server runs */
     const struct config *config;
@@ -17,6 +21,9 @@ struct app { /* built in main, passed down; read-only once the server runs */
     struct embed   *embed;
     struct memory   memory;
     struct search  *search;
+    struct crypto_keys *keys;        /* of sealed secrets */
+    const struct source_inbox *inbox;
+    struct flow    *flow;    /* NULL in one-shot commands: what they send runs when a server starts */
     struct workers *workers; /* NULL in one-shot commands */
     struct api     *api;     /* rate limits, key cache, counters */
     int64_t         started_at;

@@ -5,6 +5,7 @@
  * form, or fills the reply through api_send.
  */
 #pragma once
+#include "activity/activity.h"
 #include "api/api.h"
 #include "base/time.h"
 #include "json/json.h"
@@ -36,7 +37,7 @@ struct api_route {
     const char     *operation;     /* operationId in openapi.yaml, NULL: not part of the document */
 };
 extern const struct api_route api_routes[]; /* method NULL ends the table */
-enum { API_MAX_ROUTES = 48, API_MAX_PARAMETERS = 4, API_MAX_SEGMENTS = 16 };
+enum { API_MAX_ROUTES = 96, API_MAX_PARAMETERS = 4, API_MAX_SEGMENTS = 16 };
 
 struct api_match {
     const struct api_route *route;   /* NULL if none has that path and method */
@@ -132,7 +133,7 @@ MUST_CHECK struct err *api_query_object(struct api_call *call, const struct api_
 struct api_filters { struct api_texts sources, types, actors, stores; struct api_range range; };
 extern const struct api_field api_search_fields[], api_similar_fields[], api_contents_fields[], api_graph_fields[],
     api_related_fields[], api_key_fields[], api_rotation_fields[], api_import_fields[], api_import_events_fields[],
-    api_import_finish_fields[], api_list_fields[];
+    api_import_finish_fields[], api_list_fields[], api_bulk_fields[];
 struct search_filters api_search_filters(const struct api_filters *filters);
 
 /* ---- lists ----------------------------------------------------------------------------------------------------------- */
@@ -140,6 +141,13 @@ struct search_filters api_search_filters(const struct api_filters *filters);
 struct api_page { int64_t limit; struct str cursor; int64_t before; /* row id, 0 = from the newest */ };
 MUST_CHECK struct err *api_page(struct api_call *call, struct api_page *page);
 void api_page_end(struct json_out *out, struct api_call *call, bool more, int64_t last_id);
+/* The end of an interval [from, to) that the query string gives as `name`: a bare date means its whole day. */
+int64_t api_end_of(const struct api_call *call, const char *name, int64_t at);
+/* timeRange of the query string, 24h, 7d or 30d, in hours. */
+MUST_CHECK struct err *api_time_range(struct api_call *call, int64_t *hours);
+
+/* The caller, as the timeline names who did something. */
+struct activity_actor api_actor(const struct api_call *call);
 
 /* ---- who asks (auth.c, address.c, limits.c) --------------------------------------------------------------------------- */
 
@@ -215,3 +223,20 @@ struct err *api_ready(struct api_call *call);
 struct err *api_metrics_text(struct api_call *call);
 struct err *api_openapi(struct api_call *call);
 struct err *api_memories(struct api_call *call);
+struct err *api_job_list(struct api_call *call);
+struct err *api_job_recent(struct api_call *call);
+struct err *api_job_get(struct api_call *call);
+struct err *api_job_cancel(struct api_call *call);
+struct err *api_job_restart(struct api_call *call);
+struct err *api_job_resume(struct api_call *call);
+struct err *api_job_bulk(struct api_call *call);
+struct err *api_event_get(struct api_call *call);
+struct err *api_job_statistics(struct api_call *call);
+struct err *api_job_percentiles(struct api_call *call);
+struct err *api_performance(struct api_call *call);
+struct err *api_workspace_health(struct api_call *call);
+struct err *api_activity_list(struct api_call *call);
+struct err *api_activity_get(struct api_call *call);
+struct err *api_activity_stats(struct api_call *call);
+struct err *api_activity_comparison(struct api_call *call);
+struct err *api_activity_export(struct api_call *call);

@@ -63,28 +63,77 @@ struct key_change {
     struct str     secret;
 };
 
+/* In the timeline, in the same transaction. `of` is the key that the caller named or made. */
+static struct err *tell(struct db_tx *tx, const struct key_change *change, struct str action, const struct org_key *of,
+                        struct json_out *metadata)
+{
+    const struct api_call *call = change->call;
+    json_put(metadata, "keyName", of->name);
+    json_end(metadata);
+    return activity_record(tx, &(struct activity){.org = call->workspace.org_id,
+                                                  .workspace = call->workspace.id,
+                                                  .actor = api_actor(call),
+                                                  .action = action,
+                                                  .entity_type = STR("api_key"),
+                                                  .entity_id = of->public_id,
+                                                  .entity_name = of->name,
+                                                  .metadata = json_out_text(metadata)});
+}
+
+static struct json_out metadata_in(struct db_tx *tx)
+{
+    struct json_out metadata = json_out(tx->arena);
+    json_begin(&metadata, NULL, '{');
+    return metadata;
+}
+
 static struct err *write_create(struct db_tx *tx, void *arg)
 {
     struct key_change *change = arg;
-    return org_key_create(tx, change->request, &change->key, &change->secret);
+    struct json_out    metadata = metadata_in(tx);
+    TRY(org_key_create(tx, change->request, &change->key, &change->secret));
+    json_put(&metadata, "keyId", change->key.public_id);
+    json_put(&metadata, "keyPreview", change->key.display);
+    json_put_time(&metadata, "expiresAt", change->key.expires_at);
+    return tell(tx, change, STR("apikey.created"), &change->key, &metadata);
 }
 
 static struct err *write_rotate(struct db_tx *tx, void *arg)
 {
     struct key_change *change = arg;
-    return org_key_rotate(tx, change->rotation, &change->key, &change->secret);
+    struct json_out    metadata = metadata_in(tx);
+    struct org_key     old;
+    TRY(org_key_get(tx, change->rotation.workspace_id, change->rotation.public_id, &old));
+    TRY(org_key_rotate(tx, change->rotation, &change->key, &change->secret));
+    json_put(&metadata, "oldKeyId", old.public_id);
+    json_put(&metadata, "newKeyId", change->key.public_id);
+    json_put(&metadata, "newKeyPreview", change->key.display);
+    json_put_time(&metadata, "expiresAt", change->key.expires_at);
+    return tell(tx, change, STR("apikey.rotated"), &old, &metadata);
+}
+
+static struct err *write_end(struct db_tx *tx, struct key_change *change, struct str action,
+                             struct err *(*end)(struct db_tx *tx, int64_t workspace_id, struct str public_id))
+{
+    int64_t         workspace = change->call->workspace.id;
+    struct json_out metadata = metadata_in(tx);
+    struct org_key  key;
+    TRY(org_key_get(tx, workspace, api_parameter(change->call, "id"), &key));
+    TRY(end(tx, workspace, key.public_id));
+    json_put(&metadata, "keyId", key.public_id);
+    json_put(&metadata, "keyPreview", key.display);
+    json_put_time(&metadata, "originallyCreatedAt", key.created_at);
+    return tell(tx, change, action, &key, &metadata);
 }
 
 static struct err *write_revoke(struct db_tx *tx, void *arg)
 {
-    struct key_change *change = arg;
-    return org_key_revoke(tx, change->call->workspace.id, api_parameter(change->call, "id"));
+    return write_end(tx, arg, STR("apikey.revoked"), org_key_revoke);
 }
 
 static struct err *write_delete(struct db_tx *tx, void *arg)
 {
-    struct key_change *change = arg;
-    return org_key_delete(tx, change->call->workspace.id, api_parameter(change->call, "id"));
+    return write_end(tx, arg, STR("apikey.deleted"), org_key_delete);
 }
 
 /* What is known of keys is forgotten even if the write seems to have failed. */

@@ -1,9 +1,12 @@
 /* app.c - opening and closing the data directory. */
 #include "cli/cli.h"
 
+#include "activity/activity.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "flow/flow.h"
 #include "org/org.h"
+#include "source/receive.h"
 
 struct err *cli_config(struct cli *cli, struct config **config)
 {
@@ -32,6 +35,45 @@ static struct search_host *self_hosted(struct arena *arena, const struct config 
     return hosts;
 }
 
+static struct err *write_canary(struct db_tx *tx, void *arg)
+{
+    return db_exec(tx, "UPDATE instance_fact SET value = $1 WHERE name = 'encryption_canary'", *(struct str *)arg);
+}
+
+static struct err *read_canary(struct arena *arena, struct db *db, struct str *canary)
+{
+    struct db_rows rows;
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(db, arena, &tx));
+    TRY(db_query(tx, &rows, "SELECT value FROM instance_fact WHERE name = 'encryption_canary'"));
+    if (!db_next(&rows, canary)) *canary = (struct str){0};
+    return db_done(&rows);
+}
+
+/* Secrets that this key cannot open would be refused one by one, webhook after webhook: better say so at once. */
+static struct err *check_key(struct arena *arena, struct app *app)
+{
+    struct str stored, canary;
+    TRY(read_canary(arena, app->db, &stored));
+    if (!stored.s) return NULL; /* nothing was sealed yet */
+    canary = stored;
+    TRY(crypto_canary_check(arena, app->keys, &canary));
+    return str_eq(canary, stored) ? NULL : db_write(app->db, arena, write_canary, &canary);
+}
+
+static struct err *open_inbox(struct cli *cli, struct config *config, struct app *app)
+{
+    TRY(crypto_keys_open(cli->arena, config->encryption_key, config->data_dir, &app->keys));
+    TRY(check_key(cli->arena, app));
+    struct source_inbox *inbox = NEW(cli->arena, struct source_inbox);
+    *inbox = (struct source_inbox){.db = app->db, .keys = app->keys, .web_url[SOURCE_GITHUB] = config->github_web_url};
+    for (size_t i = 0; i < SOURCE_PROVIDERS; i++) inbox->secrets[i][0] = config->webhook_secrets[i];
+    inbox->max_age[SOURCE_LINEAR] = SECONDS(config->webhook_max_age_linear);
+    inbox->max_age[SOURCE_SENTRY] = SECONDS(config->webhook_max_age_sentry);
+    app->inbox = inbox;
+    return NULL;
+}
+
 static struct err *open_rooms(struct cli *cli, struct config *config, struct app *app)
 {
     struct arena *arena = cli->arena;
@@ -47,6 +89,7 @@ static struct err *open_rooms(struct cli *cli, struct config *config, struct app
     struct search_config search = {.memory_limit = (size_t)config->search_memory_limit,
                                    .result_cache = config->search_result_cache};
     search.hosts = self_hosted(arena, config, &search.host_count);
+    TRY(open_inbox(cli, config, app));
     app->search = search_create(app->db, app->embed, search);
     app->api = api_create(app);
     return NULL;
@@ -61,9 +104,19 @@ struct err *cli_app_open(struct cli *cli, struct config *config, struct cli_app 
     return err;
 }
 
+struct err *cli_app_work(struct cli *cli, struct config *config, struct cli_app *opened)
+{
+    struct app *app = &opened->app;
+    app->flow = flow_create(app->db, (struct flow_config){.shutdown_grace = config->shutdown_grace_ms});
+    TRY(flow_register(app->flow, cli->arena, memory_functions, memory_function_count, &app->memory));
+    TRY(flow_register(app->flow, cli->arena, activity_functions, activity_function_count, NULL));
+    return flow_start(app->flow, cli->arena);
+}
+
 void cli_app_close(struct cli_app *opened)
 {
     struct app *app = &opened->app;
+    if (app->flow) flow_destroy(app->flow);
     if (app->api) api_destroy(app->api);
     if (app->search) search_destroy(app->search);
     if (app->embed) embed_destroy(app->embed);

@@ -65,6 +65,8 @@ struct cli_app {
 };
 /* Lock and open the data directory. Errors: ERR_CONFLICT when another process holds it. */
 MUST_CHECK struct err *cli_app_open(struct cli *cli, struct config *config, struct cli_app *opened);
+/* Start the engine: what was sent is worked on. For servers; flow_stop before the workers stop. */
+MUST_CHECK struct err *cli_app_work(struct cli *cli, struct config *config, struct cli_app *opened);
 void cli_app_close(struct cli_app *opened);
 
 /* ---- the API, wherever it runs ------------------------------------------------------------------------------------- */
@@ -96,6 +98,8 @@ void cli_text(const struct cli *cli, enum cli_style style, struct str text);
 /* Escaped HTML with <mark>, as search answers have it: marked words in colour, lines broken at the terminal's width and
  * indented by `indent` columns, at which the cursor stands. */
 void cli_marked(const struct cli *cli, struct str html, int indent);
+/* Percent-encoded, for a path segment or a query value. */
+struct str cli_query_text(struct arena *arena, struct str text);
 /* "3 days ago", "in 2019" */
 struct str cli_age(struct arena *arena, int64_t at);
 
@@ -111,6 +115,18 @@ int cli_key_list(struct cli *cli);
 int cli_key_revoke(struct cli *cli);
 int cli_key_rotate(struct cli *cli);
 int cli_key_delete(struct cli *cli);
+int cli_source_add(struct cli *cli);
+int cli_source_list(struct cli *cli);
+int cli_source_set(struct cli *cli);
+int cli_source_secret(struct cli *cli);
+int cli_source_remove(struct cli *cli);
+int cli_jobs_list(struct cli *cli);
+int cli_jobs_show(struct cli *cli);
+int cli_jobs_cancel(struct cli *cli);
+int cli_jobs_restart(struct cli *cli);
+int cli_jobs_resume(struct cli *cli);
+int cli_show_event(struct cli *cli, struct str id);
+int cli_activity(struct cli *cli);
 int cli_inspect_event(struct cli *cli);
 int cli_backup(struct cli *cli);
 int cli_restore(struct cli *cli);

@@ -1,7 +1,9 @@
-/* inspect.c - `lightfast inspect event`: what would become of a SourceEvent. Reads no data, writes none. */
+/* inspect.c - `lightfast inspect event`: what would become of a SourceEvent, which needs no data; or what became of an
+ * event that the server has accepted, by its id. */
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 enum { LARGEST_EVENT = 1 << 20 };
 
@@ -110,12 +112,20 @@ static void print_analysis(const struct cli *cli, const struct source_event *eve
     }
 }
 
+/* Ids look like no path that is likely, but a file that is there is what was meant. */
+static bool names_event(struct cli *cli, struct str argument)
+{
+    bool path = str_eq(argument, STR("-")) || access(str_z(cli->arena, argument), F_OK) == 0;
+    return !path && !str_ends(argument, STR(".json")) && str_find_char(argument, '/', 0) == SIZE_MAX;
+}
+
 int cli_inspect_event(struct cli *cli)
 {
     struct str text;
     const json_value *root;
     struct source_event event;
     struct memory_analysis analysis;
+    if (names_event(cli, cli->positional[0])) return cli_show_event(cli, cli->positional[0]);
     struct err *err = read_input(cli, cli->positional[0], &text);
     if (!err) err = json_parse(cli->arena, text, &root);
     if (!err && json_get(root, "sourceEvent")) root = json_get(root, "sourceEvent");

@@ -9,6 +9,18 @@
 #include <unistd.h>
 
 // clang-format off
+#define JOB_FILTERS \
+    {{"status", "LIST", "queued, running, completed, failed, cancelled (a,b for several)"}, \
+    {"function", "NAME", "only jobs of this function (a,b for several)"}, \
+    {"trigger", "NAME", "manual, scheduled, webhook, automatic"}, \
+    {"source", "ID", "only jobs of this source"}, \
+    {"name", "TEXT", "part of the name"}, \
+    {"system", NULL, "the program's own upkeep too"}, \
+    {"from", "DATE", "not before"}, \
+    {"to", "DATE", "not after"}, \
+    {"limit", "N", "1 to 100 (20)"}, \
+    {"cursor", "CURSOR", "nextCursor of the page before"}}
+
 const struct cli_command cli_commands[] = {
     {"serve", "", "run the server", "lightfast serve --listen 127.0.0.1:9000", cli_serve, 0, 0},
     {"import git", "PATH", "bring in the history of a repository",
@@ -59,8 +71,48 @@ const struct cli_command cli_commands[] = {
      "lightfast key rotate key_V1StGXR8Z5jdHi6B4myT0 --grace 86400", cli_key_rotate, 1, 1, true,
      {{"grace", "SECONDS", "the old key lives on for so long (0)"}, {"expires", "DATE", "end of the new key's life"}}},
     {"key delete", "ID", "forget a key", NULL, cli_key_delete, 1, 1, true, {{""}}},
-    {"inspect event", "FILE", "what would become of a SourceEvent: score, classes, topics, entities, references",
-     "lightfast inspect event event.json\ncat event.json | lightfast inspect event -", cli_inspect_event, 1, 1, false, {{""}}},
+    {"source add", "PROVIDER", "listen to a repository, project or team: github, vercel, linear, sentry",
+     "lightfast source add github --repo acme/api                      # makes a secret\n"
+     "lightfast source add github --repo acme/api --secret-stdin < secret.txt",
+     cli_source_add, 1, 1, true,
+     {{"repo", "OWNER/NAME", "the GitHub repository"},
+      {"name", "NAME", "Linear: team key; Sentry: project slug; Vercel: project name"},
+      {"resource-id", "ID", "the provider's own id of it"},
+      {"events", "LIST", "categories to remember (default: all)"},
+      {"secret-stdin", NULL, "read the secret from standard input"},
+      {"shared", NULL, "hear the instance's own app too"}}},
+    {"source list", "", "what the workspace listens to", NULL, cli_source_list, 0, 0, true, {{""}}},
+    {"source set", "ID", "what to remember of a source", "lightfast source set src_V1StGXR8Z5jdHi6B4myT0 --branches 'main,release/*'",
+     cli_source_set, 1, 1, true,
+     {{"events", "LIST", "push, pull_request, issues ..."}, {"branches", "LIST", "patterns besides the default branch"},
+      {"bots", "yes|no", "comments of bots too"}}},
+    {"source secret", "ID", "a new secret; the old one is good for a day more", NULL, cli_source_secret, 1, 1, true, {{""}}},
+    {"source remove", "ID", "stop listening; what is remembered stays", NULL, cli_source_remove, 1, 1, true, {{""}}},
+    {"jobs list", "", "what the server works on and worked on, newest first",
+     "lightfast jobs list --status failed --from 2026-01-01\nlightfast jobs list --function neural.observation.capture --json",
+     cli_jobs_list, 0, 0, true,
+     JOB_FILTERS},
+    {"jobs show", "ID", "a job and its steps", NULL, cli_jobs_show, 1, 1, true, {{""}}},
+    {"jobs cancel", "ID", "stop a job that is queued or running", NULL, cli_jobs_cancel, 1, 1, true, {{""}}},
+    {"jobs restart", "ID", "run a finished job again, as a new one", NULL, cli_jobs_restart, 1, 1, true, {{""}}},
+    {"jobs resume", "ID", "go on with a failed job at the step that failed", NULL, cli_jobs_resume, 1, 1, true, {{""}}},
+    {"jobs", "", "the same as jobs list", NULL, cli_jobs_list, 0, 0, true, JOB_FILTERS},
+    {"activity", "", "who did what",
+     "lightfast activity --category api_key --from 2026-01-01\nlightfast activity --follow", cli_activity, 0, 0, true,
+     {{"follow", NULL, "go on with what is done from now on"},
+      {"category", "LIST", "job, api_key, integration, settings ... (a,b for several)"},
+      {"group", "NAME", "jobs, connections, integrations, errors"},
+      {"source", "LIST", "source types: github, vercel ..."},
+      {"action", "NAME", "apikey.created, job.cancelled ..."},
+      {"actor", "TYPE", "user, system, webhook, api"},
+      {"status", "NAME", "success, failure, in_progress"},
+      {"text", "TEXT", "part of a name or e-mail"},
+      {"from", "DATE", "not before"},
+      {"to", "DATE", "not after"},
+      {"limit", "N", "1 to 100 (20)"}}},
+    {"inspect event", "FILE|ID", "what would become of a SourceEvent, or what became of an event",
+     "lightfast inspect event event.json\ncat event.json | lightfast inspect event -\nlightfast inspect event evt_V1StGXR8Z5jdHi6B4myT0",
+     cli_inspect_event, 1, 1, true, {{""}}},
     {"backup", "FILE", "copy the database while it is in use", NULL, cli_backup, 1, 1, false, {{""}}},
     {"restore", "FILE", "put a backup into an empty data directory", NULL, cli_restore, 1, 1, false, {{""}}},
     {"doctor", "", "check configuration, database, index, embedding", NULL, cli_doctor, 0, 0, false,

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "flow/flow.h"
 
 #include <signal.h>
 
@@ -68,7 +69,9 @@ int cli_serve(struct cli *cli)
     opened.app.workers = workers_start((size_t)config->workers, "worker");
     log_info("serve", "data directory " STR_FMT " ready in %lld ms", STR_ARG(config->data_dir),
              (long long)((time_monotonic_us() - started) / 1000));
-    err = listen_and_wait(cli, config, &opened, &signals);
+    err = cli_app_work(cli, config, &opened);
+    if (!err) err = listen_and_wait(cli, config, &opened, &signals);
+    if (opened.app.flow) flow_stop(opened.app.flow);
     workers_stop(opened.app.workers);
     cli_app_close(&opened);
     if (err) return cli_fail(cli, err);

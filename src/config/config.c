@@ -11,7 +11,7 @@
 
 extern char **environ;
 
-enum setting_type { TEXT, PATH, URL, CHOICE, BOOLEAN, INTEGER, BYTES, LIST, MAP };
+enum setting_type { TEXT, PATH, URL, CHOICE, BOOLEAN, INTEGER, BYTES, PRICE, LIST, MAP };
 
 struct setting {
     const char *key;
@@ -51,9 +51,30 @@ static const struct setting settings[] = {
     {"embedding.api_key",              TEXT,    AT(embedding_api_key), "", .secret = true},
     {"embedding.model",                TEXT,    AT(embedding_model), ""},
     {"embedding.dim",                  INTEGER, AT(embedding_dim), "0", 0, 4096},
+    {"llm.provider",                   CHOICE,  AT(llm_provider), "none", .choices = "none anthropic openai"},
+    {"llm.base_url",                   URL,     AT(llm_base_url), ""},
+    {"llm.api_key",                    TEXT,    AT(llm_api_key), "", .secret = true},
+    {"llm.models.default",             TEXT,    AT(llm_model_default), ""},
+    {"llm.models.classification",      TEXT,    AT(llm_model_classification), ""},
+    {"llm.models.entities",            TEXT,    AT(llm_model_entities), ""},
+    {"llm.models.summary",             TEXT,    AT(llm_model_summary), ""},
+    {"llm.models.relationships",       TEXT,    AT(llm_model_relationships), ""},
+    {"llm.models.rerank",              TEXT,    AT(llm_model_rerank), ""},
+    {"llm.models.answer",              TEXT,    AT(llm_model_answer), ""},
+    {"llm.max_output_tokens",          INTEGER, AT(llm_max_output_tokens), "1024", 16, 131072},
+    {"llm.timeout_seconds",            INTEGER, AT(llm_timeout_seconds), "20", 1, 600},
+    {"llm.prices.input",               PRICE,   AT(llm_price_input), "0"},
+    {"llm.prices.output",              PRICE,   AT(llm_price_output), "0"},
+    {"encryption_key",                 TEXT,    AT(encryption_key), "", .secret = true},
     {"limits.search_per_minute",       INTEGER, AT(limit_search), "120", 0, 1000000},
     {"limits.read_per_minute",         INTEGER, AT(limit_read), "300", 0, 1000000},
     {"limits.auth_failures_per_minute", INTEGER, AT(limit_auth_failures), "20", 0, 1000000},
+    {"github.webhook_secret",          TEXT,    AT(webhook_secrets[0]), "", .secret = true},
+    {"vercel.webhook_secret",          TEXT,    AT(webhook_secrets[1]), "", .secret = true},
+    {"linear.webhook_secret",          TEXT,    AT(webhook_secrets[2]), "", .secret = true},
+    {"sentry.webhook_secret",          TEXT,    AT(webhook_secrets[3]), "", .secret = true},
+    {"linear.webhook_max_age_seconds", INTEGER, AT(webhook_max_age_linear), "300", 1, 86400},
+    {"sentry.webhook_max_age_seconds", INTEGER, AT(webhook_max_age_sentry), "300", 1, 86400},
     {"github.web_url",                 URL,     AT(github_web_url), "https://github.com"},
 };
 // clang-format on
@@ -140,6 +161,18 @@ static bool parse_bytes(struct str text, int64_t *value)
     return false;
 }
 
+/* "3", "0.25": dollars per million tokens. */
+static bool parse_price(struct arena *arena, struct str text, double *value)
+{
+    enum { LONGEST = 20 };
+    if (!text.n || text.n > LONGEST) return false;
+    for (size_t i = 0; i < text.n; i++)
+        if (!(text.s[i] >= '0' && text.s[i] <= '9') && text.s[i] != '.') return false;
+    char *end;
+    *value = strtod(str_z(arena, text), &end);
+    return *end == 0 && *value <= 1e6;
+}
+
 static struct err *set_list(struct arena *arena, struct config *config, const struct setting *setting, struct str value)
 {
     struct str *list = (struct str *)((char *)config + setting->at);
@@ -201,6 +234,9 @@ static struct err *set(struct arena *arena, struct config *config, const struct 
         *(int64_t *)at = number;
         return NULL;
     }
+    case PRICE:
+        if (!parse_price(arena, value, at)) return wrong(arena, setting, "a price in USD such as 0.25", value);
+        return NULL;
     case BOOLEAN:
         if (!str_eq(value, STR("true")) && !str_eq(value, STR("false"))) return wrong(arena, setting, "true or false", value);
         *(bool *)at = str_eq(value, STR("true"));
@@ -419,6 +455,7 @@ static struct str value_text(struct arena *arena, const struct config *config, c
     const void *at = (const char *)config + setting->at;
     if (setting->type == INTEGER || setting->type == BYTES)
         return str_printf(arena, "%lld", (long long)*(const int64_t *)at);
+    if (setting->type == PRICE) return str_printf(arena, "%.12g", *(const double *)at);
     if (setting->type == BOOLEAN) return *(const bool *)at ? STR("true") : STR("false");
     if (setting->type == LIST || setting->type == MAP)
         return str_join(arena, at, *(const size_t *)((const char *)config + setting->count_at), STR(", "));

@@ -26,7 +26,16 @@ struct config {
     size_t     search_url_host_count;
     struct str embedding_provider, embedding_base_url, embedding_api_key, embedding_model;
     int64_t    embedding_dim;
+    struct str llm_provider, llm_base_url, llm_api_key;
+    struct str llm_model_default, llm_model_classification, llm_model_entities, llm_model_summary,
+               llm_model_relationships, llm_model_rerank, llm_model_answer; /* empty: llm_model_default */
+    int64_t    llm_max_output_tokens;
+    int64_t    llm_timeout_seconds;  /* answers have three times as long */
+    double     llm_price_input, llm_price_output; /* USD per million tokens; 0: none */
+    struct str encryption_key;       /* empty: the file in the data directory */
     int64_t    limit_search, limit_read, limit_auth_failures; /* a minute, 0 = off */
+    struct str webhook_secrets[4]; /* of the instance's apps: GitHub, Vercel, Linear, Sentry; empty: none */
+    int64_t    webhook_max_age_linear, webhook_max_age_sentry; /* s */
     struct str github_web_url; /* "https://github.com", no trailing slash */
 };
 

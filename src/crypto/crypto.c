@@ -14,15 +14,6 @@ void crypto_start(void)
     }
 }
 
-struct str crypto_sha256_hex(struct arena *arena, struct str data)
-{
-    unsigned char digest[crypto_hash_sha256_BYTES];
-    char         *hex = arena_alloc_raw(arena, 2 * sizeof digest + 1);
-    crypto_hash_sha256(digest, (const unsigned char *)(data.s ? data.s : ""), data.n);
-    sodium_bin2hex(hex, 2 * sizeof digest + 1, digest, sizeof digest);
-    return (struct str){hex, 2 * sizeof digest};
-}
-
 struct str crypto_token(struct arena *arena, const char *prefix, size_t n)
 {
     size_t at = strlen(prefix);

@@ -26,6 +26,7 @@ struct db_tx {
     struct db    *db;
     struct db_connection *connection;
     bool          writing;
+    struct db_follow_up  *follow_ups; /* of db_when_committed, newest first */
 };
 
 struct db_config {
@@ -54,6 +55,16 @@ bool db_directory_locked(struct str data_dir);
  * Errors of its own: ERR_UNAVAILABLE (full disk, I/O error, read-only). */
 typedef struct err *(*db_write_fn)(struct db_tx *tx, void *arg);
 MUST_CHECK struct err *db_write(struct db *db, struct arena *arena, db_write_fn fn, void *arg);
+
+/* Call fn(arg) once what this transaction wrote is committed, never if it is not; on the thread that called db_write,
+ * before db_write returns. The same fn and arg again: still one call. For effects in memory only, such as waking a
+ * thread: the process may end between the commit and the call. */
+void db_when_committed(struct db_tx *tx, void (*fn)(void *arg), void *arg);
+
+/* The engine that works on this database's queue in this process, NULL without one: what is written in a transaction
+ * can reach it. Set before threads use the database. */
+void  db_attach(struct db *db, void *engine);
+void *db_attached(const struct db *db);
 
 /* A read transaction: one consistent snapshot, taken now, until it ends. Waits when all readers are busy, so a thread
  * that holds one must not wait for a thread that needs one. Whatever it prepared or left open ends with it.

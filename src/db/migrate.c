@@ -15,7 +15,10 @@ struct migration {
 #define MIGRATIONS(X)        \
     X(1, 0001, ground)       \
     X(2, 0002, memory)       \
-    X(3, 0003, search_log)
+    X(3, 0003, search_log)   \
+    X(4, 0004, flow)         \
+    X(5, 0005, reception)    \
+    X(6, 0006, activity)
 
 #define DECLARE(version, number, name) extern const char file_##number##_##name##_sql[], file_##number##_##name##_sql_end[];
 MIGRATIONS(DECLARE)

@@ -65,6 +65,7 @@ struct db {
     const char           *path;  /* data_dir/lightfast.db */
     const char           *log_path;
     struct db_connection *writer; /* whoever leads owns it */
+    _Atomic(void *)       engine; /* db_attach */
 
     pthread_mutex_t       write_lock; /* guards the next four */
     pthread_cond_t        write_idle;

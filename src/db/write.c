@@ -29,8 +29,15 @@ struct write_request {
     void                 *arg;
     struct arena         *arena;
     struct err           *err;
+    struct db_follow_up  *follow_ups;
     bool                  done, leads;
     pthread_cond_t        wake;
+};
+
+struct db_follow_up {
+    struct db_follow_up *older;
+    void (*fn)(void *arg);
+    void *arg;
 };
 
 /* A closure that called db_write would wait for itself. */
@@ -50,7 +57,28 @@ static struct err *run_closure(struct db *db, struct write_request *request)
     /* The closure may have swallowed the error that ended the transaction; its changes are gone nevertheless. */
     if (!err && !db_in_transaction(writer))
         err = err_new(request->arena, ERR_UNAVAILABLE, "an error has ended the transaction");
+    request->follow_ups = writer->tx.follow_ups;
     return err;
+}
+
+void db_when_committed(struct db_tx *tx, void (*fn)(void *arg), void *arg)
+{
+    assert(tx->writing);
+    for (struct db_follow_up *f = tx->follow_ups; f; f = f->older)
+        if (f->fn == fn && f->arg == arg) return;
+    struct db_follow_up *added = NEW(tx->arena, struct db_follow_up);
+    *added = (struct db_follow_up){.older = tx->follow_ups, .fn = fn, .arg = arg};
+    tx->follow_ups = added;
+}
+
+void db_attach(struct db *db, void *engine)
+{
+    db->engine = engine;
+}
+
+void *db_attached(const struct db *db)
+{
+    return db->engine;
 }
 
 static struct err *attempt_alone(struct db *db, struct write_request *request)
@@ -155,6 +183,7 @@ struct err *db_write(struct db *db, struct arena *arena, db_write_fn fn, void *a
     if (!request.done) lead(db);
     pthread_mutex_unlock(&db->write_lock);
     pthread_cond_destroy(&request.wake);
+    for (struct db_follow_up *f = request.err ? NULL : request.follow_ups; f; f = f->older) f->fn(f->arg);
     return request.err;
 }
 

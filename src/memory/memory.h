@@ -88,3 +88,10 @@ MUST_CHECK struct err *memory_delete(struct memory *memory, struct db_tx *tx, in
 /* Merge actor `from` into `into` (spec 7): observations, identities, profiles, clusters, index. Idempotent. */
 MUST_CHECK struct err *memory_merge_actors(struct memory *memory, struct db_tx *tx, int64_t workspace, struct str from,
                                            struct str into);
+
+/* ---- durable functions -------------------------------------------------------------------------------------------- */
+
+/* Capture of events, profiles, closing of clusters, the sweep: register them with a struct memory as context. */
+struct flow_function;
+extern const struct flow_function *const memory_functions[];
+extern const size_t memory_function_count;

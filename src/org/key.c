@@ -49,7 +49,7 @@ static bool next_key(struct db_rows *rows, struct org_key *key)
     return found;
 }
 
-static struct err *find_key(struct db_tx *tx, int64_t workspace_id, struct str public_id, struct org_key *key)
+struct err *org_key_get(struct db_tx *tx, int64_t workspace_id, struct str public_id, struct org_key *key)
 {
     bool           found = false;
     struct db_rows rows;
@@ -120,13 +120,13 @@ struct err *org_key_create(struct db_tx *tx, struct org_key_request request, str
     struct str public_id = id_new(tx->arena, "key_");
     *secret = crypto_token(tx->arena, KEY_PREFIX, KEY_RANDOM_CHARS);
     TRY(insert_key(tx, &request, public_id, *secret));
-    return find_key(tx, request.workspace_id, public_id, key);
+    return org_key_get(tx, request.workspace_id, public_id, key);
 }
 
 struct err *org_key_revoke(struct db_tx *tx, int64_t workspace_id, struct str public_id)
 {
     struct org_key key;
-    TRY(find_key(tx, workspace_id, public_id, &key));
+    TRY(org_key_get(tx, workspace_id, public_id, &key));
     if (!key.active) return err_new(tx->arena, ERR_CONFLICT, "API key is already revoked");
     return db_exec(tx, "UPDATE api_key SET is_active = 0, updated_at = $3 WHERE workspace_id = $1 AND id = $2",
                    workspace_id, key.id, time_now());
@@ -135,7 +135,7 @@ struct err *org_key_revoke(struct db_tx *tx, int64_t workspace_id, struct str pu
 struct err *org_key_delete(struct db_tx *tx, int64_t workspace_id, struct str public_id)
 {
     struct org_key key;
-    TRY(find_key(tx, workspace_id, public_id, &key));
+    TRY(org_key_get(tx, workspace_id, public_id, &key));
     return db_exec(tx, "DELETE FROM api_key WHERE workspace_id = $1 AND id = $2", workspace_id, key.id);
 }
 
@@ -161,7 +161,7 @@ struct err *org_key_rotate(struct db_tx *tx, struct org_key_rotation rotation, s
     struct org_key old;
     if (rotation.grace_seconds < 0 || rotation.grace_seconds > MAX_GRACE_SECONDS)
         return err_new(tx->arena, ERR_INVALID, "graceSeconds must be from 0 to %d", MAX_GRACE_SECONDS);
-    TRY(find_key(tx, rotation.workspace_id, rotation.public_id, &old));
+    TRY(org_key_get(tx, rotation.workspace_id, rotation.public_id, &old));
     if (!old.active || has_expired(&old)) return err_new(tx->arena, ERR_CONFLICT, "API key is not active");
     struct org_key_request request = {
         .workspace_id = rotation.workspace_id,

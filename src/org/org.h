@@ -52,6 +52,7 @@ MUST_CHECK struct err *org_key_create(struct db_tx *tx, struct org_key_request r
                                       struct str *secret);
 MUST_CHECK struct err *org_key_list(struct db_tx *tx, int64_t workspace_id, int64_t before_id, size_t limit,
                                     struct org_key **keys, size_t *count);
+MUST_CHECK struct err *org_key_get(struct db_tx *tx, int64_t workspace_id, struct str public_id, struct org_key *key);
 MUST_CHECK struct err *org_key_revoke(struct db_tx *tx, int64_t workspace_id, struct str public_id); /* CONFLICT if done */
 MUST_CHECK struct err *org_key_delete(struct db_tx *tx, int64_t workspace_id, struct str public_id);
 struct org_key_rotation { int64_t workspace_id; struct str public_id; int64_t expires_at; int64_t grace_seconds; };

@@ -255,7 +255,7 @@ static struct str without_source_prefix(struct str type, struct str source)
                                                                                     : type;
 }
 
-struct err *source_event_normalise(struct arena *arena, struct source_event *event)
+struct err *source_event_normalise_parts(struct arena *arena, struct source_event *event)
 {
     int64_t first_day, last_day;
     event->source = str_trim(event->source);
@@ -273,5 +273,11 @@ struct err *source_event_normalise(struct arena *arena, struct source_event *eve
         return err_new(arena, ERR_INVALID, "occurredAt is not a usable time");
     normalise_actor(arena, &event->actor);
     normalise_references(arena, event);
+    return NULL;
+}
+
+struct err *source_event_normalise(struct arena *arena, struct source_event *event)
+{
+    TRY(source_event_normalise_parts(arena, event));
     return normalise_metadata(arena, event);
 }

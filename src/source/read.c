@@ -12,13 +12,28 @@ struct reading {
     VEC(struct source_issue) issues;
 };
 
-static void complain(struct reading *reading, const char *field, struct str problem)
+static void complain_as(struct reading *reading, const char *code, const char *field, struct str problem)
 {
     for (size_t i = 0; i < reading->issues.n; i++)
         if (str_eq(reading->issues.at[i].field, str_of(field)) && str_eq(reading->issues.at[i].problem, problem))
             return;
     if (reading->issues.n < MAX_ISSUES)
-        *VEC_PUSH(reading->arena, &reading->issues) = (struct source_issue){str_of(field), problem};
+        *VEC_PUSH(reading->arena, &reading->issues) = (struct source_issue){str_of(field), problem, code};
+}
+
+static void complain(struct reading *reading, const char *field, struct str problem)
+{
+    complain_as(reading, "INVALID_FIELD", field, problem);
+}
+
+static void missing(struct reading *reading, const char *field)
+{
+    complain_as(reading, "MISSING_FIELD", field, STR("Required"));
+}
+
+static void too_long(struct reading *reading, const char *field, const char *what, size_t most, const char *unit)
+{
+    complain_as(reading, "FIELD_TOO_LONG", field, str_printf(reading->arena, "%s at most %zu %s", what, most, unit));
 }
 
 static void expected(struct reading *reading, const char *field, const char *type, const json_value *value)
@@ -50,17 +65,16 @@ static struct str limited_text(struct reading *reading, struct limit limit)
     if (reading->issues.n > before) return text;
     size_t length = utf8_length(text);
     if (!text.s && limit.least)
-        complain(reading, limit.field, STR("Required"));
+        missing(reading, limit.field);
     else if (length < limit.least)
         complain(reading, limit.field,
                  str_printf(reading->arena, "String must contain at least %zu character(s)", limit.least));
     else if (length > limit.most)
-        complain(reading, limit.field,
-                 str_printf(reading->arena, "String must contain at most %zu character(s)", limit.most));
+        too_long(reading, limit.field, "String must contain", limit.most, "character(s)");
     return text;
 }
 
-static bool type_valid(struct str type)
+bool source_type_valid(struct str type)
 {
     for (size_t i = 0; i < type.n; i++) {
         char c = type.s[i];
@@ -79,25 +93,28 @@ static void read_names(struct reading *reading, struct source_event *event)
     struct str prefix = str_printf(reading->arena, STR_FMT ":", STR_ARG(event->source));
     if (prefix.n > 1 && str_starts(event->source_type, prefix))
         event->source_type = str_skip(event->source_type, prefix.n);
-    if (!type_valid(event->source_type)) complain(reading, "sourceType", STR("Invalid"));
+    if (!source_type_valid(event->source_type)) complain(reading, "sourceType", STR("Invalid"));
     event->source_id = limited_text(reading, (struct limit){"sourceId", 1, MAX_SOURCE_ID});
     if (event->source_id.n > MAX_SOURCE_ID && utf8_length(event->source_id) <= MAX_SOURCE_ID)
-        complain(reading, "sourceId",
-                 str_printf(reading->arena, "String must contain at most %d byte(s)", MAX_SOURCE_ID));
+        too_long(reading, "sourceId", "String must contain", MAX_SOURCE_ID, "byte(s)");
 }
 
-/* Absent: the moment of receipt. More than a day ahead is a wrong clock or a wrong unit. */
+/* More than a day ahead is a wrong clock or a wrong unit. */
+const char *source_time_problem(struct str text, int64_t *ms)
+{
+    if (!time_parse(str_trim(text), ms)) return "Invalid datetime";
+    return *ms > time_now() + DAYS(1) ? "Invalid datetime: more than 24 hours ahead" : NULL;
+}
+
+/* Absent: the moment of receipt. */
 static void read_time(struct reading *reading, struct source_event *event)
 {
     size_t     before = reading->issues.n;
-    int64_t    now = time_now();
     struct str text = text_of(reading, reading->from, "occurredAt", "occurredAt");
-    event->occurred_at = now;
+    event->occurred_at = time_now();
     if (!text.s || reading->issues.n > before) return;
-    if (!time_parse(str_trim(text), &event->occurred_at))
-        complain(reading, "occurredAt", STR("Invalid datetime"));
-    else if (event->occurred_at > now + DAYS(1))
-        complain(reading, "occurredAt", STR("Invalid datetime: more than 24 hours ahead"));
+    const char *problem = source_time_problem(text, &event->occurred_at);
+    if (problem) complain(reading, "occurredAt", str_of(problem));
 }
 
 static void read_actor(struct reading *reading, struct source_event *event)
@@ -115,7 +132,7 @@ static void read_actor(struct reading *reading, struct source_event *event)
         .avatar_url = text_of(reading, actor, "avatarUrl", "actor"),
     };
     if (json_is_null(json_get(actor, "id")) || json_is_null(json_get(actor, "name")))
-        complain(reading, "actor", STR("Required"));
+        missing(reading, "actor");
     else if (json_is_string(json_get(actor, "id")) && !event->actor.id.n)
         complain(reading, "actor", STR("String must contain at least 1 character(s)"));
 }
@@ -133,7 +150,7 @@ static void read_reference(struct reading *reading, const json_value *value, str
         .label = text_of(reading, value, "label", "references"),
     };
     if (json_is_null(json_get(value, "type")) || json_is_null(json_get(value, "id")))
-        complain(reading, "references", STR("Required"));
+        missing(reading, "references");
     else if (reference->type.s && !source_reference_type_valid(reference->type))
         complain(
             reading, "references",
@@ -152,8 +169,7 @@ static void read_references(struct reading *reading, struct source_event *event)
         return;
     }
     if (json_count(list) > SOURCE_MAX_REFERENCES) {
-        complain(reading, "references",
-                 str_printf(reading->arena, "Array must contain at most %d element(s)", SOURCE_MAX_REFERENCES));
+        too_long(reading, "references", "Array must contain", SOURCE_MAX_REFERENCES, "element(s)");
         return;
     }
     event->references = NEW_ARRAY(reading->arena, struct source_reference, json_count(list));
@@ -172,8 +188,7 @@ static void read_metadata(struct reading *reading, struct source_event *event)
     }
     event->metadata = json_text(reading->arena, metadata);
     if (event->metadata.n > SOURCE_MAX_METADATA)
-        complain(reading, "metadata",
-                 str_printf(reading->arena, "Object must be at most %d bytes as JSON", SOURCE_MAX_METADATA));
+        too_long(reading, "metadata", "Object must be", SOURCE_MAX_METADATA, "bytes as JSON");
 }
 
 /* So that typing errors show. */
@@ -186,7 +201,8 @@ static void refuse_unknown_fields(struct reading *reading)
         for (size_t i = 0; i < sizeof known / sizeof *known; i++) found |= str_eq(it.key, str_of(known[i]));
         if (!found && reading->issues.n < MAX_ISSUES)
             *VEC_PUSH(reading->arena, &reading->issues) =
-                (struct source_issue){str_dup(reading->arena, utf8_head(it.key, 100)), STR("Unknown field")};
+                (struct source_issue){str_dup(reading->arena, utf8_head(it.key, 100)), STR("Unknown field"),
+                                      "UNKNOWN_FIELD"};
     }
 }
 

@@ -1,5 +1,5 @@
 /* rows.c - sources and imports as rows: which repository, how far its history has been read, what became of it. */
-#include "source/source.h"
+#include "source/inbox.h"
 
 #include "base/id.h"
 #include "base/time.h"
@@ -8,7 +8,7 @@
 enum { MAX_REPO = 300, MAX_BRANCH = 300, MAX_PATH = 4096, MAX_IDEMPOTENCY = 255, MAX_ERROR = 1000, MAX_SHA = 64,
        LIST_MAX = 100 };
 
-static struct err *next_row_id(struct db_tx *tx, int64_t workspace, int64_t *id)
+struct err *source_next_row_id(struct db_tx *tx, int64_t workspace, int64_t *id)
 {
     struct db_rows rows;
     TRY(db_query(tx, &rows,
@@ -21,13 +21,7 @@ static struct err *next_row_id(struct db_tx *tx, int64_t workspace, int64_t *id)
 
 /* ---- the configuration of a source ------------------------------------------------------------------------------- */
 
-struct member {
-    const char *key;
-    struct str  text; /* a string */
-    struct str  json; /* or, if set, a value */
-};
-
-static bool is_among(struct str key, const struct member *members, size_t n)
+static bool is_among(struct str key, const struct source_member *members, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (str_eq(key, str_of(members[i].key))) return true;
@@ -35,7 +29,8 @@ static bool is_among(struct str key, const struct member *members, size_t n)
 }
 
 /* What other parts of the program keep in the configuration (sync, status ...) stays as it is. */
-static struct err *replace_members(struct arena *arena, struct str *config, const struct member *members, size_t n)
+struct err *source_replace_members(struct arena *arena, struct str *config, const struct source_member *members,
+                                   size_t n)
 {
     const json_value *old;
     struct json_out   out = json_out(arena);
@@ -98,7 +93,7 @@ static struct err *find_github_source(struct db_tx *tx, int64_t workspace, struc
 
 static struct err *insert_git_source(struct db_tx *tx, int64_t workspace, struct source_row *source)
 {
-    TRY(next_row_id(tx, workspace, &source->id));
+    TRY(source_next_row_id(tx, workspace, &source->id));
     source->public_id = id_new(tx->arena, "src_");
     return db_exec(tx,
                    "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, source_config, "
@@ -119,12 +114,12 @@ static struct err *source_of(struct db_tx *tx, int64_t workspace, const struct s
     TRY(find_git_source(tx, workspace, source, &found));
     bool is_new = !found;
     if (is_new) source->config = STR("{\"version\":1,\"sourceType\":\"git\",\"type\":\"repository\"}");
-    struct member members[] = {
+    struct source_member members[] = {
         {.key = "branch", .text = request->branch},
         {.key = "repoFullName", .text = request->repo},
         {.key = "path", .text = request->host_path},
     };
-    TRY(replace_members(tx->arena, &source->config, members, request->host_path.n ? 3 : 2));
+    TRY(source_replace_members(tx->arena, &source->config, members, request->host_path.n ? 3 : 2));
     return is_new ? insert_git_source(tx, workspace, source) : save_config(tx, workspace, source);
 }
 
@@ -258,7 +253,7 @@ static struct err *insert_import(struct db_tx *tx, int64_t workspace, int64_t so
                                  const struct source_import_request *request, struct str public_id)
 {
     int64_t id;
-    TRY(next_row_id(tx, workspace, &id));
+    TRY(source_next_row_id(tx, workspace, &id));
     return db_exec(tx,
                    "INSERT INTO import (workspace_id, id, public_id, source_id, repo, branch, status, idempotency, "
                    "started_at) VALUES ($1, $2, $3, $4, $5, $6, 'running', $7, $8)",
@@ -343,8 +338,8 @@ static struct err *remember_position(struct db_tx *tx, int64_t workspace, int64_
     json_put_str(&position, "lastSha", end->tip);
     json_put_raw(&position, "lastTags", end->tags);
     json_end(&position);
-    struct member member = {.key = "import", .json = json_out_text(&position)};
-    TRY(replace_members(tx->arena, &source.config, &member, 1));
+    struct source_member member = {.key = "import", .json = json_out_text(&position)};
+    TRY(source_replace_members(tx->arena, &source.config, &member, 1));
     return save_config(tx, workspace, &source);
 }
 

@@ -31,7 +31,10 @@ bool        source_ingestion_parse(struct str name, enum source_ingestion *inges
 
 /* From JSON, wrong types and limits reported all at once: ERR_INVALID whose message lists the problems and, if issues
  * is not NULL, field -> problem pairs in *issues. */
-struct source_issue { struct str field, problem; };
+struct source_issue {
+    struct str  field, problem;
+    const char *code; /* MISSING_FIELD, INVALID_FIELD, FIELD_TOO_LONG, UNKNOWN_FIELD (connectors-other.md 7.2) */
+};
 struct source_issues { struct source_issue *at; size_t n; };
 MUST_CHECK struct err *source_event_read(struct arena *arena, const json_value *value, struct source_event *event,
                                          struct source_issues *issues);
@@ -39,11 +42,44 @@ void source_event_write(struct json_out *out, const char *key, const struct sour
 
 /* Bring an event to its stored form: text trimmed, repaired and cut, over-long sourceId hashed, source prefix stripped
  * from the type, bad e-mail and URLs and empty or repeated references dropped. Errors: ERR_INVALID when a required
- * field is missing or unusable. */
+ * field is missing or unusable; its message begins with the field's name. */
 MUST_CHECK struct err *source_event_normalise(struct arena *arena, struct source_event *event);
 
 /* "pull-request.merged" -> "pull_request_merged" */
 struct str source_observation_type(struct arena *arena, struct str source_type);
+
+/* ---- generic ingest: the body of POST /v1/events (connectors-other.md 7) -------------------------------------------
+ *
+ * Pure functions but for time_now(), the receipt time. Storing, duplicates among what is stored, and the answer are the
+ * route's. */
+
+enum { SOURCE_INGEST_MAX_ITEMS = 1000 };
+
+enum source_ingest_form {
+    SOURCE_INGEST_UNSUPPORTED,  /* 415 UNSUPPORTED_MEDIA_TYPE */
+    SOURCE_INGEST_JSON,         /* one SourceEvent or an array of them */
+    SOURCE_INGEST_LINES,        /* one SourceEvent a line */
+    SOURCE_INGEST_CLOUDEVENT,   /* one CloudEvent, structured mode */
+    SOURCE_INGEST_CLOUDEVENTS,  /* an array of them */
+};
+/* ce_headers: a header whose name begins with "ce-" came along. Outside structured mode that is CloudEvents' binary
+ * mode, which is not supported. */
+enum source_ingest_form source_ingest_form(struct str content_type, bool ce_headers);
+
+struct source_ingest_item {
+    struct source_event event;  /* in its stored form, metadata.deliveryId set; if error is NULL */
+    bool        truncated;      /* its body was cut */
+    bool        repeated;       /* an earlier item of the request has its sourceId, and the first content wins */
+    const char *error;          /* "INVALID_JSON", "MISSING_FIELD", ... (7.2); NULL: accepted */
+    struct str  field, message; /* of the error; field {NULL, 0} if it is of the whole item */
+};
+struct source_ingest { struct source_ingest_item *at; size_t n; };
+struct source_ingest_request { enum source_ingest_form form; struct str body, request_id; };
+
+/* One item for each event, in order of the body. A refused item refuses no other one. Errors, for the whole request:
+ * ERR_INVALID (not JSON, no events), ERR_TOO_LARGE (more than SOURCE_INGEST_MAX_ITEMS). The form must be supported. */
+MUST_CHECK struct err *source_ingest_read(struct arena *arena, struct source_ingest_request request,
+                                          struct source_ingest *ingest);
 
 /* ---- registry ---------------------------------------------------------------------------------------------------- */
 

@@ -143,6 +143,49 @@ TEST(config, secret_from_a_file)
     check_str(config->metrics_token, "from-file");
 }
 
+TEST(config, language_models_are_off_and_have_the_defaults_of_the_specification)
+{
+    struct config *config;
+    check_ok(load(arena, "", NULL, 0, &config));
+    check_str(config->llm_provider, "none");
+    check_int(config->llm_max_output_tokens, 1024);
+    check_int(config->llm_timeout_seconds, 20);
+    check_near(config->llm_price_input, 0, 0);
+}
+
+TEST(config, language_models_have_a_model_for_each_task_and_prices)
+{
+    struct config *config;
+    check_ok(load(arena, "llm:\n  provider: anthropic\n  api_key: k\n  models: {default: small, answer: large}\n"
+                         "  prices: {input: 0.25, output: 15}\n", NULL, 0, &config));
+    check_str(config->llm_model_default, "small");
+    check_str(config->llm_model_answer, "large");
+    check_str(config->llm_model_rerank, "");
+    check_near(config->llm_price_input, 0.25, 1e-12);
+    check_near(config->llm_price_output, 15, 1e-12);
+}
+
+TEST(config, prices_are_plain_numbers)
+{
+    static const char *const wrong[] = {"llm: {prices: {input: -1}}", "llm: {prices: {input: free}}",
+                                        "llm: {prices: {input: 1e400}}", "llm: {prices: {input: 1.2.3}}",
+                                        "llm: {prices: {input: nan}}", "llm: {prices: {input: ''}}"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct config *config;
+        check_err(load(arena, wrong[i], NULL, 0, &config), ERR_INVALID);
+    }
+}
+
+TEST(config, keys_of_models_and_encryption_are_not_shown)
+{
+    struct config *config;
+    struct config_entry *entries;
+    check_ok(load(arena, "llm: {api_key: very-secret}\nencryption_key: very-secret\n", NULL, 0, &config));
+    check_str(config->encryption_key, "very-secret");
+    size_t n = config_describe(config, arena, &entries);
+    for (size_t i = 0; i < n; i++) check(str_find(entries[i].value, STR("very-secret"), 0) == SIZE_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -156,6 +199,10 @@ int main(void)
         RUN(config, sizes_have_units),
         RUN(config, secrets_are_described_but_not_shown),
         RUN(config, secret_from_a_file),
+        RUN(config, language_models_are_off_and_have_the_defaults_of_the_specification),
+        RUN(config, language_models_have_a_model_for_each_task_and_prices),
+        RUN(config, prices_are_plain_numbers),
+        RUN(config, keys_of_models_and_encryption_are_not_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

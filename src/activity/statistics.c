@@ -1,0 +1,245 @@
+/* statistics.c - what a workspace's jobs add up to (spec/console.md 2.6).
+ *
+ * DESIGN. Runs are numbered in the order of their creation, and the engine keeps no index by time: it would cost every
+ * run a write. So an interval begins with a binary search for its first row along (workspace, id), an hour early in case
+ * the clock was set back, and the time itself is compared row by row.
+ */
+#include "activity/activity.h"
+
+#include "base/time.h"
+
+#include <math.h>
+
+enum { CLOCK_SLACK_MS = 3600 * 1000 };
+
+static struct err *row_at(struct db_tx *tx, int64_t workspace, int64_t id, int64_t *found, int64_t *created_at)
+{
+    struct db_rows rows;
+    *found = 0;
+    TRY(db_query(tx, &rows,
+                 "SELECT id, created_at FROM flow_run WHERE workspace_id = $1 AND id >= $2 ORDER BY id LIMIT 1",
+                 workspace, id));
+    db_next(&rows, found, created_at);
+    return db_done(&rows);
+}
+
+static struct err *first_since(struct db_tx *tx, int64_t workspace, int64_t from, int64_t *first)
+{
+    int64_t        low = 0, high = 0, found, created_at = 0;
+    struct db_rows rows;
+    TRY(db_query(tx, &rows, "SELECT MAX(id) + 1 FROM flow_run WHERE workspace_id = $1", workspace));
+    db_next(&rows, &high);
+    TRY(db_done(&rows));
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        TRY(row_at(tx, workspace, middle, &found, &created_at));
+        if (found && created_at < from - CLOCK_SLACK_MS)
+            low = found + 1;
+        else
+            high = middle;
+    }
+    *first = low;
+    return NULL;
+}
+
+/* ---- counts --------------------------------------------------------------------------------------------------------------- */
+
+static double rate_of(int64_t completed, int64_t failed)
+{
+    return completed + failed ? round(1000.0 * (double)completed / (double)(completed + failed)) / 10 : 0;
+}
+
+/* Sums over jobs that queries give for each status; `ms` is the duration of all of them together. */
+static void add_status(struct activity_jobs *jobs, struct str status, int64_t n, int64_t ms)
+{
+    const struct { const char *name; int64_t *count; } counts[] = {
+        {"queued", &jobs->queued},       {"running", &jobs->running}, {"waiting", &jobs->running},
+        {"completed", &jobs->completed}, {"failed", &jobs->failed},   {"cancelled", &jobs->cancelled},
+    };
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (str_eq(status, str_of(counts[i].name))) *counts[i].count += n;
+    jobs->total += n;
+    if (str_eq(status, STR("completed")) && n) jobs->mean = (ms + n / 2) / n;
+    jobs->success = rate_of(jobs->completed, jobs->failed);
+}
+
+#define DURATION "COALESCE(completed_at - started_at, 0)"
+
+struct err *activity_job_statistics(struct db_tx *tx, int64_t workspace, int64_t from, int64_t to,
+                                    struct activity_jobs *jobs)
+{
+    struct db_rows rows;
+    struct str     status = {0};
+    int64_t        first, n = 0, ms = 0;
+    *jobs = (struct activity_jobs){0};
+    TRY(first_since(tx, workspace, from, &first));
+    TRY(db_query(tx, &rows,
+                 "SELECT status, COUNT(*), SUM(" DURATION ") FROM flow_run WHERE workspace_id = $1 AND id >= $2 "
+                 "AND created_at >= $3 AND created_at < $4 GROUP BY status",
+                 workspace, first, from, to ? to : INT64_MAX));
+    while (db_next(&rows, &status, &n, &ms)) add_status(jobs, status, n, ms);
+    return db_done(&rows);
+}
+
+/* ---- percentiles ---------------------------------------------------------------------------------------------------------- */
+
+#define COMPLETED                                                                                          \
+    "FROM flow_run WHERE workspace_id = $1 AND id >= $2 AND created_at >= $3 AND status = 'completed' AND " \
+    "completed_at > started_at"
+
+/* Position, counted from 1, of percentile p among n in ascending order. */
+static int64_t place_of(int64_t p, int64_t n)
+{
+    return (p * n + 99) / 100;
+}
+
+struct err *activity_job_percentiles(struct db_tx *tx, int64_t workspace, int64_t from,
+                                     struct activity_percentiles *percentiles)
+{
+    struct db_rows rows;
+    int64_t        first, place = 0, ms = 0;
+    *percentiles = (struct activity_percentiles){0};
+    TRY(first_since(tx, workspace, from, &first));
+    TRY(db_query(tx, &rows, "SELECT COUNT(*), MAX(completed_at - started_at) " COMPLETED, workspace, first, from));
+    db_next(&rows, &percentiles->samples, &percentiles->most);
+    TRY(db_done(&rows));
+    int64_t n = percentiles->samples;
+    const struct { int64_t place, *value; } wanted[] = {
+        {place_of(50, n), &percentiles->p50}, {place_of(95, n), &percentiles->p95}, {place_of(99, n), &percentiles->p99}};
+    TRY(db_query(tx, &rows,
+                 "WITH ranked AS (SELECT completed_at - started_at AS ms, ROW_NUMBER() OVER (ORDER BY completed_at - "
+                 "started_at) AS place " COMPLETED ") SELECT place, ms FROM ranked WHERE place IN ($4, $5, $6)",
+                 workspace, first, from, wanted[0].place, wanted[1].place, wanted[2].place));
+    while (db_next(&rows, &place, &ms))
+        for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+            if (wanted[i].place == place) *wanted[i].value = ms;
+    return db_done(&rows);
+}
+
+/* ---- by hour -------------------------------------------------------------------------------------------------------------- */
+
+struct err *activity_job_series(struct db_tx *tx, int64_t workspace, struct activity_hour *points, size_t hours)
+{
+    struct db_rows rows;
+    struct str     status = {0};
+    int64_t        this_hour = time_now() / HOURS(1), first, hour = 0, n = 0, ms = 0;
+    int64_t        begin = this_hour - (int64_t)hours + 1;
+    for (size_t i = 0; i < hours; i++) points[i] = (struct activity_hour){.at = (begin + (int64_t)i) * HOURS(1)};
+    TRY(first_since(tx, workspace, begin * HOURS(1), &first));
+    TRY(db_query(tx, &rows,
+                 "SELECT created_at / 3600000, status, COUNT(*), SUM(" DURATION ") FROM flow_run WHERE "
+                 "workspace_id = $1 AND id >= $2 AND created_at >= $3 GROUP BY created_at / 3600000, status",
+                 workspace, first, begin * HOURS(1)));
+    while (db_next(&rows, &hour, &status, &n, &ms))
+        if (hour >= begin && hour <= this_hour) add_status(&points[hour - begin].jobs, status, n, ms);
+    return db_done(&rows);
+}
+
+/* ---- health --------------------------------------------------------------------------------------------------------------- */
+
+static const char *const levels[] = {"healthy", "degraded", "down"};
+
+const char *activity_level_name(enum activity_level level)
+{
+    return levels[level];
+}
+
+static enum activity_level level_of(const struct activity_jobs *jobs)
+{
+    if (jobs->completed + jobs->failed == 0 || jobs->success >= 95) return ACTIVITY_HEALTHY;
+    return jobs->success >= 80 ? ACTIVITY_DEGRADED : ACTIVITY_DOWN;
+}
+
+static enum activity_level worse(enum activity_level a, enum activity_level b)
+{
+    return a > b ? a : b;
+}
+
+struct period { int64_t workspace, from, first; };
+
+/* Jobs that put documents and observations into the index. */
+static struct err *store_health(struct db_tx *tx, const struct period *period, struct activity_health *health)
+{
+    struct db_rows rows;
+    struct str     status = {0};
+    int64_t        n = 0, ms = 0;
+    TRY(db_query(tx, &rows,
+                 "SELECT status, COUNT(*), SUM(" DURATION ") FROM flow_run WHERE workspace_id = $1 AND id >= $2 AND "
+                 "created_at >= $3 AND (function = 'neural.observation.embed' OR function LIKE 'docs.%') "
+                 "GROUP BY status",
+                 period->workspace, period->first, period->from));
+    while (db_next(&rows, &status, &n, &ms)) add_status(&health->store, status, n, ms);
+    health->store_level = level_of(&health->store);
+    return db_done(&rows);
+}
+
+static struct err *list_sources(struct db_tx *tx, int64_t workspace, struct activity_health *health)
+{
+    VEC(struct activity_source_health) found = {0};
+    struct activity_source_health source = {0};
+    struct str     last_sync = {0};
+    struct db_rows rows;
+    TRY(db_query(tx, &rows,
+                 "SELECT public_id, source_type, provider_resource_id, last_sync_status FROM source WHERE "
+                 "workspace_id = $1 AND is_active = 1 ORDER BY id LIMIT 1000",
+                 workspace));
+    while (db_next(&rows, &source.id, &source.source, &source.resource, &last_sync)) {
+        bool failed = str_eq(last_sync, STR("failed"));
+        source.level = failed ? ACTIVITY_DEGRADED : ACTIVITY_HEALTHY;
+        source.reason = failed ? "The last sync failed" : NULL;
+        *VEC_PUSH(tx->arena, &found) = source;
+    }
+    health->sources = found.at;
+    health->source_count = found.n;
+    return db_done(&rows);
+}
+
+static struct err *source_jobs(struct db_tx *tx, const struct period *period, struct activity_health *health)
+{
+    struct db_rows rows;
+    struct str     id = {0}, status = {0};
+    int64_t        n = 0, ms = 0;
+    TRY(db_query(tx, &rows,
+                 "SELECT source, status, COUNT(*), SUM(" DURATION ") FROM flow_run WHERE workspace_id = $1 AND "
+                 "id >= $2 AND created_at >= $3 AND source IS NOT NULL GROUP BY source, status",
+                 period->workspace, period->first, period->from));
+    while (db_next(&rows, &id, &status, &n, &ms))
+        for (size_t i = 0; i < health->source_count; i++)
+            if (str_eq(health->sources[i].id, id)) add_status(&health->sources[i].jobs, status, n, ms);
+    return db_done(&rows);
+}
+
+/* A source that is down degrades the workspace, a store that is down takes it along. */
+static void join_levels(struct activity_health *health)
+{
+    health->level = level_of(&health->jobs);
+    if (health->store_level == ACTIVITY_DOWN) health->level = ACTIVITY_DOWN;
+    for (size_t i = 0; i < health->source_count; i++) {
+        struct activity_source_health *source = &health->sources[i];
+        enum activity_level            own = level_of(&source->jobs);
+        if (own > source->level)
+            source->reason = own == ACTIVITY_DOWN ? "More than 20 % of the jobs of the last 24 hours failed"
+                                                  : "More than 5 % of the jobs of the last 24 hours failed";
+        source->level = worse(source->level, own);
+        if (source->level == ACTIVITY_DOWN) health->level = worse(health->level, ACTIVITY_DEGRADED);
+    }
+}
+
+struct err *activity_health(struct db_tx *tx, int64_t workspace, struct activity_health *health)
+{
+    struct period period = {.workspace = workspace, .from = time_now() - DAYS(1)};
+    *health = (struct activity_health){0};
+    TRY(activity_job_statistics(tx, workspace, period.from, 0, &health->jobs));
+    TRY(first_since(tx, workspace, period.from, &period.first));
+    TRY(store_health(tx, &period, health));
+    TRY(list_sources(tx, workspace, health));
+    TRY(source_jobs(tx, &period, health));
+    join_levels(health);
+    return NULL;
+}
+
+bool activity_change(double previous, double current, double *percent)
+{
+    *percent = previous != 0 ? round(1000 * (current - previous) / previous) / 10 : 0;
+    return previous != 0 || current == 0;
+}

@@ -1,0 +1,232 @@
+/* sources.c - W/sources: what a workspace listens to (console.md 2.4). A source has an address and a secret of its own. */
+#include "api/inbound.h"
+
+/* clang-format off */
+static const char *const providers[] = {"github", "vercel", "linear", "sentry", NULL}; /* enum source_provider */
+
+const struct api_field api_source_fields[] = {
+    {"sourceType", NULL, API_ENUM,    offsetof(struct api_source_body, type), .required = true, .values = providers, .otherwise = -1},
+    {"name",       NULL, API_TEXT,    offsetof(struct api_source_body, name),        .most = 200},
+    {"resourceId", NULL, API_TEXT,    offsetof(struct api_source_body, resource_id), .most = 200},
+    {"secret",     NULL, API_TEXT,    offsetof(struct api_source_body, secret),      .least = 8, .most = 255},
+    {"events",     NULL, API_LIST,    offsetof(struct api_source_body, events),      .most = 100},
+    {"shared",     NULL, API_BOOLEAN, offsetof(struct api_source_body, shared),      .otherwise = false},
+    {0},
+};
+
+const struct api_field api_source_events_fields[] = {
+    {"events", NULL, API_LIST, offsetof(struct api_source_events_body, events), .required = true, .most = 100},
+    {0},
+};
+
+const struct api_field api_source_sync_fields[] = {
+    {"sync", NULL, API_MAP, offsetof(struct api_source_sync_body, sync), .required = true},
+    {0},
+};
+
+const struct api_field api_secret_fields[] = {
+    {"graceSeconds", NULL, API_INTEGER, offsetof(struct api_secret_body, grace_seconds), .least = 0, .most = 604800, .otherwise = 86400},
+    {0},
+};
+/* clang-format on */
+
+static struct str name_of(const struct source_record *source, const json_value *config)
+{
+    static const char *const members[] = {"repoFullName", "projectName", "teamKey", "projectSlug"};
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        struct str name = json_str(config, members[i]);
+        if (name.n) return name;
+    }
+    return source->resource_id;
+}
+
+static struct str url_of(const struct api_call *call, const struct source_record *source)
+{
+    return str_printf(call->arena, STR_FMT "/webhooks/" STR_FMT "/" STR_FMT, STR_ARG(call->app->config->public_url),
+                      STR_ARG(source->type), STR_ARG(source->public_id));
+}
+
+static void put_text(struct json_out *out, const char *key, struct str text)
+{
+    if (text.n) json_put(out, key, text);
+    else json_put_null(out, key);
+}
+
+static void put_source(struct api_call *call, struct json_out *out, const struct source_record *source)
+{
+    const json_value *config = NULL;
+    bool known = !str_starts(source->resource_id, STR("name:"));
+    if (json_parse(call->arena, source->config, &config)) config = NULL;
+    json_put(out, "id", source->public_id);
+    json_put(out, "sourceType", source->type);
+    json_put(out, "displayName", name_of(source, config));
+    put_text(out, "resourceId", known ? source->resource_id : (struct str){0});
+    json_put_bool(out, "isActive", source->active);
+    put_text(out, "inactiveReason", source->inactive_reason);
+    json_put_bool(out, "shared", source->shared);
+    put_text(out, "url", source->has_secret ? url_of(call, source) : (struct str){0});
+    json_put_time(out, "connectedAt", source->connected_at);
+    json_put_time(out, "lastSyncedAt", source->last_synced_at);
+    json_put(out, "lastSyncStatus", source->last_sync_status);
+    json_put_time(out, "lastDeliveryAt", source->last_delivery_at);
+    if (config) json_put_value(out, "metadata", config);
+    else json_put_raw(out, "metadata", STR("{}"));
+}
+
+static void send_source(struct api_call *call, int status, const struct source_record *source, struct str secret)
+{
+    struct json_out out = api_answer(call);
+    put_source(call, &out, source);
+    if (secret.n) json_put(&out, "secret", secret);
+    json_put(&out, "requestId", call->id);
+    api_send(call, status, &out);
+}
+
+struct err *api_source_list(struct api_call *call)
+{
+    struct api_page       page;
+    struct source_record *sources;
+    size_t                n;
+    TRY(api_page(call, &page));
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(call->app->db, call->arena, &tx));
+    TRY(source_list(tx, call->workspace.id, page.before, (size_t)page.limit + 1, &sources, &n));
+    bool more = n > (size_t)page.limit;
+    if (more) n = (size_t)page.limit;
+    struct json_out out = api_answer(call);
+    json_begin(&out, "data", '[');
+    for (size_t i = 0; i < n; i++) {
+        json_begin(&out, NULL, '{');
+        put_source(call, &out, &sources[i]);
+        json_end(&out);
+    }
+    api_page_end(&out, call, more, n ? sources[n - 1].id : 0);
+    return NULL;
+}
+
+struct err *api_source_get(struct api_call *call)
+{
+    struct source_record source;
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(call->app->db, call->arena, &tx));
+    TRY(source_find(tx, call->workspace.id, api_parameter(call, "id"), &source));
+    send_source(call, 200, &source, (struct str){0});
+    return NULL;
+}
+
+/* ---- changes ----------------------------------------------------------------------------------------------------------- */
+
+struct source_change {
+    struct api_call       *call;
+    struct source_addition addition;
+    const json_value      *members;
+    int64_t                grace; /* ms */
+    struct source_record   source;
+    struct str             secret;
+};
+
+static const struct crypto_keys *keys_of(const struct source_change *change) { return change->call->app->keys; }
+static struct str id_of(const struct source_change *change) { return api_parameter(change->call, "id"); }
+static int64_t workspace_of(const struct source_change *change) { return change->call->workspace.id; }
+
+static struct err *write_add(struct db_tx *tx, void *arg)
+{
+    struct source_change *change = arg;
+    return source_add(tx, keys_of(change), change->addition, &change->source, &change->secret);
+}
+
+struct err *api_source_add(struct api_call *call)
+{
+    struct api_source_body body = {0};
+    struct source_change   change = {.call = call};
+    api_fields(call, call->body, api_source_fields, &body);
+    TRY(api_check(call));
+    /* Whoever makes a source of the instance's app hears a repository by its number alone: not for keys to give away. */
+    if (body.shared && call->key.id) return err_new(call->arena, ERR_FORBIDDEN, "shared is not open to API keys");
+    change.addition = (struct source_addition){.workspace = call->workspace.id,
+                                               .provider = (enum source_provider)body.type,
+                                               .name = body.name,
+                                               .resource_id = body.resource_id,
+                                               .secret = body.secret,
+                                               .events = body.events,
+                                               .shared = body.shared};
+    TRY(db_write(call->app->db, call->arena, write_add, &change));
+    send_source(call, 201, &change.source, change.secret);
+    return NULL;
+}
+
+static struct err *write_sync(struct db_tx *tx, void *arg)
+{
+    struct source_change *change = arg;
+    return source_set_sync(tx, workspace_of(change), id_of(change), change->members, &change->source);
+}
+
+static struct err *set_sync(struct api_call *call, const json_value *members)
+{
+    struct source_change change = {.call = call, .members = members};
+    TRY(db_write(call->app->db, call->arena, write_sync, &change));
+    send_source(call, 200, &change.source, (struct str){0});
+    return NULL;
+}
+
+/* {events: [...]} */
+struct err *api_source_set_events(struct api_call *call)
+{
+    struct api_source_events_body body = {0};
+    struct json_out               out = json_out(call->arena);
+    const json_value             *members;
+    api_fields(call, call->body, api_source_events_fields, &body);
+    TRY(api_check(call));
+    json_begin(&out, NULL, '{');
+    json_put_value(&out, "events", body.events);
+    json_end(&out);
+    TRY(json_parse(call->arena, json_out_text(&out), &members));
+    return set_sync(call, members);
+}
+
+/* {sync: {actions, branches, includeBots, events}} */
+struct err *api_source_set(struct api_call *call)
+{
+    struct api_source_sync_body body = {0};
+    api_fields(call, call->body, api_source_sync_fields, &body);
+    TRY(api_check(call));
+    return set_sync(call, body.sync);
+}
+
+static struct err *write_secret(struct db_tx *tx, void *arg)
+{
+    struct source_change *change = arg;
+    TRY(source_renew_secret(tx, keys_of(change), workspace_of(change), id_of(change), change->grace, &change->secret));
+    return source_find(tx, workspace_of(change), id_of(change), &change->source);
+}
+
+struct err *api_source_secret(struct api_call *call)
+{
+    struct api_secret_body body = {0};
+    struct source_change   change = {.call = call};
+    api_fields(call, call->body, api_secret_fields, &body);
+    TRY(api_check(call));
+    change.grace = SECONDS(body.grace_seconds);
+    TRY(db_write(call->app->db, call->arena, write_secret, &change));
+    struct json_out out = api_answer(call);
+    json_put(&out, "url", url_of(call, &change.source));
+    json_put(&out, "secret", change.secret);
+    api_send_with_id(call, &out);
+    return NULL;
+}
+
+static struct err *write_remove(struct db_tx *tx, void *arg)
+{
+    struct source_change *change = arg;
+    return source_remove(tx, workspace_of(change), id_of(change));
+}
+
+struct err *api_source_remove(struct api_call *call)
+{
+    struct source_change change = {.call = call};
+    TRY(db_write(call->app->db, call->arena, write_remove, &change));
+    struct json_out out = api_answer(call);
+    json_put_bool(&out, "success", true);
+    api_send_with_id(call, &out);
+    return NULL;
+}

@@ -1,0 +1,147 @@
+/* event.c - accepting events: checks, duplicates, the stored row; then dispatch, in the same transaction. */
+#include "flow/parts.h"
+
+#include "base/id.h"
+#include "base/time.h"
+#include "base/utf8.h"
+
+enum { NAME_BYTES = 128, ID_BYTES = 191 };
+
+static struct err *check_name(struct arena *arena, struct str *name)
+{
+    static const struct str older = {"apps-console/", 13};
+    if (str_starts(*name, older)) *name = str_skip(*name, older.n);
+    bool good = name->n > 0 && name->n <= NAME_BYTES;
+    for (size_t i = 0; i < name->n && good; i++) {
+        char c = name->s[i];
+        good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '/' || c == '-';
+    }
+    return good ? NULL : err_new(arena, ERR_INVALID, "an event's name has 1 to %d characters of a-z0-9./-", NAME_BYTES);
+}
+
+static struct err *read_message(struct arena *arena, const struct flow_message *message, struct accepted *accepted)
+{
+    int64_t now = time_now();
+    *accepted = (struct accepted){
+        .event = {.workspace = message->workspace, .id = message->id, .name = message->name,
+                  .data = message->data.n ? message->data : STR("{}"), .ts = message->ts ? message->ts : now,
+                  .received_at = now},
+        .cause = message->cause,
+        .caused_by = message->caused_by.n ? utf8_repair(arena, message->caused_by) : (struct str){0},
+        .parent_run = message->parent_run,
+    };
+    struct flow_event *event = &accepted->event;
+    TRY(check_name(arena, &event->name));
+    if (event->id.n > ID_BYTES || !utf8_valid(event->id))
+        return err_new(arena, ERR_INVALID, "an event's id has at most %d bytes of UTF-8", ID_BYTES);
+    if (event->data.n > FLOW_MAX_EVENT_BYTES)
+        return err_new(arena, ERR_TOO_LARGE, "an event's data has at most %d bytes", FLOW_MAX_EVENT_BYTES);
+    if (!event->id.n) event->id = id_new(arena, "evt_");
+    TRY(json_parse(arena, event->data, &accepted->json));
+    if (!json_is_object(accepted->json)) return err_new(arena, ERR_INVALID, "an event's data is a JSON object");
+    return NULL;
+}
+
+struct err *flow_check_message(struct arena *arena, const struct flow_message *message)
+{
+    struct accepted accepted;
+    return read_message(arena, message, &accepted);
+}
+
+/* *stored is false if an event with this name and id is there already. */
+static struct err *store(struct db_tx *tx, struct accepted *accepted, bool awaited, bool pending, bool *stored)
+{
+    struct flow_event *e = &accepted->event;
+    struct db_rows     rows;
+    TRY(db_query(tx, &rows,
+                 "INSERT INTO flow_event (workspace_id, id, name, data, ts, received_at, cause, caused_by, parent_run, "
+                 "awaited, pending) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
+                 "ON CONFLICT (workspace_id, id, name) DO NOTHING RETURNING seq",
+                 e->workspace, e->id, e->name, e->data, e->ts, e->received_at, (int)accepted->cause, accepted->caused_by,
+                 accepted->parent_run, awaited, pending));
+    *stored = db_next(&rows, &e->seq);
+    return db_done(&rows);
+}
+
+static struct err *accept(struct db_tx *tx, struct flow *flow, const struct flow_message *message,
+                          enum flow_accepted *result)
+{
+    struct accepted accepted;
+    bool            stored;
+    TRY(read_message(tx->arena, message, &accepted));
+    *result = FLOW_IGNORED;
+    if (flow) {
+        accepted.interest = flow_interest(flow, tx->arena, accepted.event.name);
+        if (!accepted.interest) return NULL;
+    }
+    /* Without an engine nobody knows who waits: the event may be needed, and the engine that dispatches it knows. */
+    bool awaited = !flow || accepted.interest->awaited;
+    TRY(store(tx, &accepted, awaited, !flow, &stored));
+    *result = stored ? FLOW_ACCEPTED : FLOW_DUPLICATE;
+    return stored && flow ? flow_dispatch(tx, flow, &accepted) : NULL;
+}
+
+static void count(struct flow *flow, enum flow_accepted result)
+{
+    _Atomic uint64_t *const numbers[] = {&flow->accepted, &flow->duplicates, &flow->ignored};
+    atomic_fetch_add_explicit(numbers[result], 1, memory_order_relaxed);
+}
+
+struct err *flow_send_many(struct db_tx *tx, const struct flow_message *messages, size_t n, enum flow_accepted *results)
+{
+    struct flow *flow = db_attached(tx->db);
+    size_t       bytes = 0;
+    if (n > FLOW_MAX_SEND) return err_new(tx->arena, ERR_TOO_LARGE, "at most %d events are sent at once", FLOW_MAX_SEND);
+    for (size_t i = 0; i < n; i++) bytes += messages[i].data.n;
+    if (bytes > FLOW_MAX_SEND_BYTES)
+        return err_new(tx->arena, ERR_TOO_LARGE, "at most %d bytes of events are sent at once", FLOW_MAX_SEND_BYTES);
+    for (size_t i = 0; i < n; i++) {
+        enum flow_accepted result;
+        TRY(accept(tx, flow, &messages[i], &result));
+        if (results) results[i] = result;
+        if (flow) count(flow, result);
+    }
+    return NULL;
+}
+
+struct err *flow_load_event(struct db_tx *tx, int64_t seq, struct flow_event *event)
+{
+    struct db_rows rows;
+    *event = (struct flow_event){.seq = seq};
+    TRY(db_query(tx, &rows, "SELECT workspace_id, id, name, data, ts, received_at FROM flow_event WHERE seq = $1", seq));
+    if (!db_next(&rows, &event->workspace, &event->id, &event->name, &event->data, &event->ts, &event->received_at))
+        event->data = STR("{}"); /* swept: only runs that have ended lose theirs */
+    return db_done(&rows);
+}
+
+static struct err *dispatch_stored(struct db_tx *tx, struct flow *flow, struct accepted *accepted)
+{
+    accepted->interest = flow_interest(flow, tx->arena, accepted->event.name);
+    if (!accepted->interest) return db_exec(tx, "DELETE FROM flow_event WHERE seq = $1", accepted->event.seq);
+    TRY(json_parse(tx->arena, accepted->event.data, &accepted->json));
+    TRY(db_exec(tx, "UPDATE flow_event SET pending = 0, awaited = $2 WHERE seq = $1 AND pending = 1",
+                accepted->event.seq, accepted->interest->awaited));
+    if (db_changes(tx) == 0) return NULL; /* another process was first */
+    return flow_dispatch(tx, flow, accepted);
+}
+
+/* Events that were sent where no engine ran, by their flag: their seq may be lower than that of dispatched ones. */
+struct err *flow_dispatch_pending(struct db_tx *tx, struct flow *flow, int limit, bool *more)
+{
+    VEC(struct accepted) found = {0};
+    struct accepted one = {0};
+    struct db_rows  rows;
+    int             cause;
+    TRY(db_query(tx, &rows,
+                 "SELECT seq, workspace_id, id, name, data, ts, received_at, cause, caused_by, parent_run "
+                 "FROM flow_event WHERE pending = 1 ORDER BY seq LIMIT $1", limit));
+    while (db_next(&rows, &one.event.seq, &one.event.workspace, &one.event.id, &one.event.name, &one.event.data,
+                   &one.event.ts, &one.event.received_at, &cause, &one.caused_by, &one.parent_run)) {
+        one.cause = (enum flow_cause)cause;
+        *VEC_PUSH(tx->arena, &found) = one;
+    }
+    TRY(db_done(&rows));
+    for (size_t i = 0; i < found.n; i++) TRY(dispatch_stored(tx, flow, &found.at[i]));
+    *more = found.n == (size_t)limit;
+    return NULL;
+}

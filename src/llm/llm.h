@@ -1,0 +1,138 @@
+/* llm.h - language models behind HTTP: Anthropic Messages and OpenAI-compatible chat, and the structured questions that
+ * the observation pipeline asks them (spec/pipeline.md 5, 6, 9).
+ *
+ * Nothing here is needed for Lightfast to work: whoever calls has an answer of its own for every error. A call blocks;
+ * it is made from workers, outside transactions. The API key appears in no log, error or answer.
+ */
+#pragma once
+#include "json/json.h"
+#include "text/text.h"
+
+enum llm_task { LLM_CLASSIFICATION, LLM_ENTITIES, LLM_SUMMARY, LLM_RELATIONSHIPS, LLM_RERANK, LLM_ANSWER, LLM_TASKS };
+const char *llm_task_name(enum llm_task task); /* "classification" */
+
+struct llm_config {
+    struct str provider;              /* "none", "anthropic", "openai" */
+    struct str base_url, api_key;     /* base_url: empty = the provider's own */
+    struct str models[LLM_TASKS];     /* empty: model */
+    struct str model;                 /* of tasks that have none of their own */
+    int64_t max_output_tokens;        /* 0: 1024 */
+    int64_t timeout_ms;               /* of a call with its retry; answers have three times as long. 0: 20,000 */
+    double price_input, price_output; /* USD per million tokens */
+};
+
+/* One for the process; used by any number of threads. */
+struct llm;
+/* Errors: ERR_INVALID for an unknown provider or missing settings. */
+MUST_CHECK struct err *llm_create(struct arena *arena, struct llm_config config, struct llm **llm);
+void llm_destroy(struct llm *llm);       /* NULL is fine */
+bool llm_enabled(const struct llm *llm); /* false for provider "none" */
+bool llm_available(struct llm *llm);     /* enabled, and not paused after failures */
+struct str llm_model(const struct llm *llm, enum llm_task task);
+
+/* What calls cost, counted also when they fail: every call adds to it. */
+struct llm_usage {
+    int64_t input_tokens, output_tokens;
+    double cost; /* USD, by the configured prices */
+};
+
+/* Whoever pays is asked before each request is sent: tokens is what this call has used so far plus the most that the
+ * request can use. An error of check ends the call with that error. check NULL: no limit. */
+struct llm_budget {
+    struct err *(*check)(void *arg, struct arena *arena, int64_t tokens);
+    void *arg;
+};
+
+struct llm_message {
+    enum { LLM_USER, LLM_ASSISTANT } role;
+    struct str text;
+};
+
+struct llm_call {
+    enum llm_task task;
+    double temperature;
+    struct str instructions; /* the system's part */
+    const struct llm_message *messages;
+    size_t message_count;
+    int64_t max_output_tokens; /* 0: the setting */
+    struct llm_budget budget;
+};
+
+struct llm_reply {
+    struct str text;
+    struct str model; /* as the service names it */
+    bool cut;         /* it ended at the output limit */
+};
+
+/* Ask and wait. One retry on 429, 5xx and unreadable answers, within the timeout; after 5 calls in a row that failed,
+ * none is made for 60 s, then one tries. Errors: ERR_UNAVAILABLE (no model configured, paused, the service is down or
+ * answers nonsense), ERR_TIMEOUT, ERR_INVALID (the service refuses the request), those of the budget's check. */
+MUST_CHECK struct err *llm_ask(struct llm *llm, struct arena *arena, const struct llm_call *call,
+                               struct llm_reply *reply, struct llm_usage *usage);
+
+/* The same for an answer that must hold a JSON object: the first balanced one in the reply, code fences allowed. A
+ * reply without one is asked for again once, then ERR_UNAVAILABLE. */
+MUST_CHECK struct err *llm_ask_json(struct llm *llm, struct arena *arena, const struct llm_call *call,
+                                    const json_value **object, struct llm_usage *usage);
+
+/* ---- what the pipeline asks ---------------------------------------------------------------------------------------
+ *
+ * Event text is data: it stands between marks that are made anew for each request and cannot be guessed, and the
+ * instructions say that nothing in it is addressed to the model. Answers are read tolerantly: what is too long is cut,
+ * what is of no use is left out, and only an answer without its one necessary part is an error (ERR_UNAVAILABLE). */
+
+struct llm_event {
+    struct str source, source_type, title, body;
+};
+
+enum { LLM_MAX_SECONDARY = 3, LLM_MAX_TOPICS = 5 };
+struct llm_classification {
+    enum text_category primary;
+    enum text_category secondary[LLM_MAX_SECONDARY];
+    size_t secondary_count;
+    struct str topics[LLM_MAX_TOPICS]; /* lower-case, at most 64 characters each */
+    size_t topic_count;
+    double confidence;    /* 0-1; 0.5 if the model gave none */
+    struct str reasoning; /* at most 200 characters; may be empty */
+};
+MUST_CHECK struct err *llm_classify(struct llm *llm, struct arena *arena, const struct llm_event *event,
+                                    struct llm_budget budget, struct llm_classification *result,
+                                    struct llm_usage *usage);
+
+/* Whose category counts: the rules' where the model is unsure (below 0.6) and the rules found one. */
+enum text_category llm_primary(const struct llm_classification *classification, enum text_category rules);
+
+/* Bodies of fewer characters are not worth asking about: the caller's check. */
+enum { LLM_ENTITIES_LEAST_BODY = 200, LLM_MAX_ENTITIES = 15 };
+struct llm_entity {
+    enum text_entity_category category;
+    struct str key, value; /* at most 500 characters; value {NULL, 0} if none */
+    double confidence;     /* at least 0.65 */
+    struct str evidence;   /* the model's reasoning, else "LLM extracted: service" */
+};
+struct llm_entities {
+    struct llm_entity at[LLM_MAX_ENTITIES]; /* in the model's order; one for each category and key */
+    size_t n;
+};
+/* Only entities of which the text has a word. */
+MUST_CHECK struct err *llm_entities(struct llm *llm, struct arena *arena, struct str title, struct str body,
+                                    struct llm_budget budget, struct llm_entities *result, struct llm_usage *usage);
+
+struct llm_member {
+    struct str type, title, actor, body;
+    int64_t occurred_at; /* ms */
+};
+enum { LLM_MAX_MEMBERS = 20, LLM_MAX_KEYS = 5 };
+struct llm_cluster {
+    struct str label;
+    const struct llm_member *members; /* newest first; those past LLM_MAX_MEMBERS are not sent */
+    size_t member_count;
+};
+struct llm_summary {
+    struct str text;                                             /* at most 500 characters */
+    struct str topics[LLM_MAX_KEYS], contributors[LLM_MAX_KEYS]; /* at most 100 characters each */
+    size_t topic_count, contributor_count;
+    const char *status; /* "active", "completed", "stalled"; NULL if the model said none of them */
+};
+MUST_CHECK struct err *llm_summarise(struct llm *llm, struct arena *arena, const struct llm_cluster *cluster,
+                                     struct llm_budget budget, struct llm_summary *result, struct llm_usage *usage);

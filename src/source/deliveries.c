@@ -1,0 +1,119 @@
+/* deliveries.c - the log of what was received, and taking a stored payload through again. */
+#include "source/inbox.h"
+
+#include "base/id.h"
+#include "base/time.h"
+
+enum { LIST_MAX = 101 };
+
+#define COLUMNS                                                                                                    \
+    "SELECT d.id, d.public_id, d.source, d.event, d.action, d.delivery_id, d.outcome, d.reason, d.error, "         \
+    "d.replay_of, d.headers, s.public_id, d.received_at, d.http_status FROM inbound_delivery_share h "             \
+    "JOIN inbound_delivery d ON d.id = h.delivery "                                                                \
+    "LEFT JOIN source s ON s.workspace_id = h.workspace_id AND s.id = h.source_id WHERE h.workspace_id = $1 "
+
+static bool next_delivery(struct db_rows *rows, struct source_delivery_record *d)
+{
+    *d = (struct source_delivery_record){0};
+    return db_next(rows, &d->id, &d->public_id, &d->source, &d->event, &d->action, &d->delivery_id, &d->outcome, &d->reason,
+                   &d->error, &d->replay_of, &d->headers, &d->source_id, &d->received_at, &d->http_status);
+}
+
+static struct str given(struct str text) { return text.s ? text : STR(""); }
+
+struct err *source_delivery_list(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter,
+                                 struct source_delivery_record **deliveries, size_t *count)
+{
+    VEC(struct source_delivery_record) found = {0};
+    struct source_delivery_record one;
+    struct db_rows rows;
+    TRY(db_query(tx, &rows,
+                 COLUMNS "AND h.delivery < $2 AND ($3 = '' OR d.source = $3) AND ($4 = '' OR s.public_id = $4) "
+                         "AND ($5 = '' OR d.outcome = $5) AND ($6 = '' OR d.event = $6) AND d.received_at >= $7 "
+                         "AND d.received_at < $8 ORDER BY h.delivery DESC LIMIT $9",
+                 workspace, filter.before > 0 ? filter.before : INT64_MAX, given(filter.source), given(filter.source_id),
+                 given(filter.outcome), given(filter.event), filter.from, filter.to > 0 ? filter.to : INT64_MAX,
+                 filter.limit < LIST_MAX ? filter.limit : LIST_MAX));
+    while (next_delivery(&rows, &one)) *VEC_PUSH(tx->arena, &found) = one;
+    TRY(db_done(&rows));
+    *deliveries = found.at;
+    *count = found.n;
+    return NULL;
+}
+
+static struct err *read_payload(struct db_tx *tx, int64_t workspace, struct source_delivery_record *delivery)
+{
+    struct db_rows rows;
+    struct bytes   packed;
+    int64_t        size;
+    TRY(db_query(tx, &rows,
+                 "SELECT payload, payload_bytes FROM ingestion_payload "
+                 "WHERE workspace_id = $1 AND source = $2 AND delivery_id = $3",
+                 workspace, delivery->source, delivery->delivery_id));
+    bool kept = db_next(&rows, &packed, &size);
+    TRY(db_done(&rows));
+    return kept ? payload_unpack(tx->arena, packed, size, &delivery->payload) : NULL;
+}
+
+struct err *source_delivery_find(struct db_tx *tx, int64_t workspace, struct str public_id,
+                                 struct source_delivery_record *delivery)
+{
+    struct db_rows rows;
+    TRY(db_query(tx, &rows, COLUMNS "AND d.public_id = $2", workspace, public_id));
+    bool found = next_delivery(&rows, delivery);
+    TRY(db_done(&rows));
+    if (!found) return err_new(tx->arena, ERR_NOT_FOUND, "Delivery not found");
+    return read_payload(tx, workspace, delivery);
+}
+
+/* ---- replay -------------------------------------------------------------------------------------------------------- */
+
+static struct str stored_header(void *arg, const char *name)
+{
+    return json_str(json_member(arg, str_of(name)), "");
+}
+
+/* Read as it was then: it was genuine and young enough when it came. */
+static struct err *read_again(struct db_tx *tx, const struct source_delivery_record *stored, struct source_delivery *delivery)
+{
+    const json_value     *headers;
+    enum source_provider  provider;
+    TRY(json_parse(tx->arena, stored->headers, &headers));
+    if (!source_provider_parse(stored->source, &provider))
+        return err_new(tx->arena, ERR_CONFLICT, "The provider is no longer known");
+    struct source_request request = {provider, stored->payload, stored_header, (void *)headers};
+    struct source_delivery_options options = {stored->received_at, DAYS(36500)};
+    if (source_delivery_read(tx->arena, &request, options, delivery))
+        return err_new(tx->arena, ERR_CONFLICT, "The stored payload cannot be read");
+    delivery->id = stored->delivery_id;
+    return NULL;
+}
+
+struct err *source_delivery_replay(const struct source_inbox *inbox, struct db_tx *tx, int64_t workspace,
+                                   struct str public_id, struct str *fresh)
+{
+    struct source_delivery_record stored;
+    struct source_delivery        delivery;
+    struct candidate              candidate;
+    struct candidates             candidates = {0};
+    int64_t                       id = 0;
+    TRY(source_delivery_find(tx, workspace, public_id, &stored));
+    if (!stored.payload.s) return err_new(tx->arena, ERR_CONFLICT, "The payload is no longer kept");
+    TRY(read_again(tx, &stored, &delivery));
+    TRY(match_address(tx, delivery.provider, stored.source_id, &candidate));
+    if (!candidate.source.active) return err_new(tx->arena, ERR_CONFLICT, "The source is not connected");
+    *VEC_PUSH(tx->arena, &candidates) = candidate;
+    *fresh = id_new(tx->arena, "dlv_");
+    inbox_transform(inbox, tx->arena, &delivery, stored.received_at, *fresh, &candidates);
+    struct verdict verdict = inbox_verdict(&candidates, SOURCE_NOT_CONNECTED);
+    struct logged_delivery logged = {.public_id = *fresh,
+                                     .address = STR(""),
+                                     .headers = stored.headers,
+                                     .replay_of = stored.public_id,
+                                     .received_at = time_now(),
+                                     .status = 200,
+                                     .outcome = verdict.outcome,
+                                     .reason = verdict.reason == SOURCE_CAPTURED ? NULL : source_reason_name(verdict.reason)};
+    TRY(inbox_log(tx, &delivery, &logged, &id));
+    return inbox_send(tx, id, *fresh, &candidates, true);
+}

@@ -1,0 +1,313 @@
+/* receive.c - a delivery from its bytes to the answer: verify, read, route, transform, and one transaction that stores
+ * it and sends what it captures. */
+#include "source/inbox.h"
+
+#include "base/id.h"
+#include "base/time.h"
+#include "flow/flow.h"
+
+#include <stdatomic.h>
+
+enum { REMEMBERED_DAYS = 30, REFUSED_A_DAY = 1000, SEEN_EVERY_MS = 60000 };
+
+/* ---- transform ----------------------------------------------------------------------------------------------------- */
+
+static struct source_context context_of(const struct source_inbox *inbox, const struct source_delivery *delivery,
+                                        int64_t received_at, const struct candidate *candidate)
+{
+    const struct source_record *source = &candidate->source;
+    bool unknown_id = str_starts(source->resource_id, STR("name:"));
+    return (struct source_context){
+        .delivery_id = delivery->id,
+        .received_at = received_at,
+        .provider_time = delivery->provider_time,
+        .web_url = inbox->web_url[delivery->provider],
+        .id_name = json_str(candidate->config, "idName"),
+        .resource_id = unknown_id ? candidate->learned_id : source->resource_id,
+        .default_branch = json_str(candidate->config, "defaultBranch"),
+        .project_name = json_str(candidate->config, "projectName"),
+        .organization = json_str(candidate->config, "organization"),
+        .sync = json_get(candidate->config, "sync"),
+    };
+}
+
+static struct str capture_data(struct arena *arena, const struct candidate *candidate, struct str replay)
+{
+    struct json_out out = json_out(arena);
+    json_begin(&out, NULL, '{');
+    json_put(&out, "workspaceId", candidate->workspace_id);
+    json_put(&out, "orgId", candidate->org_id);
+    json_put(&out, "sourceId", candidate->source.public_id);
+    json_put(&out, "ingestionSource", "webhook");
+    if (replay.n) json_put(&out, "replay", replay);
+    source_event_write(&out, "sourceEvent", &candidate->event);
+    json_end(&out);
+    return json_out_text(&out);
+}
+
+static bool better(const struct candidate *one, const struct candidate *other)
+{
+    bool wanted = one->reason == SOURCE_CAPTURED && source_category_wanted(json_get(one->config, "sync"), one->category);
+    bool before = other->reason == SOURCE_CAPTURED && source_category_wanted(json_get(other->config, "sync"), other->category);
+    return wanted && !before;
+}
+
+void inbox_transform(const struct source_inbox *inbox, struct arena *arena, const struct source_delivery *delivery,
+                     int64_t received_at, struct str replay, struct candidates *candidates)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < candidates->n; i++) {
+        struct candidate     *candidate = &candidates->at[i];
+        struct source_context context = context_of(inbox, delivery, received_at, candidate);
+        candidate->reason = source_transform(arena, delivery->provider, delivery->event, delivery->payload, &context,
+                                             &candidate->event, &candidate->category);
+        size_t same = 0;
+        while (same < kept && candidates->at[same].source.workspace != candidate->source.workspace) same++;
+        if (same == kept) candidates->at[kept++] = *candidate;
+        else if (better(candidate, &candidates->at[same])) candidates->at[same] = *candidate;
+    }
+    candidates->n = kept;
+    for (size_t i = 0; i < kept; i++)
+        if (candidates->at[i].reason == SOURCE_CAPTURED)
+            candidates->at[i].data = capture_data(arena, &candidates->at[i], replay);
+}
+
+struct verdict inbox_verdict(const struct candidates *candidates, enum source_reason none)
+{
+    struct verdict verdict = {"skipped", candidates->n ? candidates->at[0].reason : none};
+    for (size_t i = 0; i < candidates->n; i++) {
+        enum source_reason reason = candidates->at[i].reason;
+        if (reason == SOURCE_CAPTURED) return (struct verdict){"processed", reason};
+        if (reason == SOURCE_INVALID_EVENT) verdict = (struct verdict){"failed", reason};
+    }
+    return verdict;
+}
+
+/* ---- storing ------------------------------------------------------------------------------------------------------- */
+
+struct err *inbox_log(struct db_tx *tx, const struct source_delivery *delivery, const struct logged_delivery *logged,
+                      int64_t *id)
+{
+    struct db_rows rows;
+    TRY(db_query(tx, &rows,
+                 "INSERT INTO inbound_delivery (public_id, source, address, delivery_id, event, action, installation_id, "
+                 "repository_id, body_sha256, headers, received_at, http_status, outcome, reason, replay_of) "
+                 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id",
+                 logged->public_id, source_provider_name(delivery->provider), logged->address.n ? logged->address : STR(""),
+                 delivery->id, delivery->event, delivery->action, delivery->installation_id, delivery->repository_id,
+                 delivery->body_sha256, logged->headers, logged->received_at, logged->status, logged->outcome,
+                 logged->reason, logged->replay_of));
+    (void)db_next(&rows, id);
+    return db_done(&rows);
+}
+
+static struct err *note_delivery(struct db_tx *tx, const struct candidate *candidate)
+{
+    const struct source_record *source = &candidate->source;
+    if (candidate->learned_id.n) {
+        /* another source of the workspace may have it already: then this one goes on by its name */
+        TRY(db_exec(tx,
+                    "UPDATE source SET provider_resource_id = $3 WHERE workspace_id = $1 AND id = $2 AND NOT EXISTS "
+                    "(SELECT 1 FROM source o WHERE o.workspace_id = $1 AND o.source_type = $4 "
+                    "AND o.provider_resource_id = $3)",
+                    source->workspace, source->id, candidate->learned_id, source->type));
+    }
+    int64_t now = time_now();
+    return db_exec(tx,
+                   "UPDATE source SET last_delivery_at = $3 WHERE workspace_id = $1 AND id = $2 "
+                   "AND COALESCE(last_delivery_at, 0) < $4",
+                   source->workspace, source->id, now, now - SEEN_EVERY_MS);
+}
+
+struct err *inbox_send(struct db_tx *tx, int64_t delivery, struct str public_id, const struct candidates *candidates,
+                       bool manual)
+{
+    for (size_t i = 0; i < candidates->n; i++) {
+        const struct candidate *candidate = &candidates->at[i];
+        TRY(db_exec(tx,
+                    "INSERT INTO inbound_delivery_share (workspace_id, delivery, source_id) VALUES ($1, $2, $3)",
+                    candidate->source.workspace, delivery, candidate->source.id));
+        if (candidate->reason != SOURCE_CAPTURED) continue;
+        TRY(note_delivery(tx, candidate));
+        TRY(flow_send(tx, .workspace = candidate->source.workspace, .name = STR("neural/observation.capture"),
+                      .id = public_id, .data = candidate->data, .cause = manual ? FLOW_MANUAL : FLOW_WEBHOOK));
+    }
+    return NULL;
+}
+
+struct reception {
+    const struct source_post *post;
+    struct source_delivery    delivery;
+    bool                       is_change;
+    struct source_state_change change;
+    struct candidates          candidates;
+    struct verdict             verdict;
+    struct logged_delivery     logged;
+    struct bytes               packed;
+    bool                       duplicate;
+};
+
+/* The digest counts as well: no signature covers the delivery id. */
+static struct err *find_duplicate(struct db_tx *tx, const struct reception *reception, bool *duplicate)
+{
+    const struct source_delivery *delivery = &reception->delivery;
+    struct db_rows rows;
+    int64_t        one;
+    TRY(db_query(tx, &rows,
+                 "SELECT 1 FROM inbound_delivery WHERE source = $1 AND delivery_id = $2 AND outcome = 'processed' "
+                 "AND address = $3 AND received_at > $6 UNION ALL "
+                 "SELECT 1 FROM inbound_delivery WHERE source = $1 AND body_sha256 = $4 AND outcome = 'processed' "
+                 "AND address = $3 AND event = $5 AND received_at > $6 LIMIT 1",
+                 source_provider_name(delivery->provider), delivery->id, reception->logged.address, delivery->body_sha256,
+                 delivery->event, reception->logged.received_at - DAYS(REMEMBERED_DAYS)));
+    *duplicate = db_next(&rows, &one);
+    return db_done(&rows);
+}
+
+static struct err *store_payloads(struct db_tx *tx, const struct reception *reception)
+{
+    for (size_t i = 0; i < reception->candidates.n; i++) {
+        const struct candidate *candidate = &reception->candidates.at[i];
+        if (candidate->reason != SOURCE_CAPTURED && candidate->reason != SOURCE_INVALID_EVENT) continue;
+        struct payload payload = {.workspace = candidate->source.workspace,
+                                  .source = candidate->source.type,
+                                  .delivery_id = reception->delivery.id,
+                                  .event = reception->delivery.event,
+                                  .packed = reception->packed,
+                                  .size = reception->post->request.body.n,
+                                  .headers = reception->logged.headers,
+                                  .received_at = reception->logged.received_at};
+        TRY(payload_store(tx, &payload));
+    }
+    return NULL;
+}
+
+static struct err *write_reception(struct db_tx *tx, void *arg)
+{
+    struct reception *reception = arg;
+    int64_t           id = 0;
+    TRY(find_duplicate(tx, reception, &reception->duplicate));
+    if (reception->duplicate) return NULL;
+    TRY(inbox_log(tx, &reception->delivery, &reception->logged, &id));
+    if (reception->is_change) return changes_apply(tx, &reception->delivery, reception->logged.address, &reception->change);
+    TRY(store_payloads(tx, reception));
+    return inbox_send(tx, id, reception->logged.public_id, &reception->candidates, false);
+}
+
+/* ---- refusals ------------------------------------------------------------------------------------------------------ */
+
+struct refusal_record {
+    const struct source_post    *post;
+    const struct source_refusal *refusal;
+};
+
+static struct err *write_refusal(struct db_tx *tx, void *arg)
+{
+    const struct refusal_record *record = arg;
+    const struct source_request *request = &record->post->request;
+    struct db_rows rows;
+    int64_t        today = 0, id;
+    TRY(db_query(tx, &rows, "SELECT COUNT(*) FROM inbound_delivery WHERE outcome = 'rejected' AND received_at > $1",
+                 record->post->received_at - DAYS(1)));
+    (void)db_next(&rows, &today);
+    TRY(db_done(&rows));
+    if (today >= REFUSED_A_DAY) return NULL;
+    struct source_delivery delivery = {.provider = request->provider, .id = STR(""), .event = STR(""), .body_sha256 = STR("")};
+    struct logged_delivery logged = {.public_id = id_new(tx->arena, "dlv_"),
+                                     .address = record->post->address,
+                                     .headers = payload_headers(tx->arena, request),
+                                     .received_at = record->post->received_at,
+                                     .status = record->refusal->status,
+                                     .outcome = "rejected",
+                                     .reason = record->refusal->code};
+    return inbox_log(tx, &delivery, &logged, &id);
+}
+
+/* Nobody can fill the disk, or keep it busy, without a signature: this many attempts a day are worth a row. */
+static bool may_log_refusal(int64_t now)
+{
+    static _Atomic int64_t day, attempts; /* of this process */
+    int64_t today = now / DAYS(1), before = atomic_load(&day);
+    if (before != today && atomic_compare_exchange_strong(&day, &before, today)) atomic_store(&attempts, 0);
+    return atomic_fetch_add(&attempts, 1) < REFUSED_A_DAY;
+}
+
+static struct err *refuse(const struct source_inbox *inbox, struct arena *arena, const struct source_post *post,
+                          const struct source_refusal *refusal, struct source_answer_to_post *answer)
+{
+    struct refusal_record record = {post, refusal};
+    answer->refusal = refusal;
+    return may_log_refusal(post->received_at) ? db_write(inbox->db, arena, write_refusal, &record) : NULL;
+}
+
+/* ---- the order of work --------------------------------------------------------------------------------------------- */
+
+static struct err *find_secrets(const struct source_inbox *inbox, struct db_tx *tx, const struct source_post *post,
+                                struct source_secrets *secrets)
+{
+    struct candidate candidate;
+    *secrets = (struct source_secrets){0};
+    if (!post->address.n) {
+        for (size_t i = 0; i < 2; i++) secrets->at[secrets->n++] = inbox->secrets[post->request.provider][i];
+        return NULL;
+    }
+    TRY(match_address(tx, post->request.provider, post->address, &candidate));
+    return source_open_secrets(tx, inbox->keys, post->address, secrets);
+}
+
+/* What can be found out without writing. */
+static struct err *read_reception(const struct source_inbox *inbox, struct arena *arena, struct reception *reception,
+                                  const struct source_refusal **refusal)
+{
+    const struct source_post *post = reception->post;
+    struct source_secrets     secrets;
+    enum source_reason        none = SOURCE_NOT_CONNECTED;
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(inbox->db, arena, &tx));
+    TRY(find_secrets(inbox, tx, post, &secrets));
+    *refusal = source_signature_check(&post->request, secrets.at, secrets.n);
+    if (post->address.n)
+        for (size_t i = 0; i < secrets.n; i++) crypto_wipe((void *)secrets.at[i].s, secrets.at[i].n);
+    if (*refusal) return NULL;
+    struct source_delivery_options options = {post->received_at, inbox->max_age[post->request.provider]};
+    *refusal = source_delivery_read(arena, &post->request, options, &reception->delivery);
+    if (*refusal || source_delivery_is_ping(&reception->delivery)) return NULL;
+    TRY(find_duplicate(tx, reception, &reception->duplicate));
+    if (reception->duplicate) return NULL;
+    reception->is_change = source_state_change_find(arena, &reception->delivery, &reception->change);
+    if (reception->is_change) {
+        reception->verdict = (struct verdict){"processed", SOURCE_CAPTURED};
+        return NULL;
+    }
+    TRY(match_candidates(tx, &reception->delivery, post->address, &reception->candidates, &none));
+    db_read_end(&tx);
+    inbox_transform(inbox, arena, &reception->delivery, post->received_at, (struct str){0}, &reception->candidates);
+    reception->verdict = inbox_verdict(&reception->candidates, none);
+    return NULL;
+}
+
+struct err *source_receive(const struct source_inbox *inbox, struct arena *arena, const struct source_post *post,
+                           struct source_answer_to_post *answer)
+{
+    const struct source_refusal *refusal = NULL;
+    struct reception reception = {.post = post};
+    *answer = (struct source_answer_to_post){0};
+    reception.logged = (struct logged_delivery){.address = post->address.n ? post->address : STR(""),
+                                                .received_at = post->received_at,
+                                                .status = 200};
+    TRY(read_reception(inbox, arena, &reception, &refusal));
+    if (refusal) return refuse(inbox, arena, post, refusal, answer);
+    answer->body = source_answer_ping();
+    if (source_delivery_is_ping(&reception.delivery)) return NULL;
+    answer->body = source_answer_duplicate();
+    if (reception.duplicate) return NULL;
+    enum source_reason reason = reception.verdict.reason;
+    reception.logged.public_id = id_new(arena, "dlv_");
+    reception.logged.headers = payload_headers(arena, &post->request);
+    reception.logged.outcome = reception.verdict.outcome;
+    reception.logged.reason = reason == SOURCE_CAPTURED ? NULL : source_reason_name(reason);
+    if (reception.candidates.n) reception.packed = payload_pack(arena, post->request.body);
+    TRY(db_write(inbox->db, arena, write_reception, &reception));
+    if (!reception.duplicate) answer->body = source_answer(arena, reason);
+    return NULL;
+}

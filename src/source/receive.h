@@ -1,0 +1,96 @@
+/* receive.h - sources as people configure them, and what providers send for them (spec/connector-github.md 2,
+ * connectors-other.md 1, console.md 2.4, 2.5).
+ *
+ * A delivery is verified, read, routed and transformed before the transaction; the transaction stores it with its
+ * payload and sends one event neural/observation.capture for each workspace that has a share in it. What was answered
+ * with 200 is on disk and becomes an observation, or is filtered, exactly once.
+ */
+#pragma once
+#include "crypto/crypto.h"
+#include "source/transform.h"
+
+/* ---- sources ------------------------------------------------------------------------------------------------------ */
+
+struct source_record {
+    int64_t    id, workspace;       /* row ids */
+    struct str public_id, type;     /* "src_...", "github" */
+    struct str resource_id;         /* the provider's id; "name:acme/api" until the first delivery tells it */
+    struct str config;              /* JSON: repoFullName, sync ... */
+    struct str inactive_reason;     /* or {NULL, 0} */
+    struct str last_sync_status;
+    bool       active, shared, has_secret;
+    int64_t    connected_at, last_synced_at, last_ingested_at, last_delivery_at;
+};
+
+/* A source with an address of its own, /webhooks/{type}/{public id}, and a secret for it. */
+struct source_addition {
+    int64_t    workspace;
+    enum source_provider provider;
+    struct str name;        /* GitHub: owner/name; Linear: team key; Sentry: project slug; Vercel: project name */
+    struct str resource_id; /* the provider's id; one of both is needed */
+    struct str secret;      /* 8 to 255 bytes; empty: one is made */
+    const json_value *events; /* sync.events; NULL: all categories of the provider */
+    bool       shared;      /* hears the instance's own address /webhooks/{type} too: the operator's to decide */
+};
+/* *secret is the only time it is shown. An inactive source of that resource is connected again. Errors: ERR_INVALID,
+ * ERR_CONFLICT (connected already). */
+MUST_CHECK struct err *source_add(struct db_tx *tx, const struct crypto_keys *keys, struct source_addition addition,
+                                  struct source_record *source, struct str *secret);
+MUST_CHECK struct err *source_find(struct db_tx *tx, int64_t workspace, struct str public_id, struct source_record *source);
+/* Newest first. */
+MUST_CHECK struct err *source_list(struct db_tx *tx, int64_t workspace, int64_t before_id, size_t limit,
+                                   struct source_record **sources, size_t *count);
+/* Replace members of `sync`: events, actions, branches, includeBots. Errors: ERR_INVALID naming the member. */
+MUST_CHECK struct err *source_set_sync(struct db_tx *tx, int64_t workspace, struct str public_id, const json_value *members,
+                                       struct source_record *source);
+/* A new secret; the old one is valid for grace ms more. */
+MUST_CHECK struct err *source_renew_secret(struct db_tx *tx, const struct crypto_keys *keys, int64_t workspace,
+                                           struct str public_id, int64_t grace, struct str *secret);
+/* Inactive, its secrets erased; sends source.disconnected. What it brought stays. */
+MUST_CHECK struct err *source_remove(struct db_tx *tx, int64_t workspace, struct str public_id);
+
+/* The subscription filter (spec/pipeline.md 3): is there an active source of the event's resource that wants it? */
+MUST_CHECK struct err *source_allows(struct db_tx *tx, int64_t workspace, const struct source_event *event, bool *allowed);
+
+/* ---- reception ---------------------------------------------------------------------------------------------------- */
+
+struct source_inbox { /* one per process; does not change */
+    struct db *db;
+    const struct crypto_keys *keys;
+    struct str secrets[SOURCE_PROVIDERS][2]; /* of the instance's own apps; empty: none */
+    int64_t    max_age[SOURCE_PROVIDERS];    /* ms; 0: default */
+    struct str web_url[SOURCE_PROVIDERS];
+};
+
+struct source_post {
+    struct source_request request;
+    struct str address;     /* public id of the source whose address was used; empty: the instance's */
+    int64_t    received_at; /* ms */
+};
+/* What to answer; refusal NULL: 200 with body. Errors: ERR_NOT_FOUND for an unknown address, ERR_UNAVAILABLE. */
+struct source_answer_to_post { const struct source_refusal *refusal; struct str body; };
+MUST_CHECK struct err *source_receive(const struct source_inbox *inbox, struct arena *arena, const struct source_post *post,
+                                      struct source_answer_to_post *answer);
+
+/* ---- the log of deliveries ---------------------------------------------------------------------------------------- */
+
+struct source_delivery_record {
+    int64_t    id;
+    struct str public_id, source, event, action, delivery_id, outcome, reason, error, replay_of, headers;
+    struct str source_id;   /* of the workspace's source */
+    int64_t    received_at, http_status;
+    struct str payload;     /* source_delivery_find only; {NULL, 0}: no longer kept */
+};
+struct source_delivery_filter {
+    struct str source, source_id, outcome, event;
+    int64_t    from, to, before;
+    size_t     limit;
+};
+MUST_CHECK struct err *source_delivery_list(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter,
+                                            struct source_delivery_record **deliveries, size_t *count);
+MUST_CHECK struct err *source_delivery_find(struct db_tx *tx, int64_t workspace, struct str public_id,
+                                            struct source_delivery_record *delivery);
+/* Transform the stored payload again for this workspace; *fresh is the new delivery's id. What it finds stored already
+ * ends as duplicate. Errors: ERR_CONFLICT if the payload is no longer kept. */
+MUST_CHECK struct err *source_delivery_replay(const struct source_inbox *inbox, struct db_tx *tx, int64_t workspace,
+                                              struct str public_id, struct str *fresh);

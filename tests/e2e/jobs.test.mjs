@@ -1,0 +1,98 @@
+// jobs.test.mjs - jobs and the timeline, as a person at a terminal and a client over HTTP see them.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import test from 'node:test';
+import { binary, cleanup, directory, environment, json, lightfast, serve } from './lightfast.mjs';
+
+const W = '/v1/orgs/local/workspaces/main';
+const home = (t) => environment(join(directory(t), 'data'));
+
+async function get(server, key, path) {
+  const answer = await fetch(server.url + path, { headers: { authorization: `Bearer ${key}` } });
+  return { status: answer.status, headers: answer.headers, text: await answer.text() };
+}
+
+test('a workspace without jobs says so', (t) => {
+  const env = home(t);
+  assert.match(lightfast(env, 'jobs').stdout, /^No jobs\.$/m);
+  assert.deepEqual(json(env, 'jobs', 'list').data, []);
+  assert.equal(json(env, 'jobs', 'list').meta.counts.total, 0);
+});
+
+test('an unknown job is an error with exit status 1', (t) => {
+  const env = home(t);
+  for (const action of ['show', 'cancel', 'restart', 'resume']) {
+    const result = lightfast(env, 'jobs', action, 'job_V1StGXR8Z5jdHi6B4myT0');
+    assert.equal(result.status, 1);
+    assert.match(result.stderr, /no such job/);
+  }
+  assert.match(lightfast(env, 'inspect', 'event', 'evt_V1StGXR8Z5jdHi6B4myT0').stderr, /no such event/);
+});
+
+test('a wrong filter is explained', (t) => {
+  const result = lightfast(home(t), 'jobs', 'list', '--status', 'lost & found');
+  assert.equal(result.status, 1);
+  assert.match(result.stderr, /received 'lost & found'/);
+});
+
+test('activity tells of keys, oldest first, and filters', (t) => {
+  const env = home(t);
+  const made = json(env, 'key', 'create', 'ci');
+  lightfast(env, 'key', 'create', 'desk');
+  json(env, 'key', 'revoke', made.id);
+  const lines = lightfast(env, 'activity').stdout.trim().split('\n');
+  assert.equal(lines.length, 3);
+  assert.match(lines[0], /apikey\.created .* ci$/);
+  assert.match(lines[2], /apikey\.revoked .* ci$/);
+  assert.deepEqual(json(env, 'activity', '--action', 'apikey.revoked').data.map((one) => one.entityId), [made.id]);
+  assert.equal(json(env, 'activity', '--text', 'DESK').data.length, 1);
+  assert.equal(json(env, 'activity', '--category', 'job').data.length, 0);
+});
+
+test('activity --follow shows what is done meanwhile, once', async (t) => {
+  const env = home(t);
+  await serve(t, env);
+  lightfast(env, 'key', 'create', 'before');
+  const child = spawn(binary, ['activity', '--follow', '--json'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  cleanup(t, () => child.kill('SIGKILL'));
+  const names = [];
+  await new Promise((done) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      names.push(JSON.parse(line).entityName);
+      if (names.length === 1) { lightfast(env, 'key', 'create', 'first'); lightfast(env, 'key', 'create', 'second'); }
+      if (names.length === 3) lightfast(env, 'key', 'create', 'third');
+      if (names.length === 4) done();
+    });
+  });
+  assert.deepEqual(names, ['before', 'first', 'second', 'third']);
+});
+
+test('an export over HTTP is a file, needs the scope and is told', async (t) => {
+  const env = home(t);
+  const admin = json(env, 'key', 'create', '=HYPERLINK("evil")', '--scope', 'admin').key;
+  const reader = json(env, 'key', 'create', 'reader', '--scope', 'read').key;
+  const server = await serve(t, env);
+  assert.equal((await get(server, reader, W + '/activities/export')).status, 403);
+  const csv = await get(server, admin, W + '/activities/export');
+  assert.equal(csv.status, 200);
+  assert.match(csv.headers.get('content-type'), /^text\/csv/);
+  assert.match(csv.headers.get('content-disposition'), /activities\.csv/);
+  assert.match(csv.text, /"'=HYPERLINK\(""evil""\)"/);
+  const list = JSON.parse((await get(server, admin, W + '/activities?limit=1')).text);
+  assert.equal(list.data[0].action, 'settings.activities_exported');
+  assert.equal(list.data[0].actorType, 'api');
+  assert.equal(list.data[0].actorIp, '127.0.0.1');
+});
+
+test('health, performance and percentiles of an idle workspace', async (t) => {
+  const env = home(t);
+  const key = json(env, 'key', 'create', 'console', '--scope', 'admin').key;
+  const server = await serve(t, env);
+  const read = async (path) => JSON.parse((await get(server, key, W + path)).text);
+  assert.equal((await read('/health')).workspaceHealth, 'healthy');
+  assert.equal((await read('/performance?timeRange=7d')).data.length, 168);
+  assert.equal((await read('/jobs/percentiles')).hasData, false);
+  assert.equal((await read('/jobs/statistics')).successRate, 0);
+});

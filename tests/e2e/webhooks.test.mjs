@@ -1,0 +1,234 @@
+// webhooks.test.mjs - what providers and programs send becomes observations, once: the real server, signed as they sign.
+import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+import { directory, environment, json, lightfast, serve } from './lightfast.mjs';
+
+const W = '/v1/orgs/local/workspaces/main';
+const sha256 = (secret, body) => createHmac('sha256', secret).update(body).digest('hex');
+const secret = 'a secret that only two know';
+
+const signed = {
+  github: (body, event, id, key = secret) => ({ 'x-github-event': event, 'x-github-delivery': id, 'x-hub-signature-256': `sha256=${sha256(key, body)}` }),
+  vercel: (body) => ({ 'x-vercel-signature': createHmac('sha1', secret).update(body).digest('hex') }),
+  linear: (body, event, id) => ({ 'linear-signature': sha256(secret, body), 'linear-delivery': id }),
+  sentry: (body, event, id) => ({ 'sentry-hook-signature': sha256(secret, body), 'sentry-hook-resource': event, 'request-id': id, 'sentry-hook-timestamp': String(Math.floor(Date.now() / 1000)) }),
+};
+
+async function world(t, settings = {}) {
+  const env = environment(join(directory(t), 'data'), settings);
+  const { key } = json(env, 'key', 'create', 'test', '--scope', 'read,ingest,admin');
+  const server = await serve(t, env);
+  const ask = async (method, path, body, headers = {}) => {
+    const answer = await fetch(server.url + path, { method, body: body === undefined ? undefined : typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body),
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers } });
+    return { status: answer.status, headers: answer.headers, body: await answer.json() };
+  };
+  const source = async (sourceType, resourceId, more = {}) =>
+    (await ask('POST', `${W}/sources`, { sourceType, ...(resourceId ? { resourceId: String(resourceId) } : {}), secret, ...more })).body;
+  const send = async (path, body, headers) => {
+    const answer = await fetch(server.url + path, { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } });
+    return { status: answer.status, body: await answer.json() };
+  };
+  // Every capture has ended.
+  const settled = async () => {
+    for (let i = 0; i < 200; i++) {
+      const counts = (await ask('GET', `${W}/jobs?functionId=neural.observation.capture&limit=1`)).body.meta.counts;
+      if (counts.queued + counts.running === 0) return;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    assert.fail('captures do not end');
+  };
+  return { env, server, key, ask, source, send, settled };
+}
+
+const issue = (number, more = {}) => JSON.stringify({
+  action: 'opened',
+  issue: { number, title: `Login fails after upgrade ${number}`, body: 'It crashes', state: 'open', html_url: `https://github.com/acme/api/issues/${number}`,
+    user: { id: 5, login: 'ada' }, created_at: '2026-01-02T03:04:05Z', updated_at: '2026-01-02T03:04:05Z' },
+  repository: { id: 42, full_name: 'acme/api', name: 'api', html_url: 'https://github.com/acme/api', default_branch: 'main' },
+  sender: { id: 5, login: 'ada' }, ...more,
+});
+
+test('a webhook of a repository becomes an observation that is found', async (t) => {
+  const it = await world(t);
+  const { id, url, secret: given } = await it.source('github', undefined, { name: 'acme/api' });
+  assert.equal(given, secret);
+  assert.match(url, new RegExp(`/webhooks/github/${id}$`));
+  const body = issue(7);
+  assert.deepEqual(await it.send(`/webhooks/github/${id}`, body, signed.github(body, 'issues', 'd1')), { status: 200, body: { received: true } });
+  await it.settled();
+  const found = await it.ask('POST', '/v1/search', { query: 'login fails' });
+  assert.deepEqual(found.body.data.map((each) => each.title), ['[Issue Opened] Login fails after upgrade 7']);
+  const [delivery] = (await it.ask('GET', `${W}/deliveries`)).body.data;
+  assert.equal(delivery.outcome, 'processed');
+  assert.deepEqual(delivery.observationIds, [found.body.data[0].id]);
+  const detail = (await it.ask('GET', `${W}/deliveries/${delivery.id}`)).body;
+  assert.deepEqual(detail.payload, JSON.parse(body));
+  assert.equal(detail.runs[0].status, 'completed');
+  const replay = await it.ask('POST', `${W}/deliveries/${delivery.id}/replay`);
+  assert.match(replay.body.jobId, /^job_/);
+  await it.settled();
+  assert.equal((await it.ask('POST', '/v1/search', { query: 'login fails' })).body.data.length, 1);
+});
+
+test('what is not genuine is refused and changes nothing', async (t) => {
+  const it = await world(t);
+  const { id } = await it.source('github', 42);
+  const path = `/webhooks/github/${id}`, body = issue(7), right = signed.github(body, 'issues', 'd1');
+  const refused = async (text, headers, where = path) => { const { status, body: answer } = await it.send(where, text, headers); return [status, answer.error]; };
+  assert.deepEqual(await refused(body.replace('7', '8'), right), [401, 'INVALID_SIGNATURE']);
+  assert.deepEqual(await refused(body, signed.github(body, 'issues', 'd1', 'another secret')), [401, 'INVALID_SIGNATURE']);
+  assert.deepEqual(await refused(body, { 'x-github-event': 'issues' }), [401, 'MISSING_SIGNATURE']);
+  assert.deepEqual(await refused('', right), [401, 'MISSING_PAYLOAD']);
+  assert.deepEqual(await refused('not json', signed.github('not json', 'issues', 'd1')), [400, 'INVALID_JSON']);
+  assert.deepEqual(await refused(body, { 'x-hub-signature-256': right['x-hub-signature-256'] }), [400, 'MISSING_EVENT']);
+  const deep = '{"a":'.repeat(5000) + '1' + '}'.repeat(5000);
+  assert.deepEqual(await refused(deep, signed.github(deep, 'issues', 'd1')), [400, 'INVALID_JSON']);
+  const huge = Buffer.alloc((25 << 20) + 1, 'x');
+  assert.deepEqual(await refused(huge, signed.github(huge, 'issues', 'd1')), [413, 'PAYLOAD_TOO_LARGE']);
+  const large = Buffer.alloc((5 << 20) + 1, 'x');
+  const vercel = await it.source('vercel', 'prj_1');
+  assert.deepEqual(await refused(large, signed.vercel(large), `/webhooks/vercel/${vercel.id}`), [413, 'PAYLOAD_TOO_LARGE']);
+  assert.deepEqual(await refused(body, right, '/webhooks/github'), [503, 'NOT_CONFIGURED']);
+  assert.deepEqual(await refused(body, right, '/webhooks/github/src_000000000000000000000'), [404, 'NOT_FOUND']);
+  assert.deepEqual(await refused(body, right, '/webhooks/gitlab'), [404, 'NOT_FOUND']);
+  assert.equal((await it.ask('GET', `${W}/jobs?functionId=neural.observation.capture`)).body.data.length, 0);
+  assert.equal((await it.ask('POST', '/v1/search', { query: 'login fails' })).body.data.length, 0);
+});
+
+test('replays, other repositories, pings and unknown events are told apart', async (t) => {
+  const it = await world(t);
+  const { id } = await it.source('github', 42);
+  const post = async (body, event, delivery) => (await it.send(`/webhooks/github/${id}`, body, signed.github(body, event, delivery))).body;
+  assert.deepEqual(await post('{"zen":"x"}', 'ping', 'd0'), { received: true, event: 'ping' });
+  assert.deepEqual(await post(issue(7), 'issues', 'd1'), { received: true });
+  assert.deepEqual(await post(issue(8), 'issues', 'd1'), { received: true, duplicate: true });
+  assert.deepEqual(await post(issue(7), 'issues', 'd2'), { received: true, duplicate: true });
+  const other = issue(9, { repository: { id: 43, full_name: 'acme/api' } });
+  assert.deepEqual(await post(other, 'issues', 'd3'), { received: true, ignored: 'repository_mismatch' });
+  assert.deepEqual(await post(issue(9), 'gollum', 'd4'), { received: true, ignored: 'unhandled_event' });
+});
+
+test('the instance\'s app reaches the sources that share it, under its older path too', async (t) => {
+  const it = await world(t, { LIGHTFAST_GITHUB_WEBHOOK_SECRET: secret, LIGHTFAST_VERCEL_WEBHOOK_SECRET: secret });
+  assert.equal((await it.ask('POST', `${W}/sources`, { sourceType: 'github', resourceId: '42', shared: true })).status, 403);
+  const made = lightfast(it.env, 'source', 'add', 'github', '--repo', 'acme/api', '--resource-id', '42', '--shared');
+  assert.equal(made.status, 0, made.stderr);
+  const post = async (path, n) => (await it.send(path, issue(n), signed.github(issue(n), 'issues', `d${n}`))).body;
+  assert.deepEqual(await post('/webhooks/github', 7), { received: true });
+  assert.deepEqual(await post('/api/github/webhooks', 8), { received: true });
+  const other = issue(9, { repository: { id: 43, full_name: 'acme/api' } });
+  assert.deepEqual((await it.send('/webhooks/github', other, signed.github(other, 'issues', 'd9'))).body, { received: true, ignored: 'not_connected' });
+  const status = await fetch(`${it.server.url}/webhooks/vercel`);
+  assert.deepEqual(await status.json(), { status: 'ok', service: 'vercel-webhooks' });
+  assert.equal((await fetch(`${it.server.url}/webhooks/github`)).status, 405);
+});
+
+test('sources are made, set, given new secrets and removed', async (t) => {
+  const it = await world(t);
+  const made = await it.source('github', undefined, { name: 'acme/api' });
+  assert.equal((await it.ask('POST', `${W}/sources`, { sourceType: 'github', name: 'ACME/api' })).status, 409);
+  assert.equal((await it.ask('POST', `${W}/sources`, { sourceType: 'github' })).status, 400);
+  assert.equal((await it.ask('POST', `${W}/sources`, { sourceType: 'gitlab', name: 'a/b' })).status, 400);
+  const set = await it.ask('PATCH', `${W}/sources/${made.id}/events`, { events: ['push'] });
+  assert.deepEqual(set.body.metadata.sync.events, ['push']);
+  assert.equal((await it.ask('PATCH', `${W}/sources/${made.id}/events`, { events: ['nonsense'] })).status, 400);
+  const sync = await it.ask('PATCH', `${W}/sources/${made.id}`, { sync: { branches: ['release/*'] } });
+  assert.deepEqual(sync.body.metadata.sync, { events: ['push'], branches: ['release/*'] });
+  const renewed = (await it.ask('POST', `${W}/sources/${made.id}/webhook-secret`, { graceSeconds: 0 })).body.secret;
+  const old = await it.send(`/webhooks/github/${made.id}`, issue(1), signed.github(issue(1), 'issues', 'd1'));
+  assert.equal(old.status, 401);
+  const fresh = await it.send(`/webhooks/github/${made.id}`, issue(1), signed.github(issue(1), 'issues', 'd1', renewed));
+  assert.equal(fresh.status, 200);
+  const list = JSON.stringify((await it.ask('GET', `${W}/sources`)).body);
+  assert.ok(!list.includes(secret) && !list.includes(renewed), 'no secret is shown again');
+  assert.deepEqual((await it.ask('DELETE', `${W}/sources/${made.id}`)).body.success, true);
+  assert.equal((await it.ask('GET', `${W}/sources/${made.id}`)).body.isActive, false);
+});
+
+test('events of any program: one, many, lines, CloudEvents', async (t) => {
+  const it = await world(t);
+  const event = (n, more = {}) => ({ source: 'ci', sourceType: 'build.failed', sourceId: `ci:${n}`, title: `Build ${n} failed`, ...more });
+  const one = await it.ask('POST', '/v1/events', event(1));
+  assert.deepEqual([one.status, one.body.accepted], [202, 1]);
+  await it.settled();
+  const again = await it.ask('POST', '/v1/events', event(1, { title: 'Other words' }));
+  assert.deepEqual([again.status, again.body.duplicates], [200, 1]);
+  assert.match(again.body.results[0].observationId, /^obs_/);
+  const state = await it.ask('GET', `/v1/events/${one.body.results[0].eventId}`);
+  assert.deepEqual([state.body.status, state.body.sourceId], ['captured', 'ci:1']);
+  const lines = Array.from({ length: 1000 }, (_, n) => [17, 400, 900].includes(n) ? '{not json' : JSON.stringify(event(1000 + n))).join('\n');
+  const nd = { 'content-type': 'application/x-ndjson' };
+  const many = await it.ask('POST', '/v1/events', lines, nd);
+  assert.deepEqual([many.status, many.body.accepted, many.body.rejected], [202, 997, 3]);
+  assert.deepEqual(many.body.results.filter((each) => each.status === 'rejected').map((each) => [each.index, each.error]), [[17, 'INVALID_JSON'], [400, 'INVALID_JSON'], [900, 'INVALID_JSON']]);
+  const repeat = await it.ask('POST', '/v1/events', lines, nd);
+  assert.deepEqual([repeat.status, repeat.body.accepted, repeat.body.duplicates], [200, 0, 997]);
+  const cloud = await it.ask('POST', '/v1/events', { specversion: '1.0', id: '1', source: 'https://ci.example.com/x', type: 'Build.Done', subject: 'Build done' }, { 'content-type': 'application/cloudevents+json' });
+  assert.deepEqual([cloud.status, cloud.body.results[0].sourceId], [202, 'ce:https://ci.example.com/x:1']);
+  await it.settled();
+  assert.equal((await it.ask('GET', `${W}/jobs?functionId=neural.observation.capture&limit=1`)).body.meta.counts.completed, 999);
+});
+
+test('events that cannot be are refused as documented', async (t) => {
+  const it = await world(t);
+  const good = { source: 'ci', sourceType: 'build.failed', sourceId: 'ci:1', title: 'Build failed' };
+  assert.equal((await it.ask('POST', '/v1/events', [])).status, 400);
+  assert.equal((await it.ask('POST', '/v1/events', '{')).status, 400);
+  assert.equal((await it.ask('POST', '/v1/events', good, { 'content-type': 'text/plain' })).body.error, 'UNSUPPORTED_MEDIA_TYPE');
+  assert.equal((await it.ask('POST', '/v1/events', good, { 'ce-id': '1' })).status, 415);
+  assert.equal((await it.ask('POST', '/v1/events', Array.from({ length: 1001 }, () => good))).status, 413);
+  assert.equal((await it.ask('POST', '/v1/events', 'x'.repeat((5 << 20) + 1))).status, 413);
+  const all = await it.ask('POST', '/v1/events', { ...good, colour: 'red' });
+  assert.deepEqual([all.status, all.body.error, all.body.results[0].error, all.body.results[0].field], [400, 'VALIDATION_ERROR', 'UNKNOWN_FIELD', 'colour']);
+  assert.equal((await it.ask('POST', '/v1/events?atomic=true', [good, { source: 'ci' }])).status, 400);
+  assert.equal((await it.ask('POST', '/v1/events?import=job_none', good)).status, 409);
+  assert.equal((await it.ask('POST', '/v1/events', good)).body.accepted, 1, 'nothing was stored before');
+});
+
+// ---- storylines of real incidents across four providers, where they are at hand --------------------------------------
+
+const storylines = process.env.STORYLINES ?? '../shared/data/storylines';
+const resources = {
+  github: (payload) => [payload.repository?.id],
+  vercel: ({ payload }) => [payload?.project?.id ?? payload?.projectId],
+  linear: ({ data }) => [data?.team?.id ?? data?.teamId ?? data?.issue?.team?.id ?? data?.issue?.teamId, ...(data?.teams ?? []).map((team) => team.id), ...(data?.teamIds ?? [])],
+  sentry: ({ data }) => [data?.issue?.project?.id, data?.event?.project],
+};
+
+test('every event of the storylines is stored once, or filtered with its reason', { skip: !existsSync(storylines) }, async (t) => {
+  const it = await world(t);
+  const sources = new Map();
+  let sent = 0;
+  for (const file of readdirSync(storylines).filter((name) => name.endsWith('.input.json'))) {
+    for (const { source, eventType, payload } of JSON.parse(readFileSync(join(storylines, file), 'utf8')).webhooks) {
+      if (source === 'linear') payload.webhookTimestamp = Date.now() + sent;
+      const resource = resources[source]?.(payload).find((each) => each !== undefined && each !== null);
+      if (resource === undefined) continue;
+      const name = `${source} ${resource}`;
+      if (!sources.has(name)) sources.set(name, await it.source(source, resource));
+      const event = source === 'github' ? eventType.split('.')[0].replaceAll('-', '_') : source === 'sentry' ? eventType.split('.')[0] : eventType;
+      const body = JSON.stringify(payload), path = `/webhooks/${source}/${sources.get(name).id}`;
+      const first = await it.send(path, body, signed[source](body, event, `story-${sent}`));
+      assert.equal(first.status, 200, `${file} ${source} ${eventType}: ${JSON.stringify(first.body)}`);
+      if (first.body.ignored) continue;
+      assert.deepEqual((await it.send(path, body, signed[source](body, event, `story-${sent}-again`))).body, { received: true, duplicate: true });
+      sent++;
+    }
+  }
+  assert.ok(sent > 10, `${sent} events`);
+  await it.settled();
+  const deliveries = (await it.ask('GET', `${W}/deliveries?outcome=processed&limit=100`)).body.data;
+  assert.equal(deliveries.length, Math.min(sent, 100));
+  for (const delivery of deliveries) {
+    const { runs } = (await it.ask('GET', `${W}/deliveries/${delivery.id}`)).body;
+    assert.deepEqual(runs.map((run) => run.status), ['completed'], JSON.stringify(delivery));
+    if (delivery.observationIds.length) continue;
+    const job = (await it.ask('GET', `${W}/jobs/${runs[0].jobId}`)).body;
+    assert.equal(job.output.status, 'filtered', JSON.stringify(job));
+    assert.ok(['below_threshold', 'duplicate'].includes(job.output.reason), JSON.stringify(job.output));
+  }
+});

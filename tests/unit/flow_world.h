@@ -1,0 +1,143 @@
+/* flow_world.h - a database and an engine for each test; functions that note what they did. */
+#pragma once
+#include "check.h"
+
+#include "base/time.h"
+#include "flow/flow.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const int64_t NOON = 1704110400000; /* 2024-01-01T12:00Z */
+
+struct world {
+    struct arena *arena;
+    char          directory[64];
+    struct db    *db;
+    struct flow  *flow;
+    _Atomic int   calls[8];   /* what functions count */
+    int           fail_times; /* how often a failing step fails */
+    struct str    seen;       /* what a function has seen last, in `arena` */
+    const struct flow_function *functions[8];
+    size_t        function_count;
+    struct flow_config config;
+};
+
+static inline void world_start(struct world *w)
+{
+    w->flow = flow_create(w->db, w->config);
+    check_ok(flow_register(w->flow, w->arena, w->functions, w->function_count, w));
+    check_ok(flow_start(w->flow, w->arena));
+}
+
+static inline void world_stop(struct world *w)
+{
+    flow_destroy(w->flow);
+    w->flow = NULL;
+}
+
+static inline void world_end(struct world *w)
+{
+    char command[128];
+    world_stop(w);
+    db_close(w->db);
+    snprintf(command, sizeof command, "rm -rf '%s'", w->directory);
+    check_int(system(command), 0);
+    time_set(0);
+}
+#define WORLD_SCOPE __attribute__((cleanup(world_end)))
+
+static inline void world_open(struct world *w, struct arena *arena)
+{
+    w->arena = arena;
+    time_set(NOON);
+    snprintf(w->directory, sizeof w->directory, "/tmp/flow-test-XXXXXX");
+    check(mkdtemp(w->directory) != NULL);
+    check_ok(db_open(arena, (struct db_config){.data_dir = str_of(w->directory)}, &w->db));
+}
+
+/* WORLD(w, &function, &another) */
+#define WORLD(w, ...)                                                                                                  \
+    struct world w WORLD_SCOPE = {.functions = {__VA_ARGS__},                                                           \
+                                  .function_count = sizeof((const struct flow_function *[]){__VA_ARGS__}) / sizeof(void *)}; \
+    world_open(&w, arena);                                                                                             \
+    world_start(&w)
+
+static inline void advance(struct world *w, int64_t ms)
+{
+    time_set(time_now() + ms);
+    flow_settle(w->flow);
+}
+
+/* ---- sending -------------------------------------------------------------------------------------------------------- */
+
+struct sending {
+    struct flow_message message;
+    enum flow_accepted  accepted;
+};
+
+static inline struct err *send_in(struct db_tx *tx, void *arg)
+{
+    struct sending *s = arg;
+    return flow_send_many(tx, &s->message, 1, &s->accepted);
+}
+
+static inline enum flow_accepted send_message(struct world *w, struct flow_message message)
+{
+    struct sending s = {.message = message};
+    check_ok(db_write(w->db, w->arena, send_in, &s));
+    return s.accepted;
+}
+
+/* Workspace 1 unless said otherwise. */
+static inline enum flow_accepted send_json(struct world *w, const char *name, const char *data)
+{
+    return send_message(w, (struct flow_message){.workspace = 1, .name = str_of(name), .data = str_of(data)});
+}
+
+static inline void send_and_settle(struct world *w, const char *name, const char *data)
+{
+    check_int(send_json(w, name, data), FLOW_ACCEPTED);
+    flow_settle(w->flow);
+}
+
+/* ---- asking --------------------------------------------------------------------------------------------------------- */
+
+/* The rows of the answer's one column joined by ' '. */
+static inline struct str ask(struct world *w, const char *sql)
+{
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct db_rows rows;
+    struct str     text;
+    struct buf     all = buf_in(w->arena);
+    check_ok(db_read_begin(w->db, w->arena, &tx));
+    check_ok(db_query(tx, &rows, sql));
+    while (db_next(&rows, &text)) {
+        if (all.n) buf_char(&all, ' ');
+        buf_str_add(&all, text.s ? text : STR("-"));
+    }
+    check_ok(db_done(&rows));
+    return buf_str(&all);
+}
+
+static inline int64_t count(struct world *w, const char *sql)
+{
+    int64_t n = -1;
+    check(str_to_int(ask(w, sql), &n));
+    return n;
+}
+
+static inline struct err *run_sql(struct db_tx *tx, void *sql) { return db_exec_values(tx, sql, NULL, 0); }
+static inline void write_sql(struct world *w, const char *sql) { check_ok(db_write(w->db, w->arena, run_sql, (void *)sql)); }
+
+static inline struct flow_job only_job(struct world *w)
+{
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct flow_job *jobs;
+    size_t           n;
+    check_ok(db_read_begin(w->db, w->arena, &tx));
+    check_ok(flow_job_list(tx, 1, (struct flow_job_filter){.with_system = true, .limit = 100}, &jobs, &n));
+    check_int(n, 1);
+    return jobs[0];
+}
