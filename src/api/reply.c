@@ -4,11 +4,17 @@
 
 #include <stdio.h>
 
+/* A slash in a value travels escaped, for in the path it would separate; net/ leaves it so. */
+static struct str unescape_slashes(struct arena *arena, struct str value)
+{
+    return str_replace(arena, str_replace(arena, value, STR("%2F"), STR("/")), STR("%2f"), STR("/"));
+}
+
 struct str api_parameter(const struct api_call *call, const char *name)
 {
     for (size_t i = 0; i < call->match.parameter_count; i++)
         if (str_eq(str_of(name), (struct str){call->match.parameters[i].name, call->match.parameters[i].name_length}))
-            return call->match.parameters[i].value;
+            return unescape_slashes(call->arena, call->match.parameters[i].value);
     return (struct str){0};
 }
 
