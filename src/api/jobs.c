@@ -256,20 +256,12 @@ struct err *api_job_get(struct api_call *call)
     return NULL;
 }
 
-/* Ids are their senders' and may hold slashes: everything behind "{ws}/events/". */
-static struct str event_id(const struct api_call *call)
-{
-    struct str path = call->request->path, workspace = api_parameter(call, "ws"), marker = STR("/events/");
-    size_t     at = str_find(path, marker, (size_t)(workspace.s + workspace.n - path.s));
-    return at == SIZE_MAX ? (struct str){0} : str_skip(path, at + marker.n);
-}
-
 struct err *api_event_get(struct api_call *call)
 {
     struct flow_event           event;
     struct flow_outcome_record *outcomes;
     size_t                      n;
-    struct str                  id = event_id(call);
+    struct str                  id = api_parameter(call, "id");
     struct db_tx *tx            DB_READ_SCOPE = NULL;
     if (id.n > MAX_EVENT_ID) return err_new(call->arena, ERR_NOT_FOUND, "Event not found");
     TRY(db_read_begin(call->app->db, call->arena, &tx));

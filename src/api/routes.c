@@ -38,7 +38,6 @@ const struct api_route api_routes[] = {
     {"POST",   W "/jobs/{id}/restart",       API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_MAY_HAVE_BODY, 0,       false, api_job_restart,   "restartJob"},
     {"POST",   W "/jobs/{id}/resume",        API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_MAY_HAVE_BODY, 0,       false, api_job_resume,    "resumeJob"},
     {"GET",    W "/events/{id}",             API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_event_get,     "getEvent"},
-    {"GET",    W "/events/*",                API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_event_get,     NULL},
     {"GET",    W "/performance",             API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_performance,   "performanceTimeSeries"},
     {"GET",    W "/health",                  API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_workspace_health, "workspaceHealth"},
     {"GET",    W "/activities",              API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_activity_list, "listActivities"},
