@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test from 'node:test';
-import { binary, cleanup, directory, environment, json, lightfast, serve } from './lightfast.mjs';
+import { binary, cleanup, directory, environment, json, lightfast, post, serve } from './lightfast.mjs';
 
 const W = '/v1/orgs/local/workspaces/main';
 const home = (t) => environment(join(directory(t), 'data'));
@@ -29,6 +29,33 @@ test('an unknown job is an error with exit status 1', (t) => {
     assert.match(result.stderr, /no such job/);
   }
   assert.match(lightfast(env, 'inspect', 'event', 'evt_V1StGXR8Z5jdHi6B4myT0').stderr, /no such event/);
+});
+
+test('an event becomes a job that can be looked at, followed and restarted', async (t) => {
+  const env = home(t);
+  const key = json(env, 'key', 'create', 'ci', '--scope', 'ingest').key;
+  const server = await serve(t, env);
+  const event = { source: 'custom', sourceType: 'note.created', sourceId: 'n:1', title: 'A decision', body: 'Raise the timeout', occurredAt: '2026-01-01T00:00:00Z' };
+  const sent = await post(server, key, '/v1/events', event);
+  assert.equal(sent.body.accepted, 1);
+  const finished = async (n) => {
+    for (let i = 0; i < 100; i++) {
+      const list = json(env, 'jobs', 'list', '--status', 'completed');
+      if (list.data.length === n) return list;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    assert.fail(`no ${n} jobs were completed`);
+  };
+  const [job] = (await finished(1)).data;
+  assert.equal(job.name, 'Capture custom/note.created');
+  assert.match(lightfast(env, 'jobs', 'show', job.id).stdout, /^functionId +neural\.observation\.capture$/m);
+  assert.deepEqual(json(env, 'inspect', 'event', sent.body.results[0].eventId).outcomes.map((one) => one.jobId), [job.id]);
+  assert.match(lightfast(env, 'jobs', 'cancel', job.id).stderr, /ended already/);
+  const again = json(env, 'jobs', 'restart', job.id);
+  await finished(2);
+  assert.equal(json(env, 'jobs', 'show', again.jobId).restartOfJobId, job.id);
+  assert.equal(json(env, 'jobs', 'show', again.jobId).output.reason, 'duplicate');
+  assert.deepEqual(json(env, 'activity', '--group', 'jobs').data.map((one) => one.jobId), [job.id]);
 });
 
 test('a wrong filter is explained', (t) => {
