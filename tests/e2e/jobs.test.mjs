@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test from 'node:test';
+import { answerSchema, validator } from './contract.mjs';
 import { binary, cleanup, directory, environment, json, lightfast, post, serve } from './lightfast.mjs';
 
 const W = '/v1/orgs/local/workspaces/main';
@@ -122,4 +123,43 @@ test('health, performance and percentiles of an idle workspace', async (t) => {
   assert.equal((await read('/performance?timeRange=7d')).data.length, 168);
   assert.equal((await read('/jobs/percentiles')).hasData, false);
   assert.equal((await read('/jobs/statistics')).successRate, 0);
+});
+
+test('every answer is what the document says', async (t) => {
+  const env = home(t);
+  const key = json(env, 'key', 'create', 'console', '--scope', 'admin,ingest').key;
+  const server = await serve(t, env);
+  const document = await (await fetch(server.url + '/v1/openapi.json')).json();
+  const validate = validator(document);
+  const ask = async (operation, path, method = 'GET', body) => {
+    const answer = await fetch(server.url + W + path, { method, body: body && JSON.stringify(body), headers: { authorization: `Bearer ${key}` } });
+    const value = await answer.json();
+    validate(answerSchema(document, operation, answer.status), value, `${operation} ${answer.status}`);
+    return value;
+  };
+  const event = { source: 'custom', sourceType: 'note.created', sourceId: 'n:1', title: 'A decision', body: '', occurredAt: '2026-01-01T00:00:00Z' };
+  const { results } = (await post(server, key, '/v1/events', event)).body;
+  let jobs;
+  do jobs = await ask('listJobs', '/jobs?status=completed&limit=1'); while (!jobs.data.length);
+  const { id } = jobs.data[0];
+  await ask('recentJobs', '/jobs/recent');
+  await ask('getJob', `/jobs/${id}`);
+  await ask('getJob', '/jobs/none');
+  await ask('getEvent', `/events/${results[0].eventId}`);
+  await ask('cancelJob', `/jobs/${id}/cancel`, 'POST');
+  await ask('restartJob', `/jobs/${id}/restart`, 'POST');
+  await ask('resumeJob', `/jobs/${id}/resume`, 'POST');
+  await ask('bulkJobs', '/jobs/bulk', 'POST', { action: 'restart', from: '2020-01-01' });
+  await ask('bulkJobs', '/jobs/bulk', 'POST', { action: 'explode' });
+  await ask('jobStatistics', '/jobs/statistics?hours=48');
+  await ask('jobPercentiles', '/jobs/percentiles');
+  await ask('performanceTimeSeries', '/performance');
+  await ask('workspaceHealth', '/health');
+  await ask('activityStats', '/activities/stats');
+  await ask('activityComparison', '/activities/comparison?preset=month');
+  await ask('exportActivities', '/activities/export?format=json');
+  const { data } = await ask('listActivities', '/activities?category=job,api_key,settings');
+  assert.deepEqual(data.map((one) => one.action), ['settings.activities_exported', 'job.restarted', 'job.restarted', 'apikey.created']);
+  await ask('getActivity', `/activities/${data[0].id}`);
+  await ask('listActivities', '/activities?from=never');
 });
