@@ -452,8 +452,8 @@ TEST(jobs, a_change_from_nothing_is_new)
 static struct err *send_events(struct db_tx *tx, void *arg)
 {
     static const char *const data[] = {
-        "{\"action\":\"document.indexed\",\"actorType\":\"system\",\"entityId\":\"src_1\",\"metadata\":{\"chunks\":3},"
-        "\"impact\":{\"documents\":2},\"status\":\"failure\",\"timestamp\":\"2026-01-01T00:00:00Z\"}",
+        ("{\"action\":\"document.indexed\",\"actorType\":\"system\",\"entityId\":\"src_1\",\"metadata\":{\"chunks\":3},"
+        "\"impact\":{\"documents\":2},\"status\":\"failure\",\"timestamp\":\"2026-01-01T00:00:00Z\"}"),
         "{\"action\":\"gossip.heard\"}", "{\"action\":\"job.started\",\"actorType\":\"webhook\"}"};
     (void)arg;
     for (size_t i = 0; i < 3; i++)
