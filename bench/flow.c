@@ -44,8 +44,10 @@ static struct err *run_together(struct flow_run **runs, size_t n)
     return NULL;
 }
 
-static const struct flow_function single = {.name = "bench.single", .on = "bench.single", .run = run_step, .retries = 3};
-static const struct flow_function together = {.name = "bench.together", .on = "bench.together", .run_many = run_together, .together = 500};
+static const struct flow_function single = {
+    .name = "bench.single", .on = "bench.single", .run = run_step, .retries = 3};
+static const struct flow_function together = {
+    .name = "bench.together", .on = "bench.together", .run_many = run_together, .together = 500};
 
 struct sender {
     pthread_t  thread;
@@ -59,7 +61,8 @@ static struct err *send_some(struct db_tx *tx, void *arg)
     struct sender *sender = arg;
     struct flow_message messages[SEND_TOGETHER];
     for (int i = 0; i < SEND_TOGETHER; i++)
-        messages[i] = (struct flow_message){.workspace = 1, .name = sender->name, .data = STR("{\"sourceId\":\"src_1\",\"n\":12345}")};
+        messages[i] = (struct flow_message){
+            .workspace = 1, .name = sender->name, .data = STR("{\"sourceId\":\"src_1\",\"n\":12345}")};
     return flow_send_many(tx, messages, SEND_TOGETHER, NULL);
 }
 
@@ -139,10 +142,12 @@ int main(int argc, char **argv)
     double together_rate = measure_rate(db, flow, STR("bench.together"), runs);
     measure_latency(db, flow, latencies);
     struct flow_numbers numbers = flow_numbers(flow);
-    printf("{\"singleStepRunsPerSecond\":%.0f,\"runsCompletedInTheirTransactionPerSecond\":%.0f,\"firstStepP50Ms\":%.2f,"
-           "\"firstStepP99Ms\":%.2f,\"completed\":%llu,\"failed\":%llu}\n",
-           single_rate, together_rate, (double)latencies[LATENCIES / 2] / 1000, (double)latencies[LATENCIES * 99 / 100] / 1000,
-           (unsigned long long)numbers.completed, (unsigned long long)numbers.failed);
+    printf(
+        "{\"singleStepRunsPerSecond\":%.0f,\"runsCompletedInTheirTransactionPerSecond\":%.0f,\"firstStepP50Ms\":%.2f,"
+        "\"firstStepP99Ms\":%.2f,\"completed\":%llu,\"failed\":%llu}\n",
+        single_rate, together_rate, (double)latencies[LATENCIES / 2] / 1000,
+        (double)latencies[LATENCIES * 99 / 100] / 1000, (unsigned long long)numbers.completed,
+        (unsigned long long)numbers.failed);
     flow_destroy(flow);
     db_close(db);
     return 0;

@@ -13,7 +13,7 @@
 #include "flow/flow.h"
 #include "json/json.h"
 
-/* ---- the timeline -------------------------------------------------------------------------------------------------- */
+/* ---- the timeline ------------------------------------------------------------------------------------------------ */
 
 enum activity_actor_type { ACTIVITY_USER, ACTIVITY_SYSTEM, ACTIVITY_WEBHOOK, ACTIVITY_API };
 enum activity_status { ACTIVITY_SUCCESS, ACTIVITY_FAILURE, ACTIVITY_IN_PROGRESS };
@@ -28,7 +28,7 @@ struct activity_actor {
 struct activity {
     int64_t    id;
     struct str public_id;      /* "act_..." */
-    int64_t    org, workspace; /* row ids; workspace 0: of the organisation */
+    int64_t    org, workspace; /* row ids; org 0: the workspace's; workspace 0: of the organisation */
     struct activity_actor actor;
     struct str category;       /* follows from the action */
     struct str action;         /* "job.cancelled" */
@@ -93,12 +93,12 @@ MUST_CHECK struct err *activity_sweep(struct db *db, struct arena *arena, int64_
 MUST_CHECK struct err *activity_forget_workspace(struct db_tx *tx, int64_t workspace);
 
 /* What the engine runs (any context): `record-activity` writes events activity.record {action, actorType, entityId ...,
- * timestamp} in batches, for what need not be told in the transaction of the change; `retention.sweep` forgets what is
- * past its time, of this room and of the engine, once a day. */
+ * timestamp} in batches, for what need not be told in the transaction of the change; `activity.job-failed` tells of jobs
+ * that failed; `retention.sweep` forgets what is past its time, of this room and of the engine, once a day. */
 extern const struct flow_function *const activity_functions[];
 extern const size_t activity_function_count;
 
-/* ---- statistics of jobs -------------------------------------------------------------------------------------------- */
+/* ---- statistics of jobs ------------------------------------------------------------------------------------------ */
 
 struct activity_jobs {
     int64_t total, queued, running, completed, failed, cancelled; /* waiting counts as running */

@@ -55,7 +55,7 @@ void activity_write(struct json_out *out, const char *key, const struct activity
     json_end(out);
 }
 
-/* ---- CSV ------------------------------------------------------------------------------------------------------------- */
+/* ---- CSV --------------------------------------------------------------------------------------------------------- */
 
 static const char header[] =
     "id,timestamp,category,action,status,actorType,actorUserId,actorEmail,actorIp,apiKeyId,userAgent,requestId,"

@@ -1,4 +1,4 @@
-/* functions.c - what the engine runs for this room: activities that come as events, and the daily sweep. */
+/* functions.c - what the engine runs for this room: activities that come as events, failed jobs, the daily sweep. */
 #include "activity/activity.h"
 
 #include "base/log.h"
@@ -23,7 +23,6 @@ static struct err *read_event(struct db_tx *tx, const struct flow_event *event, 
     TRY(json_parse(tx->arena, event->data, &data));
     *activity = (struct activity){
         .workspace = event->workspace,
-        .org = json_int(data, "orgId", 0),
         .actor = {(enum activity_actor_type)position(activity_actor_types, json_str(data, "actorType")),
                   json_str(data, "actorUserId"), json_str(data, "actorEmail"), json_str(data, "actorIp"),
                   json_str(data, "apiKeyId"), json_str(data, "userAgent"), json_str(data, "requestId")},
@@ -68,6 +67,43 @@ static struct err *run_record(struct flow_run *run)
     return db_write(run->db, run->arena, write_batch, run);
 }
 
+/* ---- jobs that fail -------------------------------------------------------------------------------------------------- */
+
+static struct err *write_failure(struct db_tx *tx, void *arg)
+{
+    struct flow_run  *run = arg;
+    const json_value *job = flow_data(run);
+    struct json_out   metadata = json_out(tx->arena);
+    json_begin(&metadata, NULL, '{');
+    json_put(&metadata, "jobName", json_str(job, "name"));
+    json_put(&metadata, "functionId", json_str(job, "functionId"));
+    if (json_str(job, "sourceId").n) json_put(&metadata, "sourceId", json_str(job, "sourceId"));
+    json_put(&metadata, "error", json_str(job, "error"));
+    json_end(&metadata);
+    struct activity failure = {
+        .workspace = run->workspace,
+        .actor = {.type = ACTIVITY_SYSTEM, .user = json_str(job, "triggeredBy")},
+        .action = STR("job.failed"),
+        .entity_type = STR("job"),
+        .entity_id = json_str(job, "jobId"),
+        .entity_name = json_str(job, "name"),
+        .status = ACTIVITY_FAILURE,
+        .impact = {.errors = 1, .duration = json_int(job, "durationMs", 0)},
+        .metadata = json_out_text(&metadata),
+        .job = json_str(job, "jobId"),
+        .ts = run->events[0].ts,
+    };
+    TRY(activity_record(tx, &failure));
+    return flow_complete_in(run, tx);
+}
+
+static struct err *run_failure(struct flow_run *run)
+{
+    return db_write(run->db, run->arena, write_failure, run);
+}
+
+/* ---- what is past its time ------------------------------------------------------------------------------------------- */
+
 static struct err *sweep_engine(struct flow_run *run, void *arg, struct str *result)
 {
     int64_t deleted;
@@ -104,6 +140,9 @@ static const struct flow_function record_activity = {
     .finish_within = MINUTES(2),
 };
 
+static const struct flow_function record_failure = {
+    .name = "activity.job-failed", .on = "job.failed", .run = run_failure, .retries = 3, .system = true};
+
 static const struct flow_function retention_sweep = {
     .name = "retention.sweep",
     .cron = "@daily",
@@ -115,5 +154,5 @@ static const struct flow_function retention_sweep = {
     .finish_within = HOURS(1),
 };
 
-const struct flow_function *const activity_functions[] = {&record_activity, &retention_sweep};
+const struct flow_function *const activity_functions[] = {&record_activity, &record_failure, &retention_sweep};
 const size_t activity_function_count = sizeof activity_functions / sizeof *activity_functions;

@@ -50,7 +50,7 @@ bool activity_next(struct db_rows *rows, struct activity *activity)
     return true;
 }
 
-/* ---- filters ------------------------------------------------------------------------------------------------------------ */
+/* ---- filters ----------------------------------------------------------------------------------------------------- */
 
 /* ",github,git,": names that a column's value is looked up in. A name with a comma or a wildcard would be another. */
 static struct str name_list(struct arena *arena, const struct str *names, size_t n)
@@ -124,7 +124,7 @@ struct err *activity_list(struct db_tx *tx, int64_t workspace, const struct acti
     return gather(&rows, list, n);
 }
 
-/* ---- one ------------------------------------------------------------------------------------------------------------------ */
+/* ---- one --------------------------------------------------------------------------------------------------------- */
 
 struct err *activity_get(struct db_tx *tx, int64_t workspace, struct str public_id, struct activity *found)
 {

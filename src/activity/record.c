@@ -90,7 +90,8 @@ struct err *activity_record(struct db_tx *tx, const struct activity *activity)
         tx,
         "INSERT INTO activity (workspace_id, org_id, public_id, actor_type, actor_user, actor_email, actor_ip, "
         "api_key, user_agent, request_id, category, action, entity_type, entity_id, entity_name, source, changes, "
-        "reason, status, impact, metadata, job, related, words, ts, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, "
+        "reason, status, impact, metadata, job, related, words, ts, created_at) VALUES ($1, CASE WHEN $2 = 0 THEN "
+        "COALESCE((SELECT org_id FROM workspace WHERE id = $1), 0) ELSE $2 END, $3, $4, $5, $6, $7, "
         "$8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)",
         activity->workspace, activity->org, id_new(arena, "act_"), activity_actor_types[actor->type],
         cut(arena, actor->user, MAX_TEXT), cut(arena, actor->email, MAX_TEXT), cut(arena, actor->ip, MAX_ADDRESS),
@@ -103,7 +104,7 @@ struct err *activity_record(struct db_tx *tx, const struct activity *activity)
         activity->ts ? activity->ts : now, now);
 }
 
-/* ---- forgetting ------------------------------------------------------------------------------------------------------ */
+/* ---- forgetting -------------------------------------------------------------------------------------------------- */
 
 struct sweep {
     int64_t    before, before_long;
@@ -128,7 +129,9 @@ struct err *activity_sweep(struct db *db, struct arena *arena, int64_t *deleted)
     struct buf kept_long = buf_in(arena);
     for (size_t i = 0; i < CATEGORY_COUNT; i++)
         if (categories[i].kept_long) buf_printf(&kept_long, ",%s,", categories[i].category);
-    struct sweep sweep = {.kept_long = buf_str(&kept_long), .before = now - DAYS(KEPT_DAYS), .before_long = now - DAYS(KEPT_LONG_DAYS)};
+    struct sweep sweep = {.kept_long = buf_str(&kept_long),
+                          .before = now - DAYS(KEPT_DAYS),
+                          .before_long = now - DAYS(KEPT_LONG_DAYS)};
     *deleted = 0;
     do {
         TRY(db_write(db, arena, sweep_some, &sweep));

@@ -42,7 +42,7 @@ static struct err *first_since(struct db_tx *tx, int64_t workspace, int64_t from
     return NULL;
 }
 
-/* ---- counts --------------------------------------------------------------------------------------------------------------- */
+/* ---- counts ------------------------------------------------------------------------------------------------------ */
 
 static double rate_of(int64_t completed, int64_t failed)
 {
@@ -81,7 +81,7 @@ struct err *activity_job_statistics(struct db_tx *tx, int64_t workspace, int64_t
     return db_done(&rows);
 }
 
-/* ---- percentiles ---------------------------------------------------------------------------------------------------------- */
+/* ---- percentiles ------------------------------------------------------------------------------------------------- */
 
 #define COMPLETED                                                                                          \
     "FROM flow_run WHERE workspace_id = $1 AND id >= $2 AND created_at >= $3 AND status = 'completed' AND " \
@@ -116,7 +116,7 @@ struct err *activity_job_percentiles(struct db_tx *tx, int64_t workspace, int64_
     return db_done(&rows);
 }
 
-/* ---- by hour -------------------------------------------------------------------------------------------------------------- */
+/* ---- by hour ----------------------------------------------------------------------------------------------------- */
 
 struct err *activity_job_series(struct db_tx *tx, int64_t workspace, struct activity_hour *points, size_t hours)
 {
@@ -135,7 +135,7 @@ struct err *activity_job_series(struct db_tx *tx, int64_t workspace, struct acti
     return db_done(&rows);
 }
 
-/* ---- health --------------------------------------------------------------------------------------------------------------- */
+/* ---- health ------------------------------------------------------------------------------------------------------ */
 
 static const char *const levels[] = {"healthy", "degraded", "down"};
 

@@ -16,7 +16,7 @@ struct activity_actor api_actor(const struct api_call *call)
     };
 }
 
-/* ---- filters ------------------------------------------------------------------------------------------------------------ */
+/* ---- filters ----------------------------------------------------------------------------------------------------- */
 
 static const char *const formats[] = {"csv", "json", NULL};
 
@@ -78,7 +78,7 @@ static struct err *read_query(struct api_call *call, struct query *query, struct
     return NULL;
 }
 
-/* ---- list, one ------------------------------------------------------------------------------------------------------------ */
+/* ---- list, one --------------------------------------------------------------------------------------------------- */
 
 struct err *api_activity_list(struct api_call *call)
 {
@@ -120,7 +120,7 @@ struct err *api_activity_get(struct api_call *call)
     return NULL;
 }
 
-/* ---- counts --------------------------------------------------------------------------------------------------------------- */
+/* ---- counts ------------------------------------------------------------------------------------------------------ */
 
 static struct str category_of(const struct activity_count *count) { return count->category; }
 static struct str actor_type_of(const struct activity_count *count) { return count->actor_type; }
@@ -172,7 +172,7 @@ struct err *api_activity_stats(struct api_call *call)
     return NULL;
 }
 
-/* ---- comparison ------------------------------------------------------------------------------------------------------------- */
+/* ---- comparison -------------------------------------------------------------------------------------------------- */
 
 static const char *const presets[] = {"day", "week", "month", NULL};
 enum preset { PRESET_DAY, PRESET_WEEK, PRESET_MONTH };
@@ -270,7 +270,7 @@ struct err *api_activity_comparison(struct api_call *call)
     return NULL;
 }
 
-/* ---- export ----------------------------------------------------------------------------------------------------------------- */
+/* ---- export ------------------------------------------------------------------------------------------------------ */
 
 struct exporting {
     struct api_call *call;

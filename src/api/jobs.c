@@ -63,7 +63,7 @@ static struct flow_job_filter filter_of(const struct query *query)
     return filter;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------------ */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 /* Text that should be JSON but is a function's own choice. */
 static void put_stored(struct json_out *out, struct arena *arena, const char *key, struct str text)
@@ -115,7 +115,7 @@ static void put_jobs(struct json_out *out, const struct api_call *call, const st
     }
 }
 
-/* ---- lists ---------------------------------------------------------------------------------------------------------------- */
+/* ---- lists ------------------------------------------------------------------------------------------------------- */
 
 static struct err *put_counts(struct json_out *out, struct db_tx *tx, int64_t workspace, struct flow_job_filter filter)
 {
@@ -202,7 +202,7 @@ struct err *api_job_recent(struct api_call *call)
     return NULL;
 }
 
-/* ---- one ------------------------------------------------------------------------------------------------------------------ */
+/* ---- one --------------------------------------------------------------------------------------------------------- */
 
 static void put_step(struct json_out *out, const struct api_call *call, const struct flow_step_record *step)
 {
@@ -286,7 +286,7 @@ struct err *api_event_get(struct api_call *call)
     return NULL;
 }
 
-/* ---- actions ---------------------------------------------------------------------------------------------------------------- */
+/* ---- actions ----------------------------------------------------------------------------------------------------- */
 
 struct action {
     struct api_call       *call;

@@ -31,7 +31,7 @@ struct err *api_time_range(struct api_call *call, int64_t *hours)
     return NULL;
 }
 
-/* ---- counts --------------------------------------------------------------------------------------------------------------- */
+/* ---- counts ------------------------------------------------------------------------------------------------------ */
 
 static const struct api_field hours_fields[] = {
     {"hours", NULL, API_INTEGER, 0, .least = 1, .most = 8760, .otherwise = 24},
@@ -116,7 +116,7 @@ struct err *api_performance(struct api_call *call)
     return NULL;
 }
 
-/* ---- health --------------------------------------------------------------------------------------------------------------- */
+/* ---- health ------------------------------------------------------------------------------------------------------ */
 
 static void put_rates(struct json_out *out, const struct activity_jobs *jobs)
 {

@@ -40,7 +40,7 @@ static enum cli_style style_of(struct str status)
     return str_eq(status, STR("cancelled")) ? CLI_DIM : CLI_ACCENT;
 }
 
-/* ---- list ---------------------------------------------------------------------------------------------------------------- */
+/* ---- list -------------------------------------------------------------------------------------------------------- */
 
 static void add_parameter(struct cli *cli, struct buf *query, const char *option, const char *parameter)
 {
@@ -101,7 +101,7 @@ int cli_jobs_list(struct cli *cli)
     return CLI_OK;
 }
 
-/* ---- show ---------------------------------------------------------------------------------------------------------------- */
+/* ---- show -------------------------------------------------------------------------------------------------------- */
 
 static void print_field(struct cli *cli, const char *name, struct str value)
 {
@@ -158,7 +158,7 @@ int cli_jobs_show(struct cli *cli)
     return CLI_OK;
 }
 
-/* ---- actions ------------------------------------------------------------------------------------------------------------- */
+/* ---- actions ----------------------------------------------------------------------------------------------------- */
 
 static int act(struct cli *cli, const char *action, const char *done)
 {
@@ -188,7 +188,7 @@ int cli_jobs_resume(struct cli *cli)
     return act(cli, "resume", "Resumed");
 }
 
-/* ---- an event --------------------------------------------------------------------------------------------------------------- */
+/* ---- an event ---------------------------------------------------------------------------------------------------- */
 
 int cli_show_event(struct cli *cli, struct str id)
 {

@@ -13,7 +13,9 @@ static struct err *read_target(struct db_tx *tx, int64_t run, struct target *tar
 {
     struct db_rows rows;
     *target = (struct target){0};
-    TRY(db_query(tx, &rows, "SELECT workspace_id, event_seq, status, function, event_name, data, input FROM flow_run WHERE id = $1", run));
+    TRY(db_query(
+        tx, &rows,
+        "SELECT workspace_id, event_seq, status, function, event_name, data, input FROM flow_run WHERE id = $1", run));
     bool found = db_next(&rows, &target->workspace, &target->event_seq, &target->status, &target->function,
                          &target->event_name, &target->data, &target->input);
     TRY(db_done(&rows));
@@ -50,13 +52,20 @@ struct err *flow_restart(struct db_tx *tx, int64_t run, struct str by, struct fl
         again.event_seq = 0;
         if (!again.data.s) again.data = t.input.s ? t.input : STR("{}");
     }
-    TRY(json_parse(tx->arena, again.data.s ? again.data : again.event.data.s ? again.event.data : STR("{}"), &again.json));
+    TRY(json_parse(tx->arena,
+                   again.data.s         ? again.data
+                   : again.event.data.s ? again.event.data
+                                        : STR("{}"),
+                   &again.json));
     struct db_rows rows;
     int64_t        id;
     struct str     xid = {0};
     TRY(flow_run_insert(tx, flow, &again, &id));
-    TRY(db_exec(tx, "INSERT INTO flow_run_event (run_id, event_seq) SELECT $1, event_seq FROM flow_run_event WHERE run_id = $2", id, run));
-    TRY(db_exec(tx, "UPDATE flow_run SET event_count = (SELECT event_count FROM flow_run WHERE id = $2) WHERE id = $1", id, run));
+    TRY(db_exec(
+        tx, "INSERT INTO flow_run_event (run_id, event_seq) SELECT $1, event_seq FROM flow_run_event WHERE run_id = $2",
+        id, run));
+    TRY(db_exec(tx, "UPDATE flow_run SET event_count = (SELECT event_count FROM flow_run WHERE id = $2) WHERE id = $1",
+                id, run));
     TRY(db_query(tx, &rows, "SELECT xid FROM flow_run WHERE id = $1", id));
     (void)db_next(&rows, &xid);
     TRY(db_done(&rows));
@@ -71,9 +80,12 @@ struct err *flow_resume(struct db_tx *tx, int64_t run)
     if (!is_finished(&t) || str_eq(t.status, STR("completed")))
         return err_new(tx->arena, ERR_CONFLICT, "only a failed or cancelled job is resumed");
     TRY(db_exec(tx, "DELETE FROM flow_step WHERE run_id = $1 AND status <> 'completed'", run));
-    TRY(db_exec(tx, "UPDATE flow_run SET status = 'queued', queued = 1, wake_at = NULL, ready = $2 - advantage, failures = 0, "
-                    "crashes = 0, cancel_reason = NULL, error = NULL, completed_at = NULL, finish_at = NULL, updated_at = $2, "
-                    "steps = (SELECT count(*) FROM flow_step WHERE run_id = $1) WHERE id = $1", run, time_now()));
+    TRY(db_exec(
+        tx,
+        "UPDATE flow_run SET status = 'queued', queued = 1, wake_at = NULL, ready = $2 - advantage, failures = 0, "
+        "crashes = 0, cancel_reason = NULL, error = NULL, completed_at = NULL, finish_at = NULL, updated_at = $2, "
+        "steps = (SELECT count(*) FROM flow_step WHERE run_id = $1) WHERE id = $1",
+        run, time_now()));
     if (flow) db_when_committed(tx, flow_wake, flow);
     return NULL;
 }
@@ -82,8 +94,10 @@ struct err *flow_pause(struct db_tx *tx, struct str function, bool paused)
 {
     struct flow *flow = db_attached(tx->db);
     if (flow && !flow_function_named(flow, function))
-        return err_new(tx->arena, ERR_NOT_FOUND, "there is no function " STR_FMT, STR_ARG(utf8_repair(tx->arena, function)));
+        return err_new(tx->arena, ERR_NOT_FOUND, "there is no function " STR_FMT,
+                       STR_ARG(utf8_repair(tx->arena, function)));
     if (flow) db_when_committed(tx, flow_wake, flow);
     if (!paused) return db_exec(tx, "DELETE FROM flow_pause WHERE function = $1", function);
-    return db_exec(tx, "INSERT INTO flow_pause (function, paused_at) VALUES ($1, $2) ON CONFLICT (function) DO NOTHING", function, time_now());
+    return db_exec(tx, "INSERT INTO flow_pause (function, paused_at) VALUES ($1, $2) ON CONFLICT (function) DO NOTHING",
+                   function, time_now());
 }

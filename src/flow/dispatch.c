@@ -41,7 +41,7 @@ size_t flow_event_roots(struct arena *arena, const struct flow_event *event, con
     return n;
 }
 
-/* ---- a new run ---------------------------------------------------------------------------------------------------- */
+/* ---- a new run --------------------------------------------------------------------------------------------------- */
 
 struct derived {
     struct str lane[2], title, source;
@@ -73,11 +73,12 @@ static struct derived derive(struct db_tx *tx, const struct new_run *run)
     return d;
 }
 
-#define INSERT_RUN \
-    "INSERT INTO flow_run (xid, workspace_id, function, status, title, source, cause, caused_by, event_seq, event_name, " \
-    "data, replay_of, parent_run, parent_step, queued, ready, advantage, wake_at, lane, second_lane, gather_key, " \
-    "gather_until, gather_bytes, idempotency_key, input, armed, created_at, updated_at) " \
-    "VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, " \
+#define INSERT_RUN                                                                                                     \
+    "INSERT INTO flow_run (xid, workspace_id, function, status, title, source, cause, caused_by, event_seq, "          \
+    "event_name, "                                                                                                     \
+    "data, replay_of, parent_run, parent_step, queued, ready, advantage, wake_at, lane, second_lane, gather_key, "     \
+    "gather_until, gather_bytes, idempotency_key, input, armed, created_at, updated_at) "                              \
+    "VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, "    \
     "$21, $22, $23, $24, $25, $26, $26)"
 
 static struct db_value optional(int64_t value)
@@ -93,13 +94,32 @@ struct err *flow_run_insert(struct db_tx *tx, struct flow *flow, const struct ne
     struct str     xid = id_new(tx->arena, "");
     struct db_rows rows;
     const struct db_value values[] = {
-        db_of_str(xid), db_of_int(run->workspace), db_of_z(run->function->name), db_of_str(d.title),
-        db_of_str(d.source), db_of_int((int)run->cause), db_of_str(run->caused_by), optional(run->event_seq),
-        db_of_str(run->event_name), db_of_str(run->data), optional(run->replay_of), optional(run->parent_run),
-        db_of_str(run->parent_step), db_of_int(!later), db_of_int(due - d.advantage), db_of_int(d.advantage),
-        optional(later ? due : 0), db_of_str(d.lane[0]), db_of_str(d.lane[1]), db_of_str(run->gather_key),
-        optional(run->gather_until), db_of_int(run->gather_bytes), db_of_str(run->idempotency_key), db_of_str(run->input),
-        db_of_int(cancels), db_of_int(now),
+        db_of_str(xid),
+        db_of_int(run->workspace),
+        db_of_z(run->function->name),
+        db_of_str(d.title),
+        db_of_str(d.source),
+        db_of_int((int)run->cause),
+        db_of_str(run->caused_by),
+        optional(run->event_seq),
+        db_of_str(run->event_name),
+        db_of_str(run->data),
+        optional(run->replay_of),
+        optional(run->parent_run),
+        db_of_str(run->parent_step),
+        db_of_int(!later),
+        db_of_int(due - d.advantage),
+        db_of_int(d.advantage),
+        optional(later ? due : 0),
+        db_of_str(d.lane[0]),
+        db_of_str(d.lane[1]),
+        db_of_str(run->gather_key),
+        optional(run->gather_until),
+        db_of_int(run->gather_bytes),
+        db_of_str(run->idempotency_key),
+        db_of_str(run->input),
+        db_of_int(cancels),
+        db_of_int(now),
     };
     size_t n = sizeof values / sizeof *values;
     db_when_committed(tx, flow_wake, flow);
@@ -114,9 +134,10 @@ struct err *flow_run_insert(struct db_tx *tx, struct flow *flow, const struct ne
     return cancels ? flow_arm_cancel(tx, run->function, made, run->workspace, run->json) : NULL;
 }
 
-/* ---- outcomes ------------------------------------------------------------------------------------------------------ */
+/* ---- outcomes ---------------------------------------------------------------------------------------------------- */
 
-static struct err *note_outcome(struct db_tx *tx, int64_t seq, struct function *function, const char *outcome, int64_t run)
+static struct err *note_outcome(struct db_tx *tx, int64_t seq, struct function *function, const char *outcome,
+                                int64_t run)
 {
     return db_exec(tx, "INSERT INTO flow_outcome (event_seq, function, outcome, run_id) VALUES ($1, $2, $3, $4)", seq,
                    function->name, outcome, run);
@@ -129,9 +150,10 @@ static struct err *find_idempotent(struct db_tx *tx, struct function *function, 
     struct db_rows rows;
     int64_t        id = 0, created_at = 0;
     *run = 0;
-    TRY(db_query(tx, &rows,
-                 "SELECT id, created_at FROM flow_run WHERE workspace_id = $1 AND function = $2 AND idempotency_key = $3",
-                 workspace, function->name, key));
+    TRY(db_query(
+        tx, &rows,
+        "SELECT id, created_at FROM flow_run WHERE workspace_id = $1 AND function = $2 AND idempotency_key = $3",
+        workspace, function->name, key));
     bool found = db_next(&rows, &id, &created_at);
     TRY(db_done(&rows));
     if (found && created_at > time_now() - IDEMPOTENCY_MS) *run = id;
@@ -152,14 +174,16 @@ static struct err *find_open(struct db_tx *tx, struct function *function, int64_
     TRY(db_query(tx, &rows,
                  "SELECT id, event_seq, event_count, gather_bytes, gather_until, wake_at, data FROM flow_run "
                  "WHERE workspace_id = $1 AND function = $2 AND gather_key = $3", workspace, function->name, key));
-    (void)db_next(&rows, &open->id, &open->event_seq, &open->count, &open->bytes, &open->until, &open->wake_at, &open->data);
+    (void)db_next(&rows, &open->id, &open->event_seq, &open->count, &open->bytes, &open->until, &open->wake_at,
+                  &open->data);
     return db_done(&rows);
 }
 
 static struct err *close_batch(struct db_tx *tx, int64_t run)
 {
-    return db_exec(tx, "UPDATE flow_run SET gather_key = NULL, queued = 1, wake_at = NULL, ready = $2 - advantage WHERE id = $1",
-                   run, time_now());
+    return db_exec(
+        tx, "UPDATE flow_run SET gather_key = NULL, queued = 1, wake_at = NULL, ready = $2 - advantage WHERE id = $1",
+        run, time_now());
 }
 
 static struct err *add_to_batch(struct db_tx *tx, struct flow *flow, struct function *function,
@@ -168,8 +192,10 @@ static struct err *add_to_batch(struct db_tx *tx, struct flow *flow, struct func
     const struct flow_event *event = &accepted->event;
     TRY(db_exec(tx, "INSERT INTO flow_run_event (run_id, event_seq) VALUES ($1, $2), ($1, $3) ON CONFLICT DO NOTHING",
                 open->id, open->event_seq, event->seq));
-    TRY(db_exec(tx, "UPDATE flow_run SET event_count = event_count + 1, gather_bytes = gather_bytes + $2, updated_at = $3 "
-                    "WHERE id = $1", open->id, (int64_t)event->data.n, time_now()));
+    TRY(db_exec(tx,
+                "UPDATE flow_run SET event_count = event_count + 1, gather_bytes = gather_bytes + $2, updated_at = $3 "
+                "WHERE id = $1",
+                open->id, (int64_t)event->data.n, time_now()));
     TRY(note_outcome(tx, event->seq, function, "batched", open->id));
     db_when_committed(tx, flow_wake, flow);
     return open->count + 1 >= function->table->batch.max ? close_batch(tx, open->id) : NULL;

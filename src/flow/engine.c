@@ -12,7 +12,7 @@
 
 enum { CLAIMED_AT_MOST = 512, PENDING_AT_ONCE = 500, POLL_MS = 1000, FAILED_TURN_MS = 200, GRACE_MS = 500 };
 
-/* ---- a turn ------------------------------------------------------------------------------------------------------------ */
+/* ---- a turn ------------------------------------------------------------------------------------------------------ */
 
 struct turn {
     struct flow            *flow;
@@ -60,7 +60,8 @@ static struct err *run_crons(struct db_tx *tx, struct flow *flow, int64_t now, b
         int64_t          last, next;
         if (!function->table->cron || now < function->next_tick) continue;
         TRY(flow_cron_times(tx->arena, str_of(function->table->cron), now, &last, &next));
-        TRY(db_exec(tx, "UPDATE flow_cron SET last_tick = $2 WHERE function = $1 AND last_tick < $2", function->name, last));
+        TRY(db_exec(tx, "UPDATE flow_cron SET last_tick = $2 WHERE function = $1 AND last_tick < $2", function->name,
+                    last));
         if (db_changes(tx) == 1) {
             TRY(start_scheduled(tx, flow, function, last));
             *fired = true;
@@ -75,7 +76,8 @@ static struct err *read_cancelled(struct db_tx *tx, struct turn *turn)
     struct db_rows   rows;
     struct cancelled one;
     if (!turn->look_for_cancelled) return NULL;
-    TRY(db_query(tx, &rows, "SELECT id, cancel_reason FROM flow_run WHERE owner = $1 AND cancel_reason IS NOT NULL", turn->flow->worker));
+    TRY(db_query(tx, &rows, "SELECT id, cancel_reason FROM flow_run WHERE owner = $1 AND cancel_reason IS NOT NULL",
+                 turn->flow->worker));
     while (db_next(&rows, &one.run, &one.reason)) *VEC_PUSH(tx->arena, &turn->cancelled) = one;
     return db_done(&rows);
 }
@@ -101,7 +103,7 @@ static struct err *turn_in(struct db_tx *tx, void *arg)
     return NULL;
 }
 
-/* ---- what cannot be recorded ------------------------------------------------------------------------------------------- */
+/* ---- what cannot be recorded ------------------------------------------------------------------------------------- */
 
 static struct err *record_in(struct db_tx *tx, void *in)
 {
@@ -115,7 +117,8 @@ static bool record_alone(struct flow *flow, struct flow_run_inside *in)
     struct err   *err = db_write(flow->db, arena, record_in, in);
     if (!err) return true;
     if (err->code == ERR_UNAVAILABLE) return false;
-    log_error("flow", "the outcome of a run of %s cannot be recorded: " STR_FMT, in->function->name, STR_ARG(err_text(arena, err)));
+    log_error("flow", "the outcome of a run of %s cannot be recorded: " STR_FMT, in->function->name,
+              STR_ARG(err_text(arena, err)));
     in->outcome = OUTCOME_FAILED;
     in->error = err_new(in->run.arena, err->code, "the outcome cannot be recorded: " STR_FMT, STR_ARG(err->message));
     in->new_output = in->new_input = in->new_title = in->new_progress = (struct str){0};
@@ -131,7 +134,7 @@ static void record_one_by_one(struct turn *turn)
         if (record_alone(turn->flow, in)) in->outcome = OUTCOME_RECORDED;
 }
 
-/* ---- memory after the commit --------------------------------------------------------------------------------------------- */
+/* ---- memory after the commit ------------------------------------------------------------------------------------- */
 
 static void link_claimed(struct flow *flow, struct flow_run_inside *in)
 {
@@ -243,7 +246,7 @@ static int64_t turn(struct flow *flow, bool claims)
     return wait < 0 ? 0 : wait;
 }
 
-/* ---- the thread ---------------------------------------------------------------------------------------------------------- */
+/* ---- the thread -------------------------------------------------------------------------------------------------- */
 
 /* After a failed turn the whole time: what could not be recorded would call for the next one at once. */
 static void wait_for_turn(struct flow *flow, int64_t ms, bool failed)
@@ -276,7 +279,7 @@ static void *engine_main(void *arg)
     return NULL;
 }
 
-/* ---- starting and stopping ------------------------------------------------------------------------------------------------ */
+/* ---- starting and stopping --------------------------------------------------------------------------------------- */
 
 struct flow *flow_create(struct db *db, struct flow_config config)
 {
@@ -356,7 +359,9 @@ struct err *flow_start(struct flow *flow, struct arena *arena)
 static struct err *release_in(struct db_tx *tx, void *arg)
 {
     struct flow *flow = arg;
-    TRY(db_exec(tx, "UPDATE flow_run SET status = 'queued', queued = 1, owner = NULL, epoch = epoch + 1 WHERE owner = $1", flow->worker));
+    TRY(db_exec(tx,
+                "UPDATE flow_run SET status = 'queued', queued = 1, owner = NULL, epoch = epoch + 1 WHERE owner = $1",
+                flow->worker));
     return db_exec(tx, "DELETE FROM flow_worker WHERE id = $1", flow->worker);
 }
 
@@ -429,7 +434,7 @@ void flow_destroy(struct flow *flow)
     free(flow);
 }
 
-/* ---- for tests -------------------------------------------------------------------------------------------------------------- */
+/* ---- for tests --------------------------------------------------------------------------------------------------- */
 
 static void tick(struct flow *flow)
 {
@@ -451,7 +456,8 @@ void flow_settle(struct flow *flow)
     pthread_mutex_lock(&flow->lock);
     do {
         tick(flow);
-        while ((flow->outstanding || flow->turns_begun != flow->turns_done) && !flow->ended) pthread_cond_wait(&flow->turned, &flow->lock);
+        while ((flow->outstanding || flow->turns_begun != flow->turns_done) && !flow->ended)
+            pthread_cond_wait(&flow->turned, &flow->lock);
     } while ((flow->busy || flow->outstanding) && !flow->ended);
     pthread_mutex_unlock(&flow->lock);
 }
@@ -464,7 +470,8 @@ static int64_t oldest_due(struct flow *flow)
     struct db_rows rows;
     int64_t        ready = 0, now = time_now();
     if (db_read_begin(flow->db, arena, &tx)) return 0;
-    if (db_query(tx, &rows, "SELECT coalesce(min(ready), 0) FROM (SELECT ready FROM flow_run WHERE queued = 1 LIMIT 10000) AS q"))
+    if (db_query(tx, &rows,
+                 "SELECT coalesce(min(ready), 0) FROM (SELECT ready FROM flow_run WHERE queued = 1 LIMIT 10000) AS q"))
         return 0;
     (void)db_next(&rows, &ready);
     if (db_done(&rows)) return 0;
@@ -477,8 +484,17 @@ struct flow_numbers flow_numbers(struct flow *flow)
     size_t executing = flow->executing;
     pthread_mutex_unlock(&flow->lock);
     return (struct flow_numbers){
-        .accepted = flow->accepted, .duplicates = flow->duplicates, .ignored = flow->ignored, .completed = flow->completed,
-        .failed = flow->failed, .cancelled = flow->cancelled, .retries = flow->retries, .takeovers = flow->takeovers,
-        .steps = flow->steps, .timer_lag = flow->timer_lag, .oldest_due = oldest_due(flow), .executing = executing,
+        .accepted = flow->accepted,
+        .duplicates = flow->duplicates,
+        .ignored = flow->ignored,
+        .completed = flow->completed,
+        .failed = flow->failed,
+        .cancelled = flow->cancelled,
+        .retries = flow->retries,
+        .takeovers = flow->takeovers,
+        .steps = flow->steps,
+        .timer_lag = flow->timer_lag,
+        .oldest_due = oldest_due(flow),
+        .executing = executing,
     };
 }

@@ -57,8 +57,8 @@ static struct err *store(struct db_tx *tx, struct accepted *accepted, bool await
                  "INSERT INTO flow_event (workspace_id, id, name, data, ts, received_at, cause, caused_by, parent_run, "
                  "awaited, pending) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
                  "ON CONFLICT (workspace_id, id, name) DO NOTHING RETURNING seq",
-                 e->workspace, e->id, e->name, e->data, e->ts, e->received_at, (int)accepted->cause, accepted->caused_by,
-                 accepted->parent_run, awaited, pending));
+                 e->workspace, e->id, e->name, e->data, e->ts, e->received_at, (int)accepted->cause,
+                 accepted->caused_by, accepted->parent_run, awaited, pending));
     *stored = db_next(&rows, &e->seq);
     return db_done(&rows);
 }
@@ -91,7 +91,8 @@ struct err *flow_send_many(struct db_tx *tx, const struct flow_message *messages
 {
     struct flow *flow = db_attached(tx->db);
     size_t       bytes = 0;
-    if (n > FLOW_MAX_SEND) return err_new(tx->arena, ERR_TOO_LARGE, "at most %d events are sent at once", FLOW_MAX_SEND);
+    if (n > FLOW_MAX_SEND)
+        return err_new(tx->arena, ERR_TOO_LARGE, "at most %d events are sent at once", FLOW_MAX_SEND);
     for (size_t i = 0; i < n; i++) bytes += messages[i].data.n;
     if (bytes > FLOW_MAX_SEND_BYTES)
         return err_new(tx->arena, ERR_TOO_LARGE, "at most %d bytes of events are sent at once", FLOW_MAX_SEND_BYTES);
@@ -108,7 +109,8 @@ struct err *flow_load_event(struct db_tx *tx, int64_t seq, struct flow_event *ev
 {
     struct db_rows rows;
     *event = (struct flow_event){.seq = seq};
-    TRY(db_query(tx, &rows, "SELECT workspace_id, id, name, data, ts, received_at FROM flow_event WHERE seq = $1", seq));
+    TRY(db_query(tx, &rows, "SELECT workspace_id, id, name, data, ts, received_at FROM flow_event WHERE seq = $1",
+                 seq));
     if (!db_next(&rows, &event->workspace, &event->id, &event->name, &event->data, &event->ts, &event->received_at))
         event->data = STR("{}"); /* swept: only runs that have ended lose theirs */
     return db_done(&rows);

@@ -15,7 +15,7 @@ struct ended {
     struct flow_event event;
 };
 
-/* ---- telling ------------------------------------------------------------------------------------------------------ */
+/* ---- telling ----------------------------------------------------------------------------------------------------- */
 
 struct announcement {
     struct flow       *flow;
@@ -25,7 +25,8 @@ struct announcement {
 static void announce(void *arg)
 {
     struct announcement *a = arg;
-    for (size_t i = 0; i < a->flow->watchers.n; i++) a->flow->watchers.at[i].fn(a->flow->watchers.at[i].arg, &a->change);
+    for (size_t i = 0; i < a->flow->watchers.n; i++)
+        a->flow->watchers.at[i].fn(a->flow->watchers.at[i].arg, &a->change);
 }
 
 void flow_announce(struct db_tx *tx, struct flow *flow, struct flow_change change)
@@ -37,7 +38,7 @@ void flow_announce(struct db_tx *tx, struct flow *flow, struct flow_change chang
     db_when_committed(tx, announce, a);
 }
 
-/* ---- the row ------------------------------------------------------------------------------------------------------ */
+/* ---- the row ----------------------------------------------------------------------------------------------------- */
 
 static bool is_filtered(struct arena *arena, struct str output)
 {
@@ -51,13 +52,15 @@ static struct err *update_row(struct db_tx *tx, const struct ending *e, bool *en
     bool       success = strcmp(e->status, "completed") == 0 && !is_filtered(tx->arena, e->output);
     struct str error = e->error.s ? utf8_head(utf8_repair(tx->arena, e->error), ERROR_CHARS) : e->error;
     int64_t    steps = e->in ? (int64_t)e->in->steps.n : 0;
-    TRY(db_exec(tx, "UPDATE flow_run SET status = $3, error = $4, output = coalesce($5, output), "
-                    "input = coalesce($6, input), title = coalesce($7, title), progress = coalesce($8, progress), queued = 0, "
-                    "wake_at = NULL, owner = NULL, epoch = epoch + 1, holds = 0, gather_key = NULL, "
-                    "idempotency_key = CASE WHEN $9 = 1 THEN idempotency_key ELSE NULL END, completed_at = $10, "
-                    "updated_at = $10, steps = CASE WHEN $11 > steps THEN $11 ELSE steps END "
-                    "WHERE id = $1 AND (epoch = $2 OR $2 = -1) AND completed_at IS NULL",
-                e->run, e->epoch, e->status, error, e->output, e->input, e->title, e->progress, success, time_now(), steps));
+    TRY(db_exec(
+        tx,
+        "UPDATE flow_run SET status = $3, error = $4, output = coalesce($5, output), "
+        "input = coalesce($6, input), title = coalesce($7, title), progress = coalesce($8, progress), queued = 0, "
+        "wake_at = NULL, owner = NULL, epoch = epoch + 1, holds = 0, gather_key = NULL, "
+        "idempotency_key = CASE WHEN $9 = 1 THEN idempotency_key ELSE NULL END, completed_at = $10, "
+        "updated_at = $10, steps = CASE WHEN $11 > steps THEN $11 ELSE steps END "
+        "WHERE id = $1 AND (epoch = $2 OR $2 = -1) AND completed_at IS NULL",
+        e->run, e->epoch, e->status, error, e->output, e->input, e->title, e->progress, success, time_now(), steps));
     *ended = db_changes(tx) == 1;
     return NULL;
 }
@@ -66,12 +69,14 @@ static struct err *read_ended(struct db_tx *tx, struct flow *flow, int64_t run, 
 {
     struct db_rows rows;
     *ended = (struct ended){.id = run};
-    TRY(db_query(tx, &rows,
-                 "SELECT workspace_id, event_seq, event_count, parent_run, coalesce(started_at, created_at), xid, function, "
-                 "event_name, data, parent_step, title, source, caused_by, armed, cause FROM flow_run WHERE id = $1", run));
-    (void)db_next(&rows, &ended->workspace, &ended->event_seq, &ended->event_count, &ended->parent_run, &ended->started_at,
-                  &ended->xid, &ended->function_name, &ended->event_name, &ended->data, &ended->parent_step, &ended->title,
-                  &ended->source, &ended->caused_by, &ended->armed, &ended->cause);
+    TRY(db_query(
+        tx, &rows,
+        "SELECT workspace_id, event_seq, event_count, parent_run, coalesce(started_at, created_at), xid, function, "
+        "event_name, data, parent_step, title, source, caused_by, armed, cause FROM flow_run WHERE id = $1",
+        run));
+    (void)db_next(&rows, &ended->workspace, &ended->event_seq, &ended->event_count, &ended->parent_run,
+                  &ended->started_at, &ended->xid, &ended->function_name, &ended->event_name, &ended->data,
+                  &ended->parent_step, &ended->title, &ended->source, &ended->caused_by, &ended->armed, &ended->cause);
     TRY(db_done(&rows));
     ended->function = flow ? flow_function_named(flow, ended->function_name) : NULL;
     if (ended->event_seq) TRY(flow_load_event(tx, ended->event_seq, &ended->event));
@@ -91,7 +96,7 @@ static void describe(const struct flow_run_inside *in, struct ended *ended)
     };
 }
 
-/* ---- what follows -------------------------------------------------------------------------------------------------- */
+/* ---- what follows ------------------------------------------------------------------------------------------------ */
 
 static struct err *tell_parent(struct db_tx *tx, const struct ended *ended, const struct ending *e)
 {
@@ -109,7 +114,9 @@ static struct err *cancel_children(struct db_tx *tx, struct flow *flow, int64_t 
     VEC(int64_t)   children = {0};
     int64_t        child;
     struct db_rows rows;
-    TRY(db_query(tx, &rows, "SELECT id FROM flow_run WHERE parent_run = $1 AND parent_step IS NOT NULL AND completed_at IS NULL", run));
+    TRY(db_query(tx, &rows,
+                 "SELECT id FROM flow_run WHERE parent_run = $1 AND parent_step IS NOT NULL AND completed_at IS NULL",
+                 run));
     while (db_next(&rows, &child)) *VEC_PUSH(tx->arena, &children) = child;
     TRY(db_done(&rows));
     for (size_t i = 0; i < children.n; i++)
@@ -173,12 +180,15 @@ static struct err *send_one(struct db_tx *tx, struct flow *flow, const struct en
 }
 
 /* Ends of runs about the end of runs are not told, else one would follow the other for ever. */
-static struct err *send_system_events(struct db_tx *tx, struct flow *flow, const struct ended *ended, const struct ending *e)
+static struct err *send_system_events(struct db_tx *tx, struct flow *flow, const struct ended *ended,
+                                      const struct ending *e)
 {
     bool about_ends = str_starts(ended->event.name, STR("function.")) || str_starts(ended->event.name, STR("job."));
     bool completed = strcmp(e->status, "completed") == 0, failed = strcmp(e->status, "failed") == 0;
     if (about_ends) return NULL;
-    struct str name = completed ? STR("function.finished") : failed ? STR("function.failed") : STR("function.cancelled");
+    struct str name = completed ? STR("function.finished")
+                      : failed  ? STR("function.failed")
+                                : STR("function.cancelled");
     TRY(send_one(tx, flow, ended, name, run_event_data, e));
     if (ended->function->table->system || ended->function->follow_up || !(completed || failed)) return NULL;
     return send_one(tx, flow, ended, completed ? STR("job.completed") : STR("job.failed"), job_event_data, e);
@@ -188,8 +198,10 @@ static struct err *run_follow_up(struct db_tx *tx, struct flow *flow, const stru
 {
     const char *suffix = strcmp(e->status, "failed") == 0 ? "#failure" : "#cancel";
     struct str  name = str_printf(tx->arena, STR_FMT "%s", STR_ARG(ended->function_name), suffix);
-    struct new_run run = {.function = flow_function_named(flow, name), .workspace = ended->workspace,
-                          .event_name = strcmp(e->status, "failed") == 0 ? STR("function.failed") : STR("function.cancelled"),
+    struct new_run run = {.function = flow_function_named(flow, name),
+                          .workspace = ended->workspace,
+                          .event_name =
+                              strcmp(e->status, "failed") == 0 ? STR("function.failed") : STR("function.cancelled"),
                           .parent_run = ended->id};
     if (!run.function) return NULL;
     run.data = run_event_data(tx->arena, ended, e);
@@ -207,8 +219,12 @@ static struct err *split_batch(struct db_tx *tx, struct flow *flow, const struct
     while (db_next(&rows, &seq)) *VEC_PUSH(tx->arena, &seqs) = seq;
     TRY(db_done(&rows));
     for (size_t i = 0; i < seqs.n; i++) {
-        struct new_run run = {.function = ended->function, .workspace = ended->workspace, .event_seq = seqs.at[i],
-                              .replay_of = ended->id, .cause = (enum flow_cause)ended->cause, .caused_by = ended->caused_by};
+        struct new_run run = {.function = ended->function,
+                              .workspace = ended->workspace,
+                              .event_seq = seqs.at[i],
+                              .replay_of = ended->id,
+                              .cause = (enum flow_cause)ended->cause,
+                              .caused_by = ended->caused_by};
         TRY(flow_load_event(tx, seqs.at[i], &run.event));
         TRY(json_parse(tx->arena, run.event.data, &run.json));
         TRY(flow_run_insert(tx, flow, &run, NULL));
@@ -223,8 +239,12 @@ static struct err *follow(struct db_tx *tx, struct flow *flow, const struct ende
     TRY(tell_parent(tx, ended, e));
     if (!completed && !failed) TRY(cancel_children(tx, flow, ended->id));
     if (!flow || !ended->function) return NULL;
-    flow_announce(tx, flow, (struct flow_change){.run = ended->id, .workspace = ended->workspace, .public_id = ended->xid,
-                                                 .function = ended->function->name, .status = e->status});
+    flow_announce(tx, flow,
+                  (struct flow_change){.run = ended->id,
+                                       .workspace = ended->workspace,
+                                       .public_id = ended->xid,
+                                       .function = ended->function->name,
+                                       .status = e->status});
     if (failed && ended->event_count > 1 && ended->function->gather == GATHER_BATCH)
         return split_batch(tx, flow, ended);
     if (!completed) TRY(run_follow_up(tx, flow, ended, e));
@@ -275,5 +295,6 @@ struct err *flow_cancel_run(struct db_tx *tx, struct flow *flow, int64_t run, st
     if (!live) return NULL;
     if (flow && owner) db_when_committed(tx, look_for_cancelled, flow);
     if (owner) return db_exec(tx, "UPDATE flow_run SET cancel_reason = $2 WHERE id = $1", run, reason);
-    return flow_end_run(tx, flow, &(struct ending){.run = run, .epoch = -1, .status = "cancelled", .error = reason}, NULL);
+    return flow_end_run(tx, flow, &(struct ending){.run = run, .epoch = -1, .status = "cancelled", .error = reason},
+                        NULL);
 }

@@ -37,7 +37,7 @@
 struct flow;
 struct flow_run_inside;
 
-/* ---- events ---------------------------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------------------------------------ */
 
 enum flow_cause { FLOW_AUTOMATIC, FLOW_MANUAL, FLOW_SCHEDULED, FLOW_WEBHOOK }; /* becomes the job's trigger */
 
@@ -79,7 +79,7 @@ struct flow_event {
     struct str data;     /* JSON object */
 };
 
-/* ---- functions -------------------------------------------------------------------------------------------------- */
+/* ---- functions --------------------------------------------------------------------------------------------------- */
 
 struct flow_run {
     struct arena            *arena;   /* lives as long as this entry of the handler */
@@ -150,7 +150,7 @@ struct flow_function {
     struct err *(*on_cancel)(struct flow_run *run);
 };
 
-/* ---- the engine ------------------------------------------------------------------------------------------------- */
+/* ---- the engine -------------------------------------------------------------------------------------------------- */
 
 struct flow_config {
     size_t  workers;  /* threads for handlers; 0: twice the processors */
@@ -164,8 +164,8 @@ void         flow_destroy(struct flow *flow); /* waits for handlers that outlive
 
 /* Before flow_start. The table must outlive the engine. Errors: ERR_INVALID for a setting or expression that is wrong,
  * with the function's name. */
-MUST_CHECK struct err *flow_register(struct flow *flow, struct arena *arena, const struct flow_function *const *functions,
-                                     size_t n, void *context);
+MUST_CHECK struct err *flow_register(struct flow *flow, struct arena *arena,
+                                     const struct flow_function *const *functions, size_t n, void *context);
 MUST_CHECK struct err *flow_start(struct flow *flow, struct arena *arena);
 /* Claim nothing more, let steps finish within the grace, release the rest: no attempt is used up. Returns the number
  * of handlers that still execute (whatever they record is refused). */
@@ -213,7 +213,8 @@ MUST_CHECK struct err *flow_step_in(struct flow_run *run, const char *id, flow_s
                                     struct str *result);
 
 /* Send events, exactly once; ids are derived from the run and the step. */
-MUST_CHECK struct err *flow_step_send(struct flow_run *run, const char *id, const struct flow_message *messages, size_t n);
+MUST_CHECK struct err *flow_step_send(struct flow_run *run, const char *id, const struct flow_message *messages,
+                                      size_t n);
 
 struct flow_wait {
     const char *event;
@@ -224,7 +225,8 @@ struct flow_wait {
 };
 /* The first event, accepted since the run's own, that matches and was not returned by an earlier wait of the run; or
  * done->name.s == NULL after the timeout. */
-MUST_CHECK struct err *flow_wait_for(struct flow_run *run, const char *id, struct flow_event *done, struct flow_wait wait);
+MUST_CHECK struct err *flow_wait_for(struct flow_run *run, const char *id, struct flow_event *done,
+                                     struct flow_wait wait);
 #define flow_wait(run, id, done, ...) flow_wait_for((run), (id), (done), (struct flow_wait){__VA_ARGS__})
 
 /* Run another function with this data (JSON object) and wait for its output, or return its error. Cancelling this run
@@ -247,7 +249,8 @@ struct flow_item {
     struct str   result; /* out */
     struct err  *err;    /* out: failed for good */
 };
-MUST_CHECK struct err *flow_parallel(struct flow_run *run, const char *id, struct flow_item *items, size_t n, bool settled);
+MUST_CHECK struct err *flow_parallel(struct flow_run *run, const char *id, struct flow_item *items, size_t n,
+                                     bool settled);
 
 /* The same job goes on as a fresh run with run->state = state: for work beyond the limits of one run. Return it. */
 MUST_CHECK struct err *flow_continue(struct flow_run *run, struct str state);
@@ -312,11 +315,13 @@ MUST_CHECK struct err *flow_job_counts(struct db_tx *tx, int64_t workspace, stru
 MUST_CHECK struct err *flow_job_get(struct db_tx *tx, int64_t workspace, struct str public_id, struct flow_job *job);
 MUST_CHECK struct err *flow_job_steps(struct db_tx *tx, int64_t run, struct flow_step_record **steps, size_t *n);
 MUST_CHECK struct err *flow_event_get(struct db_tx *tx, int64_t workspace, struct str id, struct flow_event *event);
-MUST_CHECK struct err *flow_event_outcomes(struct db_tx *tx, int64_t seq, struct flow_outcome_record **outcomes, size_t *n);
+MUST_CHECK struct err *flow_event_outcomes(struct db_tx *tx, int64_t seq, struct flow_outcome_record **outcomes,
+                                           size_t *n);
 
 /* Errors: ERR_CONFLICT if the job is in another state than the action needs. */
 MUST_CHECK struct err *flow_cancel(struct db_tx *tx, int64_t run, struct str reason);  /* queued or running */
-MUST_CHECK struct err *flow_restart(struct db_tx *tx, int64_t run, struct str by, struct flow_job *fresh); /* finished */
+MUST_CHECK struct err *flow_restart(struct db_tx *tx, int64_t run, struct str by,
+                                    struct flow_job *fresh); /* finished */
 /* The same run again from its failed step, recorded steps kept. failed or cancelled */
 MUST_CHECK struct err *flow_resume(struct db_tx *tx, int64_t run);
 enum flow_action { FLOW_CANCEL, FLOW_RESTART, FLOW_RESUME };
@@ -340,11 +345,12 @@ struct flow_retention {
     int64_t failed_days; /* 0: 90: the steps of failed runs */
     int64_t job_days;    /* 0: 365 */
 };
-MUST_CHECK struct err *flow_sweep(struct db *db, struct arena *arena, struct flow_retention retention, int64_t *deleted);
+MUST_CHECK struct err *flow_sweep(struct db *db, struct arena *arena, struct flow_retention retention,
+                                  int64_t *deleted);
 /* A workspace is being erased: everything of it. */
 MUST_CHECK struct err *flow_forget_workspace(struct db_tx *tx, int64_t workspace);
 
-/* ---- expressions (also of mappings and notification workflows) ---------------------------------------------------- */
+/* ---- expressions (also of mappings and notification workflows) --------------------------------------------------- */
 
 enum flow_kind { FLOW_NULL, FLOW_BOOL, FLOW_NUMBER, FLOW_TEXT, FLOW_JSON, FLOW_TIME };
 struct flow_value {
@@ -363,7 +369,8 @@ struct flow_root {
 
 struct flow_expression;
 /* At most 1,000 characters. Errors: ERR_INVALID with the position. */
-MUST_CHECK struct err *flow_expression_parse(struct arena *arena, struct str text, const struct flow_expression **parsed);
+MUST_CHECK struct err *flow_expression_parse(struct arena *arena, struct str text,
+                                             const struct flow_expression **parsed);
 /* A missing path is null; so is everything beyond 10,000 steps of evaluation. */
 struct flow_value flow_evaluate(struct arena *arena, const struct flow_expression *expression,
                                 const struct flow_root *roots, size_t n);
@@ -372,4 +379,5 @@ struct str        flow_value_text(struct arena *arena, struct flow_value value);
 bool              flow_value_true(struct flow_value value);
 
 /* Last time <= now and next time > now that fit the schedule. Errors: ERR_INVALID; ERR_NOT_FOUND if none in 8 years. */
-MUST_CHECK struct err *flow_cron_times(struct arena *arena, struct str schedule, int64_t now, int64_t *last, int64_t *next);
+MUST_CHECK struct err *flow_cron_times(struct arena *arena, struct str schedule, int64_t now, int64_t *last,
+                                       int64_t *next);

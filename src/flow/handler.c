@@ -7,7 +7,7 @@
 
 enum { DAYS_AT_MOST = 365 };
 
-/* ---- steps that execute --------------------------------------------------------------------------------------------- */
+/* ---- steps that execute ------------------------------------------------------------------------------------------ */
 
 /* True: the step has to be executed now. False: *err is what the handler gets. */
 static bool must_execute(struct flow_run_inside *in, struct step *step, struct str *result, struct err **err)
@@ -124,7 +124,7 @@ struct err *flow_step_in(struct flow_run *run, const char *id, flow_step_in_fn f
     return NULL;
 }
 
-/* ---- sending -------------------------------------------------------------------------------------------------------- */
+/* ---- sending ----------------------------------------------------------------------------------------------------- */
 
 static struct flow_message copy_message(struct arena *arena, const struct flow_message *message)
 {
@@ -151,14 +151,14 @@ struct err *flow_step_send(struct flow_run *run, const char *id, const struct fl
         copies[i] = copy_message(run->arena, &messages[i]);
     }
     if (n > FLOW_MAX_SEND || bytes > FLOW_MAX_SEND_BYTES)
-        return flow_settle_step(in, step, flow_fail(run, err_new(run->arena, ERR_TOO_LARGE, "too much is sent at once")),
-                                (struct str){0});
+        return flow_settle_step(
+            in, step, flow_fail(run, err_new(run->arena, ERR_TOO_LARGE, "too much is sent at once")), (struct str){0});
     step->messages = copies;
     step->message_count = n;
     return flow_settle_step(in, step, NULL, str_printf(run->arena, "{\"sent\":%zu}", n));
 }
 
-/* ---- waiting -------------------------------------------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 struct timeout {
     struct flow_run_inside *in;
@@ -182,7 +182,8 @@ static struct err *time_out(struct db_tx *tx, void *arg)
     struct db_rows rows;
     int64_t        code = 0;
     struct str     status = {0};
-    TRY(db_query(tx, &rows, "SELECT status, result, error, error_code, event_seq FROM flow_step WHERE run_id = $1 AND step = $2",
+    TRY(db_query(tx, &rows,
+                 "SELECT status, result, error, error_code, event_seq FROM flow_step WHERE run_id = $1 AND step = $2",
                  t->in->run.id, t->step->key));
     (void)db_next(&rows, &status, &t->step->result, &t->step->error, &code, &t->step->event_seq);
     t->step->error_code = (enum err_code)code;
@@ -226,7 +227,8 @@ static struct err *check_wait(struct flow_run_inside *in, const struct flow_wait
 {
     const struct flow_expression *parsed;
     if (!wait->event || !flow_is_awaited(in->flow, str_of(wait->event)))
-        return err_new(in->run.arena, ERR_INVALID, "%s is not among the function's .waits", wait->event ? wait->event : "(no event)");
+        return err_new(in->run.arena, ERR_INVALID, "%s is not among the function's .waits",
+                       wait->event ? wait->event : "(no event)");
     return wait->when ? flow_expression_parse(in->run.arena, str_of(wait->when), &parsed) : NULL;
 }
 
@@ -245,8 +247,10 @@ struct err *flow_wait_for(struct flow_run *run, const char *id, struct flow_even
     if (step->status == STEP_NEW) {
         struct err *err = check_wait(in, &wait);
         if (err) return flow_settle_step(in, step, flow_fail(run, err), (struct str){0});
-        step->wait = (struct flow_wait){.event = copy_z(run->arena, wait.event), .match = copy_z(run->arena, wait.match),
-                                        .when = copy_z(run->arena, wait.when), .equals = str_dup(run->arena, wait.equals)};
+        step->wait = (struct flow_wait){.event = copy_z(run->arena, wait.event),
+                                        .match = copy_z(run->arena, wait.match),
+                                        .when = copy_z(run->arena, wait.when),
+                                        .equals = str_dup(run->arena, wait.equals)};
         return start_waiting(in, step, time_now() + (wait.timeout ? wait.timeout : DAYS(DAYS_AT_MOST)));
     }
     if (step->status == STEP_WAITING) TRY(still_waiting(in, step, STEP_COMPLETED));
@@ -296,7 +300,7 @@ struct err *flow_sleep(struct flow_run *run, const char *id, int64_t ms)
     return flow_sleep_until(run, id, time_now() + ms); /* only the first entry's time counts */
 }
 
-/* ---- recorded values ------------------------------------------------------------------------------------------------- */
+/* ---- recorded values --------------------------------------------------------------------------------------------- */
 
 static struct err *recorded_value(struct flow_run *run, const char *id, struct str fresh, struct str *value)
 {
@@ -320,7 +324,7 @@ struct err *flow_new_id(struct flow_run *run, const char *id, const char *prefix
     return recorded_value(run, id, id_new(run->arena, prefix), value);
 }
 
-/* ---- the run and its job --------------------------------------------------------------------------------------------- */
+/* ---- the run and its job ----------------------------------------------------------------------------------------- */
 
 struct err *flow_continue(struct flow_run *run, struct str state)
 {
@@ -344,7 +348,10 @@ static struct str job_text(struct flow_run *run, struct str text)
     return utf8_repair(run->arena, str_dup(run->arena, text));
 }
 
-void flow_title(struct flow_run *run, struct str title) { run->inside->new_title = job_text(run, utf8_head(title, 200)); }
+void flow_title(struct flow_run *run, struct str title)
+{
+    run->inside->new_title = job_text(run, utf8_head(title, 200));
+}
 void flow_input(struct flow_run *run, struct str json) { run->inside->new_input = job_text(run, json); }
 void flow_output(struct flow_run *run, struct str json) { run->inside->new_output = job_text(run, json); }
 void flow_progress(struct flow_run *run, struct str json) { run->inside->new_progress = job_text(run, json); }
@@ -353,7 +360,8 @@ struct str flow_token(struct flow_run *run)
 {
     struct flow_run_inside *in = run->inside;
     struct str              id = in->run_xid.s ? in->run_xid : run->public_id;
-    return str_printf(run->arena, "run_" STR_FMT "/" STR_FMT, STR_ARG(id), STR_ARG(in->current ? in->current->key : STR("")));
+    return str_printf(run->arena, "run_" STR_FMT "/" STR_FMT, STR_ARG(id),
+                      STR_ARG(in->current ? in->current->key : STR("")));
 }
 
 void flow_note(struct flow_run *run, struct str json)
@@ -368,8 +376,14 @@ static struct err *decide(struct flow_run *run, struct err *err, enum verdict ve
     return err;
 }
 
-struct err *flow_retry_after(struct flow_run *run, struct err *err, int64_t time) { return decide(run, err, VERDICT_RETRY_AT, time); }
-struct err *flow_rate_limited(struct flow_run *run, struct err *err, int64_t reset) { return decide(run, err, VERDICT_LIMITED, reset); }
+struct err *flow_retry_after(struct flow_run *run, struct err *err, int64_t time)
+{
+    return decide(run, err, VERDICT_RETRY_AT, time);
+}
+struct err *flow_rate_limited(struct flow_run *run, struct err *err, int64_t reset)
+{
+    return decide(run, err, VERDICT_LIMITED, reset);
+}
 struct err *flow_fail(struct flow_run *run, struct err *err) { return decide(run, err, VERDICT_FAIL, 0); }
 
 bool flow_should_stop(struct flow_run *run)

@@ -32,8 +32,8 @@ static struct str wanted_text(struct arena *arena, struct str path, struct str t
     return str_printf(arena, STR_FMT "=" STR_FMT, STR_ARG(path), STR_ARG(text));
 }
 
-static struct err *condition_holds(struct db_tx *tx, struct str condition, const json_value *own, const json_value *incoming,
-                                   bool *holds)
+static struct err *condition_holds(struct db_tx *tx, struct str condition, const json_value *own,
+                                   const json_value *incoming, bool *holds)
 {
     const struct flow_expression *parsed;
     *holds = true;
@@ -67,7 +67,8 @@ struct err *flow_queue_waiting(struct db_tx *tx, int64_t run)
                        "WHERE id = $1 AND status = 'waiting' AND owner IS NULL", run, time_now());
 }
 
-static struct err *deliver(struct db_tx *tx, struct flow *flow, const struct waiter *waiter, const struct accepted *accepted)
+static struct err *deliver(struct db_tx *tx, struct flow *flow, const struct waiter *waiter,
+                           const struct accepted *accepted)
 {
     bool             holds;
     const json_value *own;
@@ -91,7 +92,8 @@ static struct err *deliver_all(struct db_tx *tx, struct flow *flow, struct str w
     VEC(struct waiter) waiters = {0};
     struct waiter      one;
     struct db_rows     rows;
-    TRY(db_query(tx, &rows, "SELECT run_id, step, condition FROM flow_wait WHERE workspace_id = $1 AND event = $2 AND value = $3",
+    TRY(db_query(tx, &rows,
+                 "SELECT run_id, step, condition FROM flow_wait WHERE workspace_id = $1 AND event = $2 AND value = $3",
                  accepted->event.workspace, accepted->event.name, wanted));
     while (db_next(&rows, &one.run, &one.step, &one.condition)) *VEC_PUSH(tx->arena, &waiters) = one;
     TRY(db_done(&rows));
@@ -117,7 +119,7 @@ struct err *flow_match_event(struct db_tx *tx, struct flow *flow, const struct a
     }
 }
 
-/* ---- arming -------------------------------------------------------------------------------------------------------- */
+/* ---- arming ------------------------------------------------------------------------------------------------------ */
 
 static struct err *insert_wait(struct db_tx *tx, int64_t run, struct str step, int64_t workspace, const char *event,
                                struct str value, struct str condition)
@@ -135,8 +137,8 @@ struct err *flow_arm_cancel(struct db_tx *tx, struct function *function, int64_t
         struct str path = on[i].match ? bare_path(on[i].match) : STR(""), text = STR("");
         if (path.n) text = field_text(tx->arena, data, path);
         if (!text.s) continue; /* null matches nothing */
-        TRY(insert_wait(tx, run, str_printf(tx->arena, "#%d", i), workspace, on[i].event, wanted_text(tx->arena, path, text),
-                        str_of(on[i].when)));
+        TRY(insert_wait(tx, run, str_printf(tx->arena, "#%d", i), workspace, on[i].event,
+                        wanted_text(tx->arena, path, text), str_of(on[i].when)));
     }
     return NULL;
 }
@@ -150,10 +152,11 @@ static struct err *find_accepted(struct db_tx *tx, struct flow_run_inside *in, c
     struct str     data;
     struct err    *err = NULL;
     *seq = 0;
-    TRY(db_query(tx, &rows,
-                 "SELECT seq, data FROM flow_event WHERE workspace_id = $1 AND name = $2 AND awaited = 1 AND seq > $3 "
-                 "AND NOT EXISTS (SELECT 1 FROM flow_step WHERE run_id = $4 AND event_seq = flow_event.seq) ORDER BY seq",
-                 in->run.workspace, step->wait.event, in->wait_after, in->run.id));
+    TRY(db_query(
+        tx, &rows,
+        "SELECT seq, data FROM flow_event WHERE workspace_id = $1 AND name = $2 AND awaited = 1 AND seq > $3 "
+        "AND NOT EXISTS (SELECT 1 FROM flow_step WHERE run_id = $4 AND event_seq = flow_event.seq) ORDER BY seq",
+        in->run.workspace, step->wait.event, in->wait_after, in->run.id));
     while (!*seq && !err && db_next(&rows, &candidate, &data)) {
         const json_value *json;
         bool              fits = true;
@@ -173,7 +176,8 @@ struct err *flow_arm_wait(struct db_tx *tx, struct flow_run_inside *in, struct s
     *found = false;
     if (path.n) {
         struct flow_value equals = {.kind = FLOW_TEXT, .text = step->wait.equals};
-        text = step->wait.equals.s ? flow_key_text(tx->arena, equals) : field_text(tx->arena, flow_data(&in->run), path);
+        text =
+            step->wait.equals.s ? flow_key_text(tx->arena, equals) : field_text(tx->arena, flow_data(&in->run), path);
         if (!text.s) return NULL; /* null matches nothing: the timeout ends it */
     }
     TRY(find_accepted(tx, in, step, path, text, &seq));
@@ -181,6 +185,6 @@ struct err *flow_arm_wait(struct db_tx *tx, struct flow_run_inside *in, struct s
     if (seq)
         return db_exec(tx, "UPDATE flow_step SET status = 'completed', event_seq = $3, ended_at = $4 "
                            "WHERE run_id = $1 AND step = $2", in->run.id, step->key, seq, time_now());
-    return insert_wait(tx, in->run.id, step->key, in->run.workspace, step->wait.event, wanted_text(tx->arena, path, text),
-                       str_of(step->wait.when));
+    return insert_wait(tx, in->run.id, step->key, in->run.workspace, step->wait.event,
+                       wanted_text(tx->arena, path, text), str_of(step->wait.when));
 }

@@ -98,8 +98,8 @@ static void end(struct task *task, struct flow_run_inside *in)
     arena_destroy(task->context.run.arena);
 }
 
-static struct err *run_round(struct flow_run_inside *in, struct flow_item *items, struct step **steps, const size_t *which,
-                             size_t n)
+static struct err *run_round(struct flow_run_inside *in, struct flow_item *items, struct step **steps,
+                             const size_t *which, size_t n)
 {
     struct task *tasks = NEW_ARRAY(in->run.arena, struct task, n);
     TRY(flow_flush(in));
@@ -109,7 +109,8 @@ static struct err *run_round(struct flow_run_inside *in, struct flow_item *items
     return NULL;
 }
 
-static struct err *collect(struct flow_run_inside *in, struct flow_item *items, struct step **steps, size_t n, bool settled)
+static struct err *collect(struct flow_run_inside *in, struct flow_item *items, struct step **steps, size_t n,
+                           bool settled)
 {
     struct err *first = NULL;
     for (size_t i = 0; i < n; i++) {

@@ -87,7 +87,11 @@ struct flow {
     pthread_cond_t   parallel_done;
 
     struct { int64_t workspace, queued, counted_at; } backlog[FAIR_SLOTS]; /* guarded by lock: a cache */
-    struct { int64_t workspace; struct str function, lane; char text[2 * KEY_BYTES + 64]; } served[FAIR_SLOTS]; /* the engine thread's */
+    struct {
+        int64_t workspace;
+        struct str function, lane;
+        char text[2 * KEY_BYTES + 64];
+    } served[FAIR_SLOTS]; /* the engine thread's */
     int64_t          last_workspace;
     _Atomic uint64_t accepted, duplicates, ignored, completed, failed, cancelled, retries, takeovers, steps;
     _Atomic int64_t  timer_lag;
@@ -191,7 +195,8 @@ struct new_run {
     struct str       idempotency_key;
 };
 MUST_CHECK struct err *flow_run_insert(struct db_tx *tx, struct flow *flow, const struct new_run *run, int64_t *id);
-struct str flow_key_text(struct arena *arena, struct flow_value value); /* fit for an index; {NULL, 0} if null or empty */
+struct str flow_key_text(struct arena *arena,
+                         struct flow_value value); /* fit for an index; {NULL, 0} if null or empty */
 size_t     flow_event_roots(struct arena *arena, const struct flow_event *event, const json_value *data,
                             struct flow_root roots[8]);
 void       flow_wake(void *flow); /* for db_when_committed */

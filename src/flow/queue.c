@@ -28,7 +28,7 @@ struct claim {
     size_t              paused_count;
 };
 
-/* ---- a claimed run in memory ---------------------------------------------------------------------------------------- */
+/* ---- a claimed run in memory ------------------------------------------------------------------------------------- */
 
 void flow_run_free(struct flow_run_inside *in)
 {
@@ -53,9 +53,11 @@ static struct err *load_steps(struct db_tx *tx, struct flow_run_inside *in)
     struct step    step = {0};
     struct str     op, status;
     int            code;
-    TRY(db_query(tx, &rows,
-                 "SELECT step, op, status, position, result, error, error_code, attempts, limited_ms, due_at, event_seq, "
-                 "started_at, ended_at FROM flow_step WHERE run_id = $1 ORDER BY position", in->run.id));
+    TRY(db_query(
+        tx, &rows,
+        "SELECT step, op, status, position, result, error, error_code, attempts, limited_ms, due_at, event_seq, "
+        "started_at, ended_at FROM flow_step WHERE run_id = $1 ORDER BY position",
+        in->run.id));
     while (db_next(&rows, &step.key, &op, &status, &step.position, &step.result, &step.error, &code, &step.attempts,
                    &step.limited_ms, &step.due_at, &step.event_seq, &step.started_at, &step.ended_at)) {
         step.op = str_z(in->run.arena, op);
@@ -73,7 +75,8 @@ static struct err *load_events(struct db_tx *tx, struct flow_run_inside *in, str
     struct db_rows rows;
     int64_t        seq;
     if (in->run.event_count > 1 && in->function->gather == GATHER_BATCH) {
-        TRY(db_query(tx, &rows, "SELECT event_seq FROM flow_run_event WHERE run_id = $1 ORDER BY event_seq", in->run.id));
+        TRY(db_query(tx, &rows, "SELECT event_seq FROM flow_run_event WHERE run_id = $1 ORDER BY event_seq",
+                     in->run.id));
         while (db_next(&rows, &seq)) *VEC_PUSH(tx->arena, &seqs) = seq;
         TRY(db_done(&rows));
     }
@@ -144,14 +147,18 @@ static struct err *hand_out(struct claim *claim, struct claimed *claimed)
     return NULL;
 }
 
-#define CLAIM(which)                                                                                                    \
-    "UPDATE flow_run SET status = 'running', queued = 0, owner = $1, epoch = epoch + 1, gather_key = NULL, holds = $2, begun = 0, "  \
-    "started_at = coalesce(started_at, $3), finish_at = coalesce(finish_at, $4), wait_after = coalesce(wait_after, $5), " \
-    "updated_at = $3 WHERE id IN (" which ") RETURNING id, xid, run_xid, workspace_id, epoch, event_seq, event_count, "   \
-    "event_name, data, parent_run, parent_step, cause, caused_by, advantage, ready, failures, crashes, steps, armed, "    \
+#define CLAIM(which)                                                                                                   \
+    "UPDATE flow_run SET status = 'running', queued = 0, owner = $1, epoch = epoch + 1, gather_key = NULL, holds = "   \
+    "$2, begun = 0, "                                                                                                  \
+    "started_at = coalesce(started_at, $3), finish_at = coalesce(finish_at, $4), wait_after = coalesce(wait_after, "   \
+    "$5), "                                                                                                            \
+    "updated_at = $3 WHERE id IN (" which                                                                              \
+    ") RETURNING id, xid, run_xid, workspace_id, epoch, event_seq, event_count, "                                      \
+    "event_name, data, parent_run, parent_step, cause, caused_by, advantage, ready, failures, crashes, steps, armed, " \
     "state, source, title, created_at, started_at, finish_at, wait_after, cancel_reason"
 
-static struct err *read_claimed(struct claim *claim, struct function *function, struct db_rows *rows, struct claimed *claimed)
+static struct err *read_claimed(struct claim *claim, struct function *function, struct db_rows *rows,
+                                struct claimed *claimed)
 {
     struct arena *arena = claim->tx->arena;
     struct err   *err = NULL;
@@ -160,11 +167,11 @@ static struct err *read_claimed(struct claim *claim, struct function *function, 
         struct str    event_name = {0}, data = {0};
         int64_t       steps = 0, event_count = 1;
         claim->tx->arena = in->run.arena;
-        more = db_next(rows, &in->run.id, &in->run.public_id, &in->run_xid, &in->run.workspace, &in->epoch, &in->event_seq,
-                       &event_count, &event_name, &data, &in->parent_run, &in->parent_step, &in->cause, &in->caused_by,
-                       &in->advantage, &in->ready, &in->run.attempt, &in->crashes, &steps, &in->armed, &in->run.state,
-                       &in->source, &in->title, &in->created_at, &in->started_at, &in->finish_at, &in->wait_after,
-                       &in->cancel_reason);
+        more = db_next(rows, &in->run.id, &in->run.public_id, &in->run_xid, &in->run.workspace, &in->epoch,
+                       &in->event_seq, &event_count, &event_name, &data, &in->parent_run, &in->parent_step, &in->cause,
+                       &in->caused_by, &in->advantage, &in->ready, &in->run.attempt, &in->crashes, &steps, &in->armed,
+                       &in->run.state, &in->source, &in->title, &in->created_at, &in->started_at, &in->finish_at,
+                       &in->wait_after, &in->cancel_reason);
         claim->tx->arena = arena;
         if (!more) {
             flow_run_free(in);
@@ -199,7 +206,7 @@ static struct err *load_all(struct claim *claim, struct claimed *claimed)
     return err;
 }
 
-/* ---- claiming -------------------------------------------------------------------------------------------------------- */
+/* ---- claiming ---------------------------------------------------------------------------------------------------- */
 
 static bool is_limited(const struct function *function)
 {
@@ -211,8 +218,8 @@ static struct db_value null_or(int64_t value)
     return value ? db_of_int(value) : (struct db_value){.kind = DB_KIND_NULL};
 }
 
-static struct err *claim_with(struct claim *claim, struct function *function, const char *sql, const struct db_value *which,
-                              size_t n, size_t *got)
+static struct err *claim_with(struct claim *claim, struct function *function, const char *sql,
+                              const struct db_value *which, size_t n, size_t *got)
 {
     struct claimed claimed = {0};
     struct db_rows rows;
@@ -230,8 +237,8 @@ static struct err *claim_with(struct claim *claim, struct function *function, co
     return err ? err : listed;
 }
 
-static struct err *claim_lane(struct claim *claim, int64_t workspace, const struct lane *lane, const char *sql, size_t limit,
-                              size_t *got)
+static struct err *claim_lane(struct claim *claim, int64_t workspace, const struct lane *lane, const char *sql,
+                              size_t limit, size_t *got)
 {
     const struct db_value which[] = {db_of_int(workspace), db_of_z(lane->function->name), db_of_str(lane->name),
                                      db_of_int((int64_t)limit)};
@@ -240,12 +247,12 @@ static struct err *claim_lane(struct claim *claim, int64_t workspace, const stru
 }
 
 /* Those that have their slot already are few; "queued + 0" keeps the planner from walking the whole lane for them. */
-static const char claim_holders[] =
-    CLAIM("SELECT id FROM flow_run WHERE holds = 1 AND queued + 0 = 1 AND workspace_id = $6 AND function = $7 AND lane = $8 "
-          "ORDER BY ready, id LIMIT $9");
-static const char claim_others[] =
-    CLAIM("SELECT id FROM flow_run WHERE queued = 1 AND workspace_id = $6 AND function = $7 AND lane = $8 AND holds = 0 "
-          "ORDER BY ready, id LIMIT $9");
+static const char claim_holders[] = CLAIM(
+    "SELECT id FROM flow_run WHERE holds = 1 AND queued + 0 = 1 AND workspace_id = $6 AND function = $7 AND lane = $8 "
+    "ORDER BY ready, id LIMIT $9");
+static const char claim_others[] = CLAIM(
+    "SELECT id FROM flow_run WHERE queued = 1 AND workspace_id = $6 AND function = $7 AND lane = $8 AND holds = 0 "
+    "ORDER BY ready, id LIMIT $9");
 
 static struct err *count_rows(struct db_tx *tx, const char *sql, const char *function, struct str lane, int64_t *count)
 {
@@ -276,9 +283,11 @@ static struct err *claim_one_by_one(struct claim *claim, int64_t workspace, cons
     struct { int64_t id; struct str second; } candidates[CANDIDATES];
     size_t         n = 0, one;
     struct db_rows rows;
-    TRY(db_query(claim->tx, &rows,
-                 "SELECT id, second_lane FROM flow_run WHERE queued = 1 AND workspace_id = $1 AND function = $2 AND lane = $3 "
-                 "AND holds = 0 ORDER BY ready, id LIMIT $4", workspace, lane->function->name, lane->name, CANDIDATES));
+    TRY(db_query(
+        claim->tx, &rows,
+        "SELECT id, second_lane FROM flow_run WHERE queued = 1 AND workspace_id = $1 AND function = $2 AND lane = $3 "
+        "AND holds = 0 ORDER BY ready, id LIMIT $4",
+        workspace, lane->function->name, lane->name, CANDIDATES));
     while (n < CANDIDATES && db_next(&rows, &candidates[n].id, &candidates[n].second)) n++;
     TRY(db_done(&rows));
     for (size_t i = 0; i < n && *got < slots; i++) {
@@ -288,13 +297,15 @@ static struct err *claim_one_by_one(struct claim *claim, int64_t workspace, cons
                        lane->function->name, candidates[i].second, &used));
         if (used >= lane->function->table->concurrency[1].limit) continue;
         const struct db_value which = db_of_int(candidates[i].id);
-        TRY(claim_with(claim, lane->function, CLAIM("SELECT id FROM flow_run WHERE queued = 1 AND id = $6"), &which, 1, &one));
+        TRY(claim_with(claim, lane->function, CLAIM("SELECT id FROM flow_run WHERE queued = 1 AND id = $6"), &which, 1,
+                       &one));
         *got += one;
     }
     return NULL;
 }
 
-static struct err *claim_from(struct claim *claim, int64_t workspace, const struct lane *lane, size_t limit, size_t *got)
+static struct err *claim_from(struct claim *claim, int64_t workspace, const struct lane *lane, size_t limit,
+                              size_t *got)
 {
     size_t resumed = 0, begun = 0, slots;
     if (is_limited(lane->function) && lane->function->table->concurrency[0].per_run)
@@ -386,10 +397,12 @@ static struct err *claim_workspace(struct claim *claim, int64_t workspace, size_
     TRY(find_lanes(claim, workspace, lanes, &n));
     for (int pass = 0; pass < 2; pass++) /* first the same for each lane, then who has more */
         for (size_t i = 0; i < n && *got < share; i++) {
-            size_t quota = pass == 0 ? (share + n - 1) / n : share, allowed = allowance(claim->flow, lanes[i].function), one;
+            size_t quota = pass == 0 ? (share + n - 1) / n : share, allowed = allowance(claim->flow, lanes[i].function),
+                   one;
             if (quota > share - *got) quota = share - *got;
             size_t held = 0; /* claimed in this transaction: not in outstanding yet */
-            for (struct flow_run_inside *in = claim->order->first; in; in = in->next) held += in->function == lanes[i].function;
+            for (struct flow_run_inside *in = claim->order->first; in; in = in->next)
+                held += in->function == lanes[i].function;
             allowed = allowed > held ? allowed - held : 0;
             if (quota > allowed) quota = allowed;
             TRY(claim_from(claim, workspace, &lanes[i], quota, &one));
@@ -456,7 +469,7 @@ struct err *flow_claim(struct db_tx *tx, struct flow *flow, struct claim_order *
     return NULL;
 }
 
-/* ---- timers ----------------------------------------------------------------------------------------------------------- */
+/* ---- timers ------------------------------------------------------------------------------------------------------ */
 
 struct err *flow_next_timer(struct db_tx *tx, int64_t *at)
 {
@@ -474,19 +487,22 @@ struct err *flow_fire_timers(struct db_tx *tx, struct flow *flow, int64_t now, b
     TRY(flow_next_timer(tx, &first));
     atomic_store(&flow->timer_lag, first && first < now ? now - first : 0);
     if (!first || first > now) return NULL;
-    TRY(db_exec(tx, "UPDATE flow_run SET queued = 1, ready = wake_at - advantage, wake_at = NULL, gather_key = NULL "
-                    "WHERE id IN (SELECT id FROM flow_run WHERE wake_at <= $1 ORDER BY wake_at LIMIT $2)", now, TIMERS_AT_ONCE));
+    TRY(db_exec(tx,
+                "UPDATE flow_run SET queued = 1, ready = wake_at - advantage, wake_at = NULL, gather_key = NULL "
+                "WHERE id IN (SELECT id FROM flow_run WHERE wake_at <= $1 ORDER BY wake_at LIMIT $2)",
+                now, TIMERS_AT_ONCE));
     *more = db_changes(tx) == TIMERS_AT_ONCE;
     return NULL;
 }
 
-/* ---- leases ----------------------------------------------------------------------------------------------------------- */
+/* ---- leases ------------------------------------------------------------------------------------------------------ */
 
 static struct err *insert_worker(struct db_tx *tx, struct flow *flow, int64_t now)
 {
     struct db_rows rows;
     TRY(db_query(tx, &rows, "INSERT INTO flow_worker (boot, lease_until, started_at) VALUES ($1, $2, $3) RETURNING id",
-                 str_printf(tx->arena, STR_FMT "-%lld", STR_ARG(flow->boot), (long long)time_monotonic_us()), now + LEASE_MS, now));
+                 str_printf(tx->arena, STR_FMT "-%lld", STR_ARG(flow->boot), (long long)time_monotonic_us()),
+                 now + LEASE_MS, now));
     (void)db_next(&rows, &flow->worker);
     return db_done(&rows);
 }
@@ -499,7 +515,8 @@ struct err *flow_heartbeat(struct db_tx *tx, struct flow *flow)
     return db_changes(tx) == 0 ? insert_worker(tx, flow, now) : NULL;
 }
 
-/* What was claimed and not begun has not crashed, but only runs that were orphaned before say whether they had begun. */
+/* What was claimed and not begun has not crashed, but only runs that were orphaned before say whether they had begun.
+ */
 struct orphan {
     int64_t    id, crashes;
     bool       begun;
@@ -536,8 +553,10 @@ static struct err *take_over_worker(struct db_tx *tx, struct flow *flow, int64_t
     VEC(struct orphan) orphans = {0};
     struct orphan  one;
     struct db_rows rows;
-    TRY(db_query(tx, &rows, "SELECT id, crashes, begun, function, cancel_reason FROM flow_run WHERE owner = $1", worker));
-    while (db_next(&rows, &one.id, &one.crashes, &one.begun, &one.function, &one.cancel_reason)) *VEC_PUSH(tx->arena, &orphans) = one;
+    TRY(db_query(tx, &rows, "SELECT id, crashes, begun, function, cancel_reason FROM flow_run WHERE owner = $1",
+                 worker));
+    while (db_next(&rows, &one.id, &one.crashes, &one.begun, &one.function, &one.cancel_reason))
+        *VEC_PUSH(tx->arena, &orphans) = one;
     TRY(db_done(&rows));
     for (size_t i = 0; i < orphans.n; i++) TRY(adopt(tx, flow, &orphans.at[i], worker));
     if (orphans.n) log_info("flow", "%zu runs of a process that ended are queued again", orphans.n);

@@ -13,25 +13,37 @@ static struct db_value null_or(int64_t value)
     return value ? db_of_int(value) : (struct db_value){.kind = DB_KIND_NULL};
 }
 
-/* ---- steps --------------------------------------------------------------------------------------------------------- */
+/* ---- steps ------------------------------------------------------------------------------------------------------- */
 
 static struct err *write_step(struct db_tx *tx, struct flow_run_inside *in, const struct step *step)
 {
     const struct db_value values[] = {
-        db_of_int(in->run.id), db_of_str(step->key), db_of_int(step->position), db_of_z(step->op),
-        db_of_z(status_names[step->status]), db_of_str(step->result), db_of_str(step->error), db_of_int((int)step->error_code),
-        db_of_int(step->attempts), db_of_int(step->limited_ms), null_or(step->due_at), null_or(step->event_seq),
-        db_of_str(step->notes), db_of_int(step->started_at), null_or(step->ended_at),
+        db_of_int(in->run.id),
+        db_of_str(step->key),
+        db_of_int(step->position),
+        db_of_z(step->op),
+        db_of_z(status_names[step->status]),
+        db_of_str(step->result),
+        db_of_str(step->error),
+        db_of_int((int)step->error_code),
+        db_of_int(step->attempts),
+        db_of_int(step->limited_ms),
+        null_or(step->due_at),
+        null_or(step->event_seq),
+        db_of_str(step->notes),
+        db_of_int(step->started_at),
+        null_or(step->ended_at),
     };
-    TRY(db_exec_values(tx,
-                       "INSERT INTO flow_step (run_id, step, position, op, status, result, error, error_code, attempts, "
-                       "limited_ms, due_at, event_seq, notes, started_at, ended_at) "
-                       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
-                       "ON CONFLICT (run_id, step) DO UPDATE SET status = excluded.status, result = excluded.result, "
-                       "error = excluded.error, error_code = excluded.error_code, attempts = excluded.attempts, "
-                       "limited_ms = excluded.limited_ms, due_at = excluded.due_at, notes = excluded.notes, "
-                       "event_seq = excluded.event_seq, ended_at = excluded.ended_at",
-                       values, sizeof values / sizeof *values));
+    TRY(db_exec_values(
+        tx,
+        "INSERT INTO flow_step (run_id, step, position, op, status, result, error, error_code, attempts, "
+        "limited_ms, due_at, event_seq, notes, started_at, ended_at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
+        "ON CONFLICT (run_id, step) DO UPDATE SET status = excluded.status, result = excluded.result, "
+        "error = excluded.error, error_code = excluded.error_code, attempts = excluded.attempts, "
+        "limited_ms = excluded.limited_ms, due_at = excluded.due_at, notes = excluded.notes, "
+        "event_seq = excluded.event_seq, ended_at = excluded.ended_at",
+        values, sizeof values / sizeof *values));
     if (!step->attempt_kind) return NULL;
     return db_exec(tx, "INSERT INTO flow_attempt (run_id, step, number, at, kind, error, owner) "
                        "SELECT $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6 FROM flow_attempt "
@@ -47,7 +59,8 @@ static struct err *send_messages(struct db_tx *tx, struct flow_run_inside *in, c
         messages[i].parent_run = in->run.id;
         if (!messages[i].workspace) messages[i].workspace = in->run.workspace;
         if (!messages[i].id.n)
-            messages[i].id = str_printf(tx->arena, "run_" STR_FMT "-%016llx-%zu", STR_ARG(in->run_xid.s ? in->run_xid : in->run.public_id),
+            messages[i].id = str_printf(tx->arena, "run_" STR_FMT "-%016llx-%zu",
+                                        STR_ARG(in->run_xid.s ? in->run_xid : in->run.public_id),
                                         (unsigned long long)hash_str(step->key), i);
     }
     return flow_send_many(tx, messages, step->message_count, NULL);
@@ -55,9 +68,14 @@ static struct err *send_messages(struct db_tx *tx, struct flow_run_inside *in, c
 
 static struct err *start_invoked(struct db_tx *tx, struct flow_run_inside *in, struct step *step)
 {
-    struct new_run run = {.function = flow_function_named(in->flow, str_of(step->invoke)), .workspace = in->run.workspace,
-                          .parent_run = in->run.id, .parent_step = step->key, .event_name = STR("flow.invoked"),
-                          .data = step->invoke_data, .cause = (enum flow_cause)in->cause, .caused_by = in->caused_by};
+    struct new_run run = {.function = flow_function_named(in->flow, str_of(step->invoke)),
+                          .workspace = in->run.workspace,
+                          .parent_run = in->run.id,
+                          .parent_step = step->key,
+                          .event_name = STR("flow.invoked"),
+                          .data = step->invoke_data,
+                          .cause = (enum flow_cause)in->cause,
+                          .caused_by = in->caused_by};
     TRY(json_parse(tx->arena, run.data, &run.json));
     return flow_run_insert(tx, in->flow, &run, NULL);
 }
@@ -92,8 +110,10 @@ static void steps_are_recorded(struct flow_run_inside *in)
 static struct err *flush_in(struct db_tx *tx, void *arg)
 {
     struct flow_run_inside *in = arg;
-    TRY(db_exec(tx, "UPDATE flow_run SET steps = $3, crashes = 0, progress = coalesce($4, progress), updated_at = $5 "
-                    "WHERE id = $1 AND epoch = $2", in->run.id, in->epoch, (int64_t)in->steps.n, in->new_progress, time_now()));
+    TRY(db_exec(tx,
+                "UPDATE flow_run SET steps = $3, crashes = 0, progress = coalesce($4, progress), updated_at = $5 "
+                "WHERE id = $1 AND epoch = $2",
+                in->run.id, in->epoch, (int64_t)in->steps.n, in->new_progress, time_now()));
     if (db_changes(tx) == 0) {
         in->outcome = OUTCOME_LOST;
         return err_new(tx->arena, ERR_CANCELLED, "the lease of this run was lost");
@@ -109,9 +129,10 @@ struct err *flow_flush(struct flow_run_inside *in)
     return NULL;
 }
 
-/* ---- outcomes ------------------------------------------------------------------------------------------------------ */
+/* ---- outcomes ---------------------------------------------------------------------------------------------------- */
 
-static struct err *end_as(struct db_tx *tx, struct flow_run_inside *in, const char *status, struct str error, enum err_code code)
+static struct err *end_as(struct db_tx *tx, struct flow_run_inside *in, const char *status, struct str error,
+                          enum err_code code)
 {
     struct ending ending = {.run = in->run.id, .epoch = in->epoch, .status = status, .error = error, .error_code = code,
                             .output = in->new_output, .input = in->new_input, .title = in->new_title,
@@ -127,13 +148,14 @@ static struct err *recheck(struct db_tx *tx, struct flow_run_inside *in)
     struct db_rows rows;
     int64_t        one;
     if (!in->recheck) return NULL;
-    TRY(db_query(tx, &rows, "SELECT 1 FROM flow_step WHERE run_id = $1 AND step = $2 AND status <> 'waiting'", in->run.id,
-                 in->recheck->key));
+    TRY(db_query(tx, &rows, "SELECT 1 FROM flow_step WHERE run_id = $1 AND step = $2 AND status <> 'waiting'",
+                 in->run.id, in->recheck->key));
     in->wake_now = db_next(&rows, &one);
     return db_done(&rows);
 }
 
-/* Leave the run to a later claim: waiting with a time, or queued. False in *left: the lease is lost or the run cancelled. */
+/* Leave the run to a later claim: waiting with a time, or queued. False in *left: the lease is lost or the run
+ * cancelled. */
 static struct err *leave(struct db_tx *tx, struct flow_run_inside *in, const char *status, int64_t failures, bool *left)
 {
     bool keeps_slot = in->function->table->concurrency[0].per_run && in->function->table->concurrency[0].limit;
@@ -155,12 +177,14 @@ static struct err *leave(struct db_tx *tx, struct flow_run_inside *in, const cha
 
 static struct err *continue_fresh(struct db_tx *tx, struct flow_run_inside *in, bool *left)
 {
-    TRY(db_exec(tx, "UPDATE flow_run SET status = 'queued', owner = NULL, queued = 1, wake_at = NULL, ready = $3 - advantage, "
-                    "steps = 0, failures = 0, crashes = 0, state = $4, run_xid = $5, finish_at = NULL, wait_after = NULL, "
-                    "title = coalesce($6, title), input = coalesce($7, input), output = coalesce($8, output), "
-                    "progress = coalesce($9, progress), updated_at = $3 WHERE id = $1 AND epoch = $2 AND cancel_reason IS NULL",
-                in->run.id, in->epoch, time_now(), in->new_state, in->run_xid, in->new_title, in->new_input,
-                in->new_output, in->new_progress));
+    TRY(db_exec(
+        tx,
+        "UPDATE flow_run SET status = 'queued', owner = NULL, queued = 1, wake_at = NULL, ready = $3 - advantage, "
+        "steps = 0, failures = 0, crashes = 0, state = $4, run_xid = $5, finish_at = NULL, wait_after = NULL, "
+        "title = coalesce($6, title), input = coalesce($7, input), output = coalesce($8, output), "
+        "progress = coalesce($9, progress), updated_at = $3 WHERE id = $1 AND epoch = $2 AND cancel_reason IS NULL",
+        in->run.id, in->epoch, time_now(), in->new_state, in->run_xid, in->new_title, in->new_input, in->new_output,
+        in->new_progress));
     *left = db_changes(tx) == 1;
     if (!*left) return NULL;
     TRY(flow_record_steps(tx, in)); /* what the last steps sent */
@@ -223,7 +247,7 @@ struct err *flow_record(struct db_tx *tx, struct flow_run_inside *in)
     return NULL;
 }
 
-/* ---- completion in the business transaction ------------------------------------------------------------------------- */
+/* ---- completion in the business transaction ---------------------------------------------------------------------- */
 
 static void completed(void *arg)
 {

@@ -46,13 +46,16 @@ static struct err *check_settings(struct flow *flow, struct function *function)
 {
     const struct flow_function *t = function->table;
     int gathers = (t->batch.max > 0) + (t->debounce.period > 0) + (t->coalesce.key != NULL);
-    const struct { bool wrong; const char *what; } checks[] = {
+    const struct { bool wrong; const char *what;
+    } checks[] = {
         {!t->run == !t->run_many, "wants run or run_many"},
         {t->retries < 0 || t->retries > 20, "retries is 0 to 20"},
         {gathers > 1, "wants one of batch, debounce and coalesce"},
         {t->batch.max < 0 || t->batch.max > 100, "batch.max is 1 to 100"},
-        {t->batch.max > 0 && (t->batch.timeout < SECONDS(1) || t->batch.timeout > SECONDS(60)), "batch.timeout is 1 to 60 s"},
-        {t->debounce.period && (t->debounce.period < SECONDS(1) || t->debounce.period > DAYS(7)), "debounce.period is 1 s to 7 days"},
+        {t->batch.max > 0 && (t->batch.timeout < SECONDS(1) || t->batch.timeout > SECONDS(60)),
+         "batch.timeout is 1 to 60 s"},
+        {t->debounce.period && (t->debounce.period < SECONDS(1) || t->debounce.period > DAYS(7)),
+         "debounce.period is 1 s to 7 days"},
         {t->concurrency[1].limit > 0 && t->concurrency[0].limit == 0, "the second concurrency wants a first"},
         {t->concurrency[0].limit < 0 || t->concurrency[1].limit < 0, "a concurrency limit is positive"},
         {!t->on && !t->cron && gathers > 0, "without events there is nothing to gather"},
@@ -96,7 +99,8 @@ static struct function *add(struct flow *flow, const struct flow_function *table
 {
     struct function *function = NEW(flow->arena, struct function);
     struct str       name = str_printf(flow->arena, "%s%s", table->name, suffix);
-    *function = (struct function){.name = str_z(flow->arena, name), .table = table, .context = context, .run = table->run};
+    *function =
+        (struct function){.name = str_z(flow->arena, name), .table = table, .context = context, .run = table->run};
     *VEC_PUSH(flow->arena, &flow->functions) = function;
     *map_at(flow->by_name, name) = (int64_t)flow->functions.n;
     return function;
@@ -125,14 +129,14 @@ static struct err *register_one(struct flow *flow, const struct flow_function *t
     return NULL;
 }
 
-struct err *flow_register(struct flow *flow, struct arena *arena, const struct flow_function *const *functions, size_t n,
-                          void *context)
+struct err *flow_register(struct flow *flow, struct arena *arena, const struct flow_function *const *functions,
+                          size_t n, void *context)
 {
     for (size_t i = 0; i < n; i++) {
         struct err *err = register_one(flow, functions[i], context);
         if (err)
-            return err_new(arena, err->code, "function %s: " STR_FMT, functions[i]->name ? functions[i]->name : "without name",
-                           STR_ARG(err_text(arena, err)));
+            return err_new(arena, err->code, "function %s: " STR_FMT,
+                           functions[i]->name ? functions[i]->name : "without name", STR_ARG(err_text(arena, err)));
     }
     return NULL;
 }

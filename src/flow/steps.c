@@ -81,10 +81,11 @@ struct err *flow_step_error(struct flow_run_inside *in, struct step *step)
     return step->raised;
 }
 
-/* ---- retries ------------------------------------------------------------------------------------------------------- */
+/* ---- retries ----------------------------------------------------------------------------------------------------- */
 
 static const int64_t backoff[] = {
-    SECONDS(10), SECONDS(30), MINUTES(1), MINUTES(2), MINUTES(5), MINUTES(10), MINUTES(20), MINUTES(40), HOURS(1), HOURS(2),
+    SECONDS(10), SECONDS(30), MINUTES(1),  MINUTES(2), MINUTES(5),
+    MINUTES(10), MINUTES(20), MINUTES(40), HOURS(1),   HOURS(2),
 };
 
 /* Times a random 0.8 to 1.2, so that what failed together does not come back together. */
@@ -165,9 +166,11 @@ static struct err *settle_failure(struct flow_run_inside *in, struct step *step,
 struct err *flow_settle_step(struct flow_run_inside *in, struct step *step, struct err *err, struct str result)
 {
     if (!err && result.n > FLOW_MAX_RESULT_BYTES)
-        err = flow_fail(&in->run, err_new(in->run.arena, ERR_TOO_LARGE, "a step's result has at most %d bytes", FLOW_MAX_RESULT_BYTES));
+        err = flow_fail(&in->run, err_new(in->run.arena, ERR_TOO_LARGE, "a step's result has at most %d bytes",
+                                          FLOW_MAX_RESULT_BYTES));
     if (!err && in->recorded_bytes + (int64_t)result.n > FLOW_MAX_RUN_BYTES)
-        err = flow_fail(&in->run, err_new(in->run.arena, ERR_TOO_LARGE, "the steps of a run have at most %d bytes", FLOW_MAX_RUN_BYTES));
+        err = flow_fail(&in->run, err_new(in->run.arena, ERR_TOO_LARGE, "the steps of a run have at most %d bytes",
+                                          FLOW_MAX_RUN_BYTES));
     if (err) return settle_failure(in, step, err);
     in->verdict = VERDICT_BY_CODE;
     step->status = STEP_COMPLETED;

@@ -55,7 +55,9 @@ static struct err *sweep_jobs(struct db_tx *tx, struct sweep *s)
     struct db_rows rows;
     int64_t        id, created_at, completed_at, seen = 0;
     bool           reached = false;
-    TRY(db_query(tx, &rows, "SELECT id, created_at, coalesce(completed_at, 0) FROM flow_run WHERE id > $1 ORDER BY id LIMIT $2", s->after, ROWS_AT_ONCE));
+    TRY(db_query(tx, &rows,
+                 "SELECT id, created_at, coalesce(completed_at, 0) FROM flow_run WHERE id > $1 ORDER BY id LIMIT $2",
+                 s->after, ROWS_AT_ONCE));
     while (db_next(&rows, &id, &created_at, &completed_at)) {
         seen++;
         s->after = id;
@@ -79,11 +81,14 @@ static struct err *sweep_events(struct db_tx *tx, struct sweep *s)
     struct db_rows rows;
     int64_t        seq, received_at, live, seen = 0;
     bool           reached = false;
-    TRY(db_query(tx, &rows,
-                 "SELECT seq, received_at, pending "
-                 "+ (SELECT count(*) FROM flow_run WHERE event_seq = flow_event.seq AND replay_of IS NULL AND " NEEDS_EVENT ") "
-                 "+ (SELECT count(*) FROM flow_run WHERE event_seq = flow_event.seq AND replay_of IS NOT NULL AND " NEEDS_EVENT ") "
-                 "FROM flow_event WHERE seq > $1 ORDER BY seq LIMIT $2", s->after, ROWS_AT_ONCE, s->before_failed));
+    TRY(db_query(
+        tx, &rows,
+        "SELECT seq, received_at, pending "
+        "+ (SELECT count(*) FROM flow_run WHERE event_seq = flow_event.seq AND replay_of IS NULL AND " NEEDS_EVENT ") "
+        "+ (SELECT count(*) FROM flow_run WHERE event_seq = flow_event.seq AND replay_of IS NOT NULL AND " NEEDS_EVENT
+        ") "
+        "FROM flow_event WHERE seq > $1 ORDER BY seq LIMIT $2",
+        s->after, ROWS_AT_ONCE, s->before_failed));
     while (db_next(&rows, &seq, &received_at, &live)) {
         seen++;
         s->after = seq;
@@ -92,8 +97,11 @@ static struct err *sweep_events(struct db_tx *tx, struct sweep *s)
     }
     TRY(db_done(&rows));
     for (size_t i = 0; i < seqs.n; i++) {
-        TRY(db_exec(tx, "DELETE FROM flow_event WHERE seq = $1 AND NOT EXISTS (SELECT 1 FROM flow_run_event JOIN flow_run "
-                        "ON flow_run.id = flow_run_event.run_id WHERE flow_run_event.event_seq = $1 AND completed_at IS NULL)", seqs.at[i]));
+        TRY(db_exec(
+            tx,
+            "DELETE FROM flow_event WHERE seq = $1 AND NOT EXISTS (SELECT 1 FROM flow_run_event JOIN flow_run "
+            "ON flow_run.id = flow_run_event.run_id WHERE flow_run_event.event_seq = $1 AND completed_at IS NULL)",
+            seqs.at[i]));
         s->deleted += db_changes(tx);
         TRY(db_exec(tx, "DELETE FROM flow_outcome WHERE event_seq = $1", seqs.at[i]));
     }

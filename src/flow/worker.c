@@ -6,7 +6,7 @@
 
 enum { TOGETHER = 100, TOGETHER_AT_MOST = 1000 };
 
-/* ---- one entry ------------------------------------------------------------------------------------------------------- */
+/* ---- one entry --------------------------------------------------------------------------------------------------- */
 
 /* Did the handler return what a step has failed with for good? */
 static bool is_final(const struct flow_run_inside *in, const struct err *err)
@@ -31,7 +31,9 @@ static void retry_or_fail(struct flow_run_inside *in, struct err *err)
 static void decide(struct flow_run_inside *in, struct err *err)
 {
     if (atomic_load(&in->committed)) {
-        if (err) log_warn("flow", "%s returned an error after its completion: " STR_FMT, in->function->name, STR_ARG(err->message));
+        if (err)
+            log_warn("flow", "%s returned an error after its completion: " STR_FMT, in->function->name,
+                     STR_ARG(err->message));
         in->outcome = OUTCOME_RECORDED;
         return;
     }
@@ -96,7 +98,9 @@ static void execute_many(struct flow_run_inside **batch, size_t n)
     for (size_t i = 0; i < n; i++)
         if (may_begin(batch[i])) runs[begun++] = &batch[i]->run;
     struct err *err = begun > 1 ? batch[0]->function->table->run_many(runs, begun) : NULL;
-    if (err) log_warn("flow", "%s: a batch of %zu goes one by one: " STR_FMT, batch[0]->function->name, begun, STR_ARG(err->message));
+    if (err)
+        log_warn("flow", "%s: a batch of %zu goes one by one: " STR_FMT, batch[0]->function->name, begun,
+                 STR_ARG(err->message));
     for (size_t i = 0; i < begun; i++) {
         struct flow_run_inside *in = runs[i]->inside;
         if (atomic_load(&in->committed))
@@ -106,7 +110,7 @@ static void execute_many(struct flow_run_inside **batch, size_t n)
     }
 }
 
-/* ---- threads --------------------------------------------------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 static struct flow_run_inside *pop(struct flow *flow)
 {

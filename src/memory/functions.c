@@ -87,7 +87,7 @@ static struct err *read_facts(struct db_tx *tx, int64_t workspace, int64_t id, s
                  "o.occurred_at, c.xid, c.topic_label, c.observation_count, "
                  "(SELECT COUNT(*) FROM entity_observation e WHERE e.workspace_id = $1 AND e.observation_id = $2), "
                  "CASE WHEN c.id IS NULL THEN 0 WHEN EXISTS (SELECT 1 FROM observation p WHERE p.workspace_id = $1 "
-                 "AND p.cluster_id = o.cluster_id AND p.id < o.id) THEN 0 ELSE 1 END "
+                 "AND p.cluster_id = o.cluster_id AND +p.id < o.id) THEN 0 ELSE 1 END " /* +: by the cluster's index */
                  "FROM observation o LEFT JOIN cluster c ON c.workspace_id = $1 AND c.id = o.cluster_id "
                  "WHERE o.workspace_id = $1 AND o.id = $2",
                  workspace, id));

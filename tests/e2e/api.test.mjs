@@ -1,11 +1,11 @@
 // api.test.mjs - the HTTP API against its own document: every example and every live answer is checked by its schema.
-import Ajv from 'ajv/dist/2020.js';
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import net from 'node:net';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
+import { answerSchema, operations, validator } from './contract.mjs';
 import { directory, environment, json, post, repository, serve } from './lightfast.mjs';
 
 const story = [
@@ -26,32 +26,6 @@ async function world(t, settings = {}) {
   const server = await serve(t, env);
   const document = await (await fetch(`${server.url}/v1/openapi.json`)).json();
   return { home, env, server, key, document, validate: validator(document) };
-}
-
-// validate(schema, value): throws with what is wrong. References go to the document's components.
-function validator(document) {
-  const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true });
-  ajv.addSchema({ $id: 'document', components: document.components });
-  const localise = (schema) => JSON.parse(JSON.stringify(schema).replaceAll('"#/components', '"document#/components'));
-  const compiled = new Map();
-  return (schema, value, where) => {
-    const text = JSON.stringify(schema);
-    if (!compiled.has(text)) compiled.set(text, ajv.compile(localise(schema)));
-    const check = compiled.get(text);
-    assert.ok(check(value), `${where}: ${ajv.errorsText(check.errors)}\n${JSON.stringify(value)?.slice(0, 2000)}`);
-  };
-}
-
-const operations = (document) => Object.entries(document.paths).flatMap(([path, methods]) =>
-  Object.entries(methods).map(([method, operation]) => ({ path, method, operation })));
-const operation = (document, id) => operations(document).find((each) => each.operation.operationId === id).operation;
-
-// The schema of an answer, through the named response if it is one.
-function answerSchema(document, id, status) {
-  let response = operation(document, id).responses[status];
-  assert.ok(response, `${id} does not document status ${status}`);
-  if (response.$ref) response = document.components.responses[response.$ref.split('/').pop()];
-  return response.content['application/json'].schema;
 }
 
 async function call(world, id, { method = 'POST', path, body, key = world.key, headers = {} }) {

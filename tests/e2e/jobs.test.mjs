@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test from 'node:test';
-import { binary, cleanup, directory, environment, json, lightfast, serve } from './lightfast.mjs';
+import { answerSchema, validator } from './contract.mjs';
+import { binary, cleanup, directory, environment, json, lightfast, post, serve } from './lightfast.mjs';
 
 const W = '/v1/orgs/local/workspaces/main';
 const home = (t) => environment(join(directory(t), 'data'));
@@ -29,6 +30,33 @@ test('an unknown job is an error with exit status 1', (t) => {
     assert.match(result.stderr, /no such job/);
   }
   assert.match(lightfast(env, 'inspect', 'event', 'evt_V1StGXR8Z5jdHi6B4myT0').stderr, /no such event/);
+});
+
+test('an event becomes a job that can be looked at, followed and restarted', async (t) => {
+  const env = home(t);
+  const key = json(env, 'key', 'create', 'ci', '--scope', 'ingest').key;
+  const server = await serve(t, env);
+  const event = { source: 'custom', sourceType: 'note.created', sourceId: 'n:1', title: 'A decision', body: 'Raise the timeout', occurredAt: '2026-01-01T00:00:00Z' };
+  const sent = await post(server, key, '/v1/events', event);
+  assert.equal(sent.body.accepted, 1);
+  const finished = async (n) => {
+    for (let i = 0; i < 100; i++) {
+      const list = json(env, 'jobs', 'list', '--status', 'completed');
+      if (list.data.length === n) return list;
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    assert.fail(`no ${n} jobs were completed`);
+  };
+  const [job] = (await finished(1)).data;
+  assert.equal(job.name, 'Capture custom/note.created');
+  assert.match(lightfast(env, 'jobs', 'show', job.id).stdout, /^functionId +neural\.observation\.capture$/m);
+  assert.deepEqual(json(env, 'inspect', 'event', sent.body.results[0].eventId).outcomes.map((one) => one.jobId), [job.id]);
+  assert.match(lightfast(env, 'jobs', 'cancel', job.id).stderr, /ended already/);
+  const again = json(env, 'jobs', 'restart', job.id);
+  await finished(2);
+  assert.equal(json(env, 'jobs', 'show', again.jobId).restartOfJobId, job.id);
+  assert.equal(json(env, 'jobs', 'show', again.jobId).output.reason, 'duplicate');
+  assert.deepEqual(json(env, 'activity', '--group', 'jobs').data.map((one) => one.jobId), [job.id]);
 });
 
 test('a wrong filter is explained', (t) => {
@@ -95,4 +123,43 @@ test('health, performance and percentiles of an idle workspace', async (t) => {
   assert.equal((await read('/performance?timeRange=7d')).data.length, 168);
   assert.equal((await read('/jobs/percentiles')).hasData, false);
   assert.equal((await read('/jobs/statistics')).successRate, 0);
+});
+
+test('every answer is what the document says', async (t) => {
+  const env = home(t);
+  const key = json(env, 'key', 'create', 'console', '--scope', 'admin,ingest').key;
+  const server = await serve(t, env);
+  const document = await (await fetch(server.url + '/v1/openapi.json')).json();
+  const validate = validator(document);
+  const ask = async (operation, path, method = 'GET', body) => {
+    const answer = await fetch(server.url + W + path, { method, body: body && JSON.stringify(body), headers: { authorization: `Bearer ${key}` } });
+    const value = await answer.json();
+    validate(answerSchema(document, operation, answer.status), value, `${operation} ${answer.status}`);
+    return value;
+  };
+  const event = { source: 'custom', sourceType: 'note.created', sourceId: 'n:1', title: 'A decision', body: '', occurredAt: '2026-01-01T00:00:00Z' };
+  const { results } = (await post(server, key, '/v1/events', event)).body;
+  let jobs;
+  do jobs = await ask('listJobs', '/jobs?status=completed&limit=1'); while (!jobs.data.length);
+  const { id } = jobs.data[0];
+  await ask('recentJobs', '/jobs/recent');
+  await ask('getJob', `/jobs/${id}`);
+  await ask('getJob', '/jobs/none');
+  await ask('getEvent', `/events/${results[0].eventId}`);
+  await ask('cancelJob', `/jobs/${id}/cancel`, 'POST');
+  await ask('restartJob', `/jobs/${id}/restart`, 'POST');
+  await ask('resumeJob', `/jobs/${id}/resume`, 'POST');
+  await ask('bulkJobs', '/jobs/bulk', 'POST', { action: 'restart', from: '2020-01-01' });
+  await ask('bulkJobs', '/jobs/bulk', 'POST', { action: 'explode' });
+  await ask('jobStatistics', '/jobs/statistics?hours=48');
+  await ask('jobPercentiles', '/jobs/percentiles');
+  await ask('performanceTimeSeries', '/performance');
+  await ask('workspaceHealth', '/health');
+  await ask('activityStats', '/activities/stats');
+  await ask('activityComparison', '/activities/comparison?preset=month');
+  await ask('exportActivities', '/activities/export?format=json');
+  const { data } = await ask('listActivities', '/activities?category=job,api_key,settings');
+  assert.deepEqual(data.map((one) => one.action), ['settings.activities_exported', 'job.restarted', 'job.restarted', 'apikey.created']);
+  await ask('getActivity', `/activities/${data[0].id}`);
+  await ask('listActivities', '/activities?from=never');
 });

@@ -1,4 +1,5 @@
 // webhooks.test.mjs - what providers and programs send becomes observations, once: the real server, signed as they sign.
+import Ajv from 'ajv/dist/2020.js';
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
@@ -231,4 +232,45 @@ test('every event of the storylines is stored once, or filtered with its reason'
     assert.equal(job.output.status, 'filtered', JSON.stringify(job));
     assert.ok(['below_threshold', 'duplicate'].includes(job.output.reason), JSON.stringify(job.output));
   }
+});
+
+test('sources, events and deliveries answer as documented', async (t) => {
+  const it = await world(t);
+  const document = await (await fetch(`${it.server.url}/v1/openapi.json`)).json();
+  const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true });
+  ajv.addSchema({ $id: 'document', components: document.components });
+  const operations = Object.values(document.paths).flatMap((methods) => Object.values(methods));
+  const call = async (id, method, path, body) => {
+    const answer = await it.ask(method, path, body);
+    let response = operations.find((each) => each.operationId === id).responses[answer.status];
+    assert.ok(response, `${id} does not document ${answer.status}: ${JSON.stringify(answer.body)}`);
+    if (response.$ref) response = document.components.responses[response.$ref.split('/').pop()];
+    const check = ajv.compile(JSON.parse(JSON.stringify(response.content['application/json'].schema).replaceAll('"#/components', '"document#/components')));
+    assert.ok(check(answer.body), `${id} ${answer.status}: ${ajv.errorsText(check.errors)} ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  };
+  const { id } = await call('addSource', 'POST', `${W}/sources`, { sourceType: 'github', name: 'acme/api', secret });
+  await call('addSource', 'POST', `${W}/sources`, { sourceType: 'github', name: 'acme/api' });
+  await call('addSource', 'POST', `${W}/sources`, { sourceType: 'github' });
+  await call('listSources', 'GET', `${W}/sources?limit=1`);
+  await call('getSource', 'GET', `${W}/sources/${id}`);
+  await call('getSource', 'GET', `${W}/sources/src_none`);
+  await call('setSource', 'PATCH', `${W}/sources/${id}`, { sync: { includeBots: true } });
+  await call('setSourceEvents', 'PATCH', `${W}/sources/${id}/events`, { events: ['issues'] });
+  await it.send(`/webhooks/github/${id}`, issue(7), signed.github(issue(7), 'issues', 'd1'));
+  await it.settled();
+  const { data: [delivery] } = await call('listDeliveries', 'GET', `${W}/deliveries?source=github&outcome=processed&sourceId=${id}`);
+  await call('getDelivery', 'GET', `${W}/deliveries/${delivery.id}`);
+  await call('getDelivery', 'GET', `${W}/deliveries/dlv_none`);
+  await call('replayDelivery', 'POST', `${W}/deliveries/${delivery.id}/replay`);
+  await call('renewSourceSecret', 'POST', `${W}/sources/${id}/webhook-secret`);
+  await call('removeSource', 'DELETE', `${W}/sources/${id}`);
+  await call('replayDelivery', 'POST', `${W}/deliveries/${delivery.id}/replay`);
+  const event = { source: 'ci', sourceType: 'build', sourceId: 'ci:1', title: 'Build' };
+  const { results } = await call('ingestEvents', 'POST', '/v1/events', event);
+  await call('ingestEvents', 'POST', '/v1/events', event);
+  await call('ingestEvents', 'POST', '/v1/events', { ...event, title: 1 });
+  await call('ingestEvents', 'POST', '/v1/events?import=job_none', event);
+  await call('getIngestedEvent', 'GET', `/v1/events/${results[0].eventId}`);
+  await call('getIngestedEvent', 'GET', '/v1/events/evt_none');
 });

@@ -68,7 +68,17 @@ static struct listed list(struct fixture *f, struct activity_filter filter)
 }
 #define LIST(f, ...) list((f), (struct activity_filter){__VA_ARGS__})
 
-/* ---- the timeline ------------------------------------------------------------------------------------------------------ */
+static struct err *write_source(struct db_tx *tx, void *arg)
+{
+    TRY(db_exec(tx, "INSERT INTO organization (id, public_id, slug, created_at) VALUES (1, 'org_1', 'local', 0)"));
+    TRY(db_exec(tx, "INSERT INTO workspace (id, org_id, public_id, name, name_norm, slug, created_at) VALUES "
+                    "($1, 1, 'ws_1', 'main', 'main', 'main', 0)", (int)WORKSPACE));
+    return db_exec(tx, "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, source_config, "
+                       "last_sync_status, connected_at) VALUES ($1, 1, 'src_1', 'github', 'acme/api', '{}', $2, 0)",
+                   (int)WORKSPACE, (const char *)arg);
+}
+
+/* ---- the timeline ------------------------------------------------------------------------------------------------ */
 
 TEST(activity, what_was_recorded_is_read_back_whole)
 {
@@ -96,6 +106,16 @@ TEST(activity, what_was_recorded_is_read_back_whole)
         "\"timestamp\":\"2026-01-05T14:29:59.995Z\",\"createdAt\":\"2026-01-05T14:30:00.000Z\"}",
         STR_ARG(id));
     check_str(json_out_text(&out), str_z(arena, expected));
+}
+
+TEST(activity, the_organisation_is_the_workspaces_unless_stated)
+{
+    FIXTURE(f);
+    check_ok(db_write(f.db, arena, write_source, "completed"));
+    RECORD(&f, .action = STR("job.started"));
+    RECORD(&f, .action = STR("job.started"), .org = 9);
+    check_int(LIST(&f).at[1].org, 1);
+    check_int(LIST(&f).at[0].org, 9);
 }
 
 TEST(activity, long_names_are_cut_and_bad_text_is_repaired)
@@ -213,7 +233,7 @@ TEST(activity, counts_are_by_category_actor_and_status_within_the_interval)
     check_int(counts[0].n, 2);
 }
 
-/* ---- export ------------------------------------------------------------------------------------------------------------ */
+/* ---- export ------------------------------------------------------------------------------------------------------ */
 
 TEST(activity, csv_cells_are_quoted_and_formulas_defused)
 {
@@ -252,7 +272,7 @@ TEST(activity, json_export_is_an_array_of_what_passes_the_filter)
     check_str(text, "[]");
 }
 
-/* ---- forgetting -------------------------------------------------------------------------------------------------------- */
+/* ---- forgetting -------------------------------------------------------------------------------------------------- */
 
 TEST(activity, a_year_is_kept_and_two_of_what_concerns_access)
 {
@@ -268,7 +288,7 @@ TEST(activity, a_year_is_kept_and_two_of_what_concerns_access)
     check_int(LIST(&f).n, 4);
 }
 
-/* ---- statistics of jobs ------------------------------------------------------------------------------------------------ */
+/* ---- statistics of jobs ------------------------------------------------------------------------------------------ */
 
 struct run { const char *status; int64_t age, duration; const char *function, *source; };
 
@@ -380,16 +400,6 @@ TEST(jobs, health_is_the_success_rate_of_a_day)
     check_int(level_with(&f, 79, 21), ACTIVITY_DOWN);
 }
 
-static struct err *write_source(struct db_tx *tx, void *arg)
-{
-    TRY(db_exec(tx, "INSERT INTO organization (id, public_id, slug, created_at) VALUES (1, 'org_1', 'local', 0)"));
-    TRY(db_exec(tx, "INSERT INTO workspace (id, org_id, public_id, name, name_norm, slug, created_at) VALUES "
-                    "($1, 1, 'ws_1', 'main', 'main', 'main', 0)", (int)WORKSPACE));
-    return db_exec(tx, "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, source_config, "
-                       "last_sync_status, connected_at) VALUES ($1, 1, 'src_1', 'github', 'acme/api', '{}', $2, 0)",
-                   (int)WORKSPACE, (const char *)arg);
-}
-
 TEST(jobs, a_source_has_the_health_of_its_own_jobs_and_degrades_the_workspace)
 {
     FIXTURE(f);
@@ -437,13 +447,13 @@ TEST(jobs, a_change_from_nothing_is_new)
     check(!activity_change(0, 5, &percent));
 }
 
-/* ---- functions of the engine --------------------------------------------------------------------------------------------- */
+/* ---- functions of the engine ------------------------------------------------------------------------------------- */
 
 static struct err *send_events(struct db_tx *tx, void *arg)
 {
     static const char *const data[] = {
-        "{\"action\":\"document.indexed\",\"actorType\":\"system\",\"entityId\":\"src_1\",\"metadata\":{\"chunks\":3},"
-        "\"impact\":{\"documents\":2},\"status\":\"failure\",\"timestamp\":\"2026-01-01T00:00:00Z\"}",
+        ("{\"action\":\"document.indexed\",\"actorType\":\"system\",\"entityId\":\"src_1\",\"metadata\":{\"chunks\":3},"
+        "\"impact\":{\"documents\":2},\"status\":\"failure\",\"timestamp\":\"2026-01-01T00:00:00Z\"}"),
         "{\"action\":\"gossip.heard\"}", "{\"action\":\"job.started\",\"actorType\":\"webhook\"}"};
     (void)arg;
     for (size_t i = 0; i < 3; i++)
@@ -475,6 +485,39 @@ TEST(functions, events_become_activities_in_batches_and_a_wrong_one_keeps_none_o
     flow_destroy(flow);
 }
 
+static struct err *run_failing(struct flow_run *run)
+{
+    return err_new(run->arena, ERR_INVALID, "no such repository");
+}
+
+static const struct flow_function failing = {.name = "sync", .on = "sync.requested", .run = run_failing, .title = "\"Sync \" + name"};
+
+static struct err *send_sync(struct db_tx *tx, void *arg)
+{
+    (void)arg;
+    return flow_send(tx, .workspace = WORKSPACE, .name = STR("sync.requested"), .data = STR("{\"name\":\"acme/api\"}"));
+}
+
+TEST(functions, a_job_that_failed_is_told_with_its_reason)
+{
+    FIXTURE(f);
+    struct flow *flow = flow_create(f.db, (struct flow_config){.workers = 1});
+    check_ok(flow_register(flow, arena, activity_functions, activity_function_count, NULL));
+    check_ok(flow_register(flow, arena, (const struct flow_function *const[]){&failing}, 1, NULL));
+    check_ok(flow_start(flow, arena));
+    check_ok(db_write(f.db, arena, send_sync, NULL));
+    flow_settle(flow);
+    struct listed all = LIST(&f, .action = STR("job.failed"));
+    check_int(all.n, 1);
+    check_str(all.at[0].entity_name, "Sync acme/api");
+    check(str_starts(all.at[0].job, STR("job_")));
+    check_int(all.at[0].status, ACTIVITY_FAILURE);
+    check_int(all.at[0].actor.type, ACTIVITY_SYSTEM);
+    check(str_find(all.at[0].metadata, STR("no such repository"), 0) != SIZE_MAX);
+    flow_stop(flow);
+    flow_destroy(flow);
+}
+
 TEST(functions, what_is_past_its_time_is_forgotten_within_a_day)
 {
     FIXTURE(f);
@@ -494,6 +537,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(activity, what_was_recorded_is_read_back_whole),
+        RUN(activity, the_organisation_is_the_workspaces_unless_stated),
         RUN(activity, long_names_are_cut_and_bad_text_is_repaired),
         RUN(activity, a_page_ends_where_the_next_begins),
         RUN(activity, each_filter_leaves_out_what_it_does_not_name),
@@ -511,6 +555,7 @@ int main(void)
         RUN(jobs, a_store_that_is_down_takes_the_workspace_along),
         RUN(jobs, a_change_from_nothing_is_new),
         RUN(functions, events_become_activities_in_batches_and_a_wrong_one_keeps_none_out),
+        RUN(functions, a_job_that_failed_is_told_with_its_reason),
         RUN(functions, what_is_past_its_time_is_forgotten_within_a_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

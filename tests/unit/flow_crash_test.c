@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-/* ---- a process to be killed --------------------------------------------------------------------------------------------- */
+/* ---- a process to be killed -------------------------------------------------------------------------------------- */
 
 /* Shared with children: what they have done, seen by the parent after their death. */
 struct shared {
@@ -46,7 +46,7 @@ static void run_and_kill(struct world *w, void (*fn)(struct world *w), int ms)
 
 static void be_ready(void) { atomic_store(&shared->ready, 1); }
 
-/* ---- inside a step ------------------------------------------------------------------------------------------------------- */
+/* ---- inside a step ----------------------------------------------------------------------------------------------- */
 
 static struct err *hang_at_first(struct flow_run *run, void *arg, struct str *result)
 {
@@ -115,7 +115,7 @@ TEST(flow, a_run_whose_workers_died_five_times_fails)
     check_str(only_job(&w).error, "worker_crashed");
 }
 
-/* ---- sleepers -------------------------------------------------------------------------------------------------------------- */
+/* ---- sleepers ---------------------------------------------------------------------------------------------------- */
 
 static struct err *sleep_between(struct flow_run *run)
 {
@@ -144,7 +144,7 @@ TEST(flow, a_hundred_sleepers_survive_a_kill_each_step_once)
     check_int(count(&w, "SELECT count(*) FROM flow_run WHERE status = 'completed'"), 100);
 }
 
-/* ---- random instants --------------------------------------------------------------------------------------------------------- */
+/* ---- random instants --------------------------------------------------------------------------------------------- */
 
 static struct err *write_ledger(struct db_tx *tx, struct flow_run *run, const char *what)
 {
@@ -180,7 +180,8 @@ static struct err *run_steps(struct flow_run *run)
 }
 static struct err *hear(struct flow_run *run) { return flow_step_in(run, "heard", note_in, "heard", NULL); }
 
-static const struct flow_function storing = {.name = "storing", .on = "thing.made", .run_many = store_together, .together = 50};
+static const struct flow_function storing = {
+    .name = "storing", .on = "thing.made", .run_many = store_together, .together = 50};
 static const struct flow_function stepping = {.name = "stepping", .on = "thing.stored", .run = run_steps, .retries = 3};
 static const struct flow_function hearing = {.name = "hearing", .on = "thing.told", .run = hear, .retries = 3};
 
@@ -190,8 +191,10 @@ static void *send_for_ever(void *arg)
     int64_t       round = atomic_load(&shared->round);
     for (int64_t i = 0;; i++) {
         struct arena  *arena ARENA_SCOPE = arena_create();
-        struct sending s = {.message = {.workspace = 1, .name = STR("thing.made"),
-                                        .id = str_printf(arena, "r%lld-%p-%lld", (long long)round, (void *)&s, (long long)i)}};
+        struct sending s = {
+            .message = {.workspace = 1,
+                        .name = STR("thing.made"),
+                        .id = str_printf(arena, "r%lld-%p-%lld", (long long)round, (void *)&s, (long long)i)}};
         if (db_write(w->db, arena, send_in, &s) == NULL) atomic_fetch_add(&shared->acknowledged, 1);
         be_ready();
         if (i % 16 == 15) usleep(2000); /* slower than the engine */
@@ -222,15 +225,19 @@ TEST(flow, nothing_is_lost_doubled_or_left_running_when_killed_at_random_instant
     int64_t events = count(&w, "SELECT count(*) FROM flow_event WHERE name = 'thing.made'");
     check(events >= shared->acknowledged && shared->acknowledged > 0);
     check_int(count(&w, "SELECT count(*) FROM flow_run WHERE function = 'storing'"), events);
-    check_str(ask(&w, "SELECT DISTINCT function || ' ' || status || ' ' || coalesce(error, '') FROM flow_run WHERE status <> 'completed'"), "");
+    check_str(ask(&w, "SELECT DISTINCT function || ' ' || status || ' ' || coalesce(error, '') FROM flow_run WHERE "
+                      "status <> 'completed'"),
+              "");
     check_int(count(&w, "SELECT count(*) FROM ledger WHERE what = 'stored'"), events);
     check_int(count(&w, "SELECT count(*) FROM ledger WHERE what = 'first'"), events);
     check_int(count(&w, "SELECT count(*) FROM ledger WHERE what = 'second'"), events);
     check_int(count(&w, "SELECT count(*) FROM ledger WHERE what = 'heard'"), events);
-    check_int(count(&w, "SELECT count(*) FROM (SELECT 1 FROM ledger GROUP BY event, what HAVING count(*) > 1) AS doubled"), 0);
+    check_int(
+        count(&w, "SELECT count(*) FROM (SELECT 1 FROM ledger GROUP BY event, what HAVING count(*) > 1) AS doubled"),
+        0);
 }
 
-/* ---- leases ------------------------------------------------------------------------------------------------------------------- */
+/* ---- leases ------------------------------------------------------------------------------------------------------ */
 
 struct gate {
     _Atomic int entered, open;
@@ -264,7 +271,8 @@ TEST(flow, a_process_whose_lease_ended_is_taken_over_and_can_record_nothing)
 {
     make_shared();
     gate = (struct gate){0};
-    struct world w WORLD_SCOPE = {.functions = {&gated, &told}, .function_count = 2, .config = {.shared = true, .workers = 2}};
+    struct world w WORLD_SCOPE = {
+        .functions = {&gated, &told}, .function_count = 2, .config = {.shared = true, .workers = 2}};
     world_open(&w, arena);
     world_start(&w);
     struct flow *paused = w.flow;
@@ -289,7 +297,8 @@ TEST(flow, a_valid_lease_is_respected_by_another_process)
 {
     make_shared();
     gate = (struct gate){0};
-    struct world w WORLD_SCOPE = {.functions = {&gated, &told}, .function_count = 2, .config = {.shared = true, .workers = 2}};
+    struct world w WORLD_SCOPE = {
+        .functions = {&gated, &told}, .function_count = 2, .config = {.shared = true, .workers = 2}};
     world_open(&w, arena);
     world_start(&w);
     struct flow *first = w.flow;
@@ -321,7 +330,7 @@ TEST(flow, two_processes_share_a_cron_tick_without_doubling_it)
     flow_destroy(first);
 }
 
-/* ---- shutdown and cancelling while a step executes ---------------------------------------------------------------------------- */
+/* ---- shutdown and cancelling while a step executes --------------------------------------------------------------- */
 
 static struct err *stop_when_asked(struct flow_run *run, void *arg, struct str *result)
 {
@@ -334,7 +343,8 @@ static struct err *stop_when_asked(struct flow_run *run, void *arg, struct str *
     return err_new(run->arena, ERR_CANCELLED, "stopped");
 }
 static struct err *run_stoppable(struct flow_run *run) { return flow_step(run, "long", stop_when_asked, NULL, NULL); }
-static const struct flow_function stoppable = {.name = "stoppable", .on = "thing.made", .run = run_stoppable, .retries = 0};
+static const struct flow_function stoppable = {
+    .name = "stoppable", .on = "thing.made", .run = run_stoppable, .retries = 0};
 
 TEST(flow, a_step_cut_off_by_the_shutdown_runs_again_and_uses_up_no_attempt)
 {
@@ -353,7 +363,10 @@ TEST(flow, a_step_cut_off_by_the_shutdown_runs_again_and_uses_up_no_attempt)
     check_int(count(&w, "SELECT count(*) FROM flow_attempt"), 0);
 }
 
-static struct err *cancel_in(struct db_tx *tx, void *run) { return flow_cancel(tx, (int64_t)(intptr_t)run, STR("by hand")); }
+static struct err *cancel_in(struct db_tx *tx, void *run)
+{
+    return flow_cancel(tx, (int64_t)(intptr_t)run, STR("by hand"));
+}
 
 TEST(flow, cancelling_reaches_the_executing_step)
 {
@@ -367,7 +380,7 @@ TEST(flow, cancelling_reaches_the_executing_step)
     check_str(only_job(&w).error, "by hand");
 }
 
-/* ---- a full disk --------------------------------------------------------------------------------------------------------------- */
+/* ---- a full disk ------------------------------------------------------------------------------------------------- */
 
 static struct err *fill_the_disk(struct flow_run *run, void *arg, struct str *result)
 {
@@ -387,7 +400,8 @@ TEST(flow, outcomes_wait_while_the_disk_is_full_and_are_recorded_afterwards)
     send_json(&w, "thing.made", "{}");
     while (!w.calls[1]) usleep(200);
     flow_tick(w.flow);
-    check_err(db_write(w.db, arena, send_in, &(struct sending){.message = {.workspace = 1, .name = STR("thing.made")}}), ERR_UNAVAILABLE);
+    check_err(db_write(w.db, arena, send_in, &(struct sending){.message = {.workspace = 1, .name = STR("thing.made")}}),
+              ERR_UNAVAILABLE);
     flow_tick(w.flow);
     check_str(ask(&w, "SELECT status FROM flow_run"), "running");
     faulty_disk_size = -1;

@@ -13,7 +13,8 @@ static struct flow_value value_of(struct arena *arena, const char *text)
     const json_value             *json, *other;
     check_ok(json_parse(arena, str_of(document), &json));
     check_ok(json_parse(arena, STR("{\"n\":7}"), &other));
-    const struct flow_root roots[] = {{"", flow_value_of(json)}, {"event.data", flow_value_of(json)}, {"async.data", flow_value_of(other)}};
+    const struct flow_root roots[] = {
+        {"", flow_value_of(json)}, {"event.data", flow_value_of(json)}, {"async.data", flow_value_of(other)}};
     check_ok(flow_expression_parse(arena, str_of(text), &parsed));
     return flow_evaluate(arena, parsed, roots, 3);
 }
@@ -23,30 +24,35 @@ static void check_values(struct arena *arena, const char *const (*pairs)[2], siz
     for (size_t i = 0; i < n; i++) {
         struct str text = flow_value_text(arena, value_of(arena, pairs[i][0]));
         if (!str_eq(text, str_of(pairs[i][1])) || (text.s == NULL) != (pairs[i][1] == NULL))
-            fail_msg("%s is \"" STR_FMT "\", expected \"%s\"", pairs[i][0], STR_ARG(text), pairs[i][1] ? pairs[i][1] : "(null)");
+            fail_msg("%s is \"" STR_FMT "\", expected \"%s\"", pairs[i][0], STR_ARG(text),
+                     pairs[i][1] ? pairs[i][1] : "(null)");
     }
 }
-#define CHECK_VALUES(...) \
-    check_values(arena, (const char *const[][2]){__VA_ARGS__}, sizeof((const char *const[][2]){__VA_ARGS__}) / sizeof(char *[2]))
+#define CHECK_VALUES(...)                                                                                              \
+    check_values(arena, (const char *const[][2]){__VA_ARGS__},                                                         \
+                 sizeof((const char *const[][2]){__VA_ARGS__}) / sizeof(char *[2]))
 
 TEST(expression, paths_go_through_objects_and_lists)
 {
-    CHECK_VALUES({"a.b", "x"}, {"event.data.a.b", "x"}, {"a[\"c d\"][1]", "2"}, {"a['c d'][2]", "three"}, {"async.data.n", "7"},
-                 {"list[9]", NULL}, {"a.missing.deeper", NULL}, {"event.other", NULL}, {"n.x", NULL}, {"a", "{\"b\":\"x\",\"c d\":[1,2,\"three\"]}"});
+    CHECK_VALUES({"a.b", "x"}, {"event.data.a.b", "x"}, {"a[\"c d\"][1]", "2"}, {"a['c d'][2]", "three"},
+                 {"async.data.n", "7"}, {"list[9]", NULL}, {"a.missing.deeper", NULL}, {"event.other", NULL},
+                 {"n.x", NULL}, {"a", "{\"b\":\"x\",\"c d\":[1,2,\"three\"]}"});
 }
 
 TEST(expression, operators_have_their_usual_order)
 {
-    CHECK_VALUES({"1 + 2 == 3", "true"}, {"'a' + 1 + 'b'", "a1b"}, {"n > 4 && n < 6 || false", "true"}, {"!(n == 5)", "false"},
-                 {"n != 5 || !yes", "false"}, {"'b' > 'a'", "true"}, {"n >= 5 && n <= 5", "true"}, {"n > 'a'", "false"},
-                 {"'p' in list", "true"}, {"'z' in list", "false"}, {"'b' in a", "true"}, {"'plo' in name", "true"},
-                 {"empty ?? none ?? 'third'", "third"}, {"n + none", NULL}, {"none == missing", "true"}, {"-1 < 0", "true"});
+    CHECK_VALUES({"1 + 2 == 3", "true"}, {"'a' + 1 + 'b'", "a1b"}, {"n > 4 && n < 6 || false", "true"},
+                 {"!(n == 5)", "false"}, {"n != 5 || !yes", "false"}, {"'b' > 'a'", "true"},
+                 {"n >= 5 && n <= 5", "true"}, {"n > 'a'", "false"}, {"'p' in list", "true"}, {"'z' in list", "false"},
+                 {"'b' in a", "true"}, {"'plo' in name", "true"}, {"empty ?? none ?? 'third'", "third"},
+                 {"n + none", NULL}, {"none == missing", "true"}, {"-1 < 0", "true"});
 }
 
 TEST(expression, functions_do_what_they_say)
 {
-    CHECK_VALUES({"has(a.b)", "true"}, {"has(none)", "false"}, {"if(n > 1, 'more', 'less')", "more"}, {"lower('ABC')", "abc"},
-                 {"slug('  Hello, World! 2')", "hello-world-2"}, {"words(name)", "Deploy To Prod Now"}, {"cut('h\xc3\xa9llo', 2)", "h\xc3\xa9"},
+    CHECK_VALUES({"has(a.b)", "true"}, {"has(none)", "false"}, {"if(n > 1, 'more', 'less')", "more"},
+                 {"lower('ABC')", "abc"}, {"slug('  Hello, World! 2')", "hello-world-2"},
+                 {"words(name)", "Deploy To Prod Now"}, {"cut('h\xc3\xa9llo', 2)", "h\xc3\xa9"},
                  {"join(list, '-')", "p-q"}, {"join(list)", "p, q"}, {"time(at)", "2024-01-01T12:00:00.000Z"},
                  {"time(1704110400)", "2024-01-01T12:00:00.000Z"}, {"time(1704110400000)", "2024-01-01T12:00:00.000Z"},
                  {"time('soon')", NULL}, {"lower(missing)", NULL});
@@ -54,7 +60,8 @@ TEST(expression, functions_do_what_they_say)
 
 TEST(expression, what_is_wrong_is_refused_with_its_position)
 {
-    static const char *const bad[] = {"", "a.", "a ==", "(a", "a[", "a[x]", "'open", "a b", "nothere(1)", "if(1)", "has()", "a[\"", "1 +", "&& a", "\\"};
+    static const char *const bad[] = {"",           "a.",    "a ==",  "(a",   "a[",  "a[x]", "'open", "a b",
+                                      "nothere(1)", "if(1)", "has()", "a[\"", "1 +", "&& a", "\\"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         const struct flow_expression *parsed;
         struct err *err = flow_expression_parse(arena, str_of(bad[i]), &parsed);
@@ -83,9 +90,10 @@ TEST(expression, length_depth_and_work_are_bounded)
     check_int(flow_evaluate(arena, parsed, &(struct flow_root){"", flow_value_of(json)}, 1).kind, FLOW_NULL);
 }
 
-/* ---- schedules ------------------------------------------------------------------------------------------------------- */
+/* ---- schedules --------------------------------------------------------------------------------------------------- */
 
-static void check_schedule(struct arena *arena, const char *schedule, const char *now, const char *last, const char *next)
+static void check_schedule(struct arena *arena, const char *schedule, const char *now, const char *last,
+                           const char *next)
 {
     int64_t at, before, after;
     check(time_parse(str_of(now), &at));
@@ -107,13 +115,15 @@ TEST(cron, last_and_next_tick_of_a_schedule)
         {"0 0 13 * 5", "2024-03-09T12:00:00Z", "2024-03-08T00:00", "2024-03-13T00:00"},
         {"59 23 31 12 *", "2024-03-09T12:00:00Z", "2023-12-31T23:59", "2024-12-31T23:59"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) check_schedule(arena, rows[i][0], rows[i][1], rows[i][2], rows[i][3]);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        check_schedule(arena, rows[i][0], rows[i][1], rows[i][2], rows[i][3]);
 }
 
 TEST(cron, a_wrong_schedule_is_refused)
 {
-    static const char *const bad[] = {"", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8",
-                                      "*/0 * * * *", "5-1 * * * *", "a * * * *", "1- * * * *", "@weekly", "1,,2 * * * *"};
+    static const char *const bad[] = {"",          "* * * *",    "* * * * * *", "60 * * * *",  "* 24 * * *",
+                                      "* * 0 * *", "* * * 13 *", "* * * * 8",   "*/0 * * * *", "5-1 * * * *",
+                                      "a * * * *", "1- * * * *", "@weekly",     "1,,2 * * * *"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         int64_t     last, next;
         struct err *err = flow_cron_times(arena, str_of(bad[i]), 0, &last, &next);

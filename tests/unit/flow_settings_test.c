@@ -27,10 +27,13 @@ static const struct flow_function batched = {
     .name = "batched", .on = "item.added", .run = note_data, .batch = {.max = 3, .timeout = SECONDS(5), .key = "store"},
 };
 static const struct flow_function debounced = {
-    .name = "debounced", .on = "item.added", .run = note_data, .debounce = {.period = SECONDS(10), .at_most = SECONDS(25), .key = "store"},
+    .name = "debounced",
+    .on = "item.added",
+    .run = note_data,
+    .debounce = {.period = SECONDS(10), .at_most = SECONDS(25), .key = "store"},
 };
 
-/* ---- batch -------------------------------------------------------------------------------------------------------------- */
+/* ---- batch ------------------------------------------------------------------------------------------------------- */
 
 TEST(flow, a_batch_closes_when_it_is_full)
 {
@@ -70,14 +73,15 @@ static struct err *refuse_two(struct flow_run *run)
 
 TEST(flow, one_bad_item_does_not_sink_the_rest_of_its_batch)
 {
-    static const struct flow_function picky = {.name = "picky", .on = "item.added", .run = refuse_two, .batch = {.max = 3, .timeout = SECONDS(5)}};
+    static const struct flow_function picky = {
+        .name = "picky", .on = "item.added", .run = refuse_two, .batch = {.max = 3, .timeout = SECONDS(5)}};
     WORLD(w, &picky);
     for (int i = 1; i <= 3; i++) send_json(&w, "item.added", str_z(arena, str_printf(arena, "{\"n\":%d}", i)));
     flow_settle(w.flow);
     check_str(ask(&w, "SELECT status FROM flow_run ORDER BY id"), "failed completed failed completed");
 }
 
-/* ---- debounce ------------------------------------------------------------------------------------------------------------ */
+/* ---- debounce ---------------------------------------------------------------------------------------------------- */
 
 TEST(flow, a_debounced_run_has_the_last_event_after_a_quiet_period)
 {
@@ -114,7 +118,7 @@ TEST(flow, debounces_of_different_workspaces_do_not_meet)
     check_int(w.calls[0], 2);
 }
 
-/* ---- coalesce, idempotency, priority ----------------------------------------------------------------------------------------- */
+/* ---- coalesce, idempotency, priority ----------------------------------------------------------------------------- */
 
 static struct err *add_up(struct arena *arena, const json_value *queued, const json_value *incoming, struct str *merged)
 {
@@ -127,10 +131,12 @@ static struct err *unpause_in(struct db_tx *tx, void *function) { return flow_pa
 
 TEST(flow, queued_runs_of_one_key_coalesce)
 {
-    static const struct flow_function merging = {.name = "merging", .on = "item.added", .run = note_data, .coalesce = {.key = "store", .merge = add_up}};
+    static const struct flow_function merging = {
+        .name = "merging", .on = "item.added", .run = note_data, .coalesce = {.key = "store", .merge = add_up}};
     WORLD(w, &merging);
     check_ok(db_write(w.db, arena, pause_in, "merging"));
-    for (int i = 1; i <= 4; i++) send_json(&w, "item.added", str_z(arena, str_printf(arena, "{\"n\":%d,\"store\":\"a\"}", i)));
+    for (int i = 1; i <= 4; i++)
+        send_json(&w, "item.added", str_z(arena, str_printf(arena, "{\"n\":%d,\"store\":\"a\"}", i)));
     flow_settle(w.flow);
     check_int(w.calls[0], 0); /* paused: it queues up */
     check_ok(db_write(w.db, arena, unpause_in, "merging"));
@@ -147,7 +153,8 @@ static struct err *fail_on_request(struct flow_run *run)
 
 TEST(flow, an_idempotency_key_admits_one_run_a_day_and_is_released_by_failure)
 {
-    static const struct flow_function once = {.name = "once", .on = "item.added", .run = fail_on_request, .idempotency = "id"};
+    static const struct flow_function once = {
+        .name = "once", .on = "item.added", .run = fail_on_request, .idempotency = "id"};
     WORLD(w, &once);
     send_and_settle(&w, "item.added", "{\"id\":\"x\",\"n\":1,\"fail\":true}");
     send_and_settle(&w, "item.added", "{\"id\":\"x\",\"n\":2}");
@@ -168,7 +175,11 @@ TEST(flow, an_idempotency_key_admits_one_run_a_day_and_is_released_by_failure)
 TEST(flow, priority_goes_first_and_equal_priority_in_order_of_acceptance)
 {
     static const struct flow_function ranked = {
-        .name = "ranked", .on = "item.added", .run = note_data, .priority = "if(history, -300, 0)", .concurrency = {{.limit = 1}},
+        .name = "ranked",
+        .on = "item.added",
+        .run = note_data,
+        .priority = "if(history, -300, 0)",
+        .concurrency = {{.limit = 1}},
     };
     WORLD(w, &ranked);
     check_ok(db_write(w.db, arena, pause_in, "ranked"));
@@ -189,7 +200,7 @@ TEST(flow, a_trigger_filter_is_an_outcome)
     check_str(ask(&w, "SELECT outcome FROM flow_outcome"), "filtered");
 }
 
-/* ---- concurrency -------------------------------------------------------------------------------------------------------------- */
+/* ---- concurrency ------------------------------------------------------------------------------------------------- */
 
 static struct err *overlap(struct flow_run *run, void *arg, struct str *result)
 {
@@ -214,7 +225,8 @@ static struct err *run_sleeping(struct flow_run *run)
 
 TEST(flow, no_more_steps_of_a_key_execute_at_once_than_the_limit)
 {
-    static const struct flow_function limited = {.name = "limited", .on = "item.added", .run = run_overlapping, .concurrency = {{.limit = 2, .key = "store"}}};
+    static const struct flow_function limited = {
+        .name = "limited", .on = "item.added", .run = run_overlapping, .concurrency = {{.limit = 2, .key = "store"}}};
     WORLD(w, &limited);
     for (int i = 0; i < 20; i++) send_json(&w, "item.added", "{\"store\":\"a\"}");
     flow_settle(w.flow);
@@ -229,7 +241,8 @@ TEST(flow, the_second_limit_holds_too)
         .concurrency = {{.limit = 3, .key = "store"}, {.limit = 1, .key = "workspace"}},
     };
     WORLD(w, &twice);
-    for (int i = 0; i < 12; i++) send_json(&w, "item.added", str_z(arena, str_printf(arena, "{\"store\":\"%d\"}", i % 3)));
+    for (int i = 0; i < 12; i++)
+        send_json(&w, "item.added", str_z(arena, str_printf(arena, "{\"store\":\"%d\"}", i % 3)));
     flow_settle(w.flow);
     check_int(w.calls[2], 1);
     check_int(count(&w, "SELECT count(*) FROM flow_run WHERE status = 'completed'"), 12);
@@ -237,7 +250,10 @@ TEST(flow, the_second_limit_holds_too)
 
 TEST(flow, a_limit_per_run_is_held_while_the_run_sleeps)
 {
-    static const struct flow_function exclusive = {.name = "exclusive", .on = "item.added", .run = run_sleeping, .concurrency = {{.limit = 1, .key = "store", .per_run = true}}};
+    static const struct flow_function exclusive = {.name = "exclusive",
+                                                   .on = "item.added",
+                                                   .run = run_sleeping,
+                                                   .concurrency = {{.limit = 1, .key = "store", .per_run = true}}};
     WORLD(w, &exclusive);
     send_and_settle(&w, "item.added", "{\"store\":\"a\",\"n\":1}");
     send_and_settle(&w, "item.added", "{\"store\":\"a\",\"n\":2}");
@@ -248,7 +264,8 @@ TEST(flow, a_limit_per_run_is_held_while_the_run_sleeps)
 
 TEST(flow, a_limit_per_step_is_free_while_the_run_sleeps)
 {
-    static const struct flow_function shared = {.name = "shared", .on = "item.added", .run = run_sleeping, .concurrency = {{.limit = 1, .key = "store"}}};
+    static const struct flow_function shared = {
+        .name = "shared", .on = "item.added", .run = run_sleeping, .concurrency = {{.limit = 1, .key = "store"}}};
     WORLD(w, &shared);
     send_and_settle(&w, "item.added", "{\"store\":\"a\",\"n\":1}");
     send_and_settle(&w, "item.added", "{\"store\":\"a\",\"n\":2}");
@@ -257,7 +274,8 @@ TEST(flow, a_limit_per_step_is_free_while_the_run_sleeps)
 
 TEST(flow, a_large_backlog_of_one_workspace_does_not_hold_up_another)
 {
-    static const struct flow_function one_at_a_time = {.name = "slow", .on = "item.added", .run = note_data, .concurrency = {{.limit = 1}}};
+    static const struct flow_function one_at_a_time = {
+        .name = "slow", .on = "item.added", .run = note_data, .concurrency = {{.limit = 1}}};
     WORLD(w, &one_at_a_time);
     check_ok(db_write(w.db, arena, pause_in, "slow"));
     for (int i = 0; i < 50; i++) send_json(&w, "item.added", "{\"n\":1}");
@@ -267,14 +285,15 @@ TEST(flow, a_large_backlog_of_one_workspace_does_not_hold_up_another)
     check(str_find(w.seen, STR("2"), 0) < 10);
 }
 
-/* ---- cancelling, following up, timeouts ------------------------------------------------------------------------------------------ */
+/* ---- cancelling, following up, timeouts -------------------------------------------------------------------------- */
 
 static struct err *note_follow_up(struct flow_run *run)
 {
     struct world *w = run->context;
     const json_value *data = flow_data(run);
-    w->seen = str_printf(w->arena, STR_FMT " " STR_FMT " " STR_FMT, STR_ARG(json_str(data, "functionId")),
-                         STR_ARG(json_str(data, "error")), STR_ARG(json_text(run->arena, json_get(data, "event.data"))));
+    w->seen =
+        str_printf(w->arena, STR_FMT " " STR_FMT " " STR_FMT, STR_ARG(json_str(data, "functionId")),
+                   STR_ARG(json_str(data, "error")), STR_ARG(json_text(run->arena, json_get(data, "event.data"))));
     return NULL;
 }
 
@@ -298,7 +317,8 @@ TEST(flow, an_event_cancels_the_sleeping_run_that_it_matches_and_no_other)
     send_and_settle(&w, "item.added", "{\"sourceId\":\"b\"}");
     send_and_settle(&w, "item.added", "{}");
     send_and_settle(&w, "source.disconnected", "{\"sourceId\":\"a\"}");
-    check_str(ask(&w, "SELECT status FROM flow_run WHERE function = 'cancellable' ORDER BY id"), "cancelled waiting waiting");
+    check_str(ask(&w, "SELECT status FROM flow_run WHERE function = 'cancellable' ORDER BY id"),
+              "cancelled waiting waiting");
     check_str(w.seen, "cancellable cancelled by source.disconnected {\"sourceId\":\"a\"}");
     advance(&w, HOURS(2));
     check_int(w.calls[3], 2);
@@ -306,16 +326,19 @@ TEST(flow, an_event_cancels_the_sleeping_run_that_it_matches_and_no_other)
 
 TEST(flow, on_failure_is_a_run_of_its_own)
 {
-    static const struct flow_function doomed = {.name = "doomed", .on = "item.added", .run = fail_on_request, .on_failure = note_follow_up};
+    static const struct flow_function doomed = {
+        .name = "doomed", .on = "item.added", .run = fail_on_request, .on_failure = note_follow_up};
     WORLD(w, &doomed);
     send_and_settle(&w, "item.added", "{\"fail\":true}");
     check_str(w.seen, "doomed as told {\"fail\":true}");
-    check_str(ask(&w, "SELECT function || '=' || status FROM flow_run ORDER BY id"), "doomed=failed doomed#failure=completed");
+    check_str(ask(&w, "SELECT function || '=' || status FROM flow_run ORDER BY id"),
+              "doomed=failed doomed#failure=completed");
 }
 
 TEST(flow, a_run_that_takes_too_long_fails_with_timeout)
 {
-    static const struct flow_function hasty = {.name = "hasty", .on = "item.added", .run = sleep_long, .finish_within = MINUTES(10)};
+    static const struct flow_function hasty = {
+        .name = "hasty", .on = "item.added", .run = sleep_long, .finish_within = MINUTES(10)};
     WORLD(w, &hasty);
     send_and_settle(&w, "item.added", "{}");
     advance(&w, MINUTES(11));
@@ -324,8 +347,10 @@ TEST(flow, a_run_that_takes_too_long_fails_with_timeout)
 
 TEST(flow, a_run_queued_too_long_is_cancelled_only_where_declared)
 {
-    static const struct flow_function patient = {.name = "patient", .on = "item.added", .run = note_data, .start_within = SECONDS(30)};
-    static const struct flow_function fresh = {.name = "fresh", .on = "item.added", .run = note_data, .start_within = SECONDS(30), .cancel_late = true};
+    static const struct flow_function patient = {
+        .name = "patient", .on = "item.added", .run = note_data, .start_within = SECONDS(30)};
+    static const struct flow_function fresh = {
+        .name = "fresh", .on = "item.added", .run = note_data, .start_within = SECONDS(30), .cancel_late = true};
     WORLD(w, &patient, &fresh);
     check_ok(db_write(w.db, arena, pause_in, "patient"));
     check_ok(db_write(w.db, arena, pause_in, "fresh"));
@@ -334,21 +359,26 @@ TEST(flow, a_run_queued_too_long_is_cancelled_only_where_declared)
     check_ok(db_write(w.db, arena, unpause_in, "patient"));
     check_ok(db_write(w.db, arena, unpause_in, "fresh"));
     flow_settle(w.flow);
-    check_str(ask(&w, "SELECT function || '=' || status FROM flow_run ORDER BY function"), "fresh=cancelled patient=completed");
+    check_str(ask(&w, "SELECT function || '=' || status FROM flow_run ORDER BY function"),
+              "fresh=cancelled patient=completed");
 }
 
 TEST(flow, the_end_of_a_visible_run_is_told_and_that_of_its_listener_is_not)
 {
-    static const struct flow_function visible = {.name = "visible", .on = "item.added", .run = fail_on_request, .title = "'Item ' + n"};
-    static const struct flow_function listener = {.name = "listener", .on = "job.completed job.failed function.failed", .run = note_data, .system = true};
+    static const struct flow_function visible = {
+        .name = "visible", .on = "item.added", .run = fail_on_request, .title = "'Item ' + n"};
+    static const struct flow_function listener = {
+        .name = "listener", .on = "job.completed job.failed function.failed", .run = note_data, .system = true};
     WORLD(w, &visible, &listener);
     send_and_settle(&w, "item.added", "{\"n\":7}");
     send_and_settle(&w, "item.added", "{\"n\":8,\"fail\":true}");
-    check_str(ask(&w, "SELECT name FROM flow_event WHERE name <> 'item.added' ORDER BY seq"), "job.completed function.failed job.failed");
-    check(str_find(ask(&w, "SELECT data FROM flow_event WHERE name = 'job.failed'"), STR("\"name\":\"Item 8\",\"status\":\"failed\""), 0) != SIZE_MAX);
+    check_str(ask(&w, "SELECT name FROM flow_event WHERE name <> 'item.added' ORDER BY seq"),
+              "job.completed function.failed job.failed");
+    check(str_find(ask(&w, "SELECT data FROM flow_event WHERE name = 'job.failed'"),
+                   STR("\"name\":\"Item 8\",\"status\":\"failed\""), 0) != SIZE_MAX);
 }
 
-/* ---- cron ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- cron -------------------------------------------------------------------------------------------------------- */
 
 static const struct flow_function hourly = {.name = "hourly", .cron = "@hourly", .run = note_data};
 
@@ -385,7 +415,11 @@ TEST(flow, wrong_settings_are_refused_at_the_start_with_the_functions_name)
         {.name = "no.run", .on = "x"},
         {.name = "bad.key", .on = "x", .run = note_data, .idempotency = "a +"},
         {.name = "bad.cron", .cron = "61 * * * *", .run = note_data},
-        {.name = "both", .on = "x", .run = note_data, .batch = {.max = 2, .timeout = SECONDS(1)}, .debounce = {.period = SECONDS(1)}},
+        {.name = "both",
+         .on = "x",
+         .run = note_data,
+         .batch = {.max = 2, .timeout = SECONDS(1)},
+         .debounce = {.period = SECONDS(1)}},
         {.name = "retries", .on = "x", .run = note_data, .retries = 21},
     };
     WORLD(w, &hourly);

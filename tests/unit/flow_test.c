@@ -1,6 +1,6 @@
 #include "flow_world.h"
 
-/* ---- functions under test -------------------------------------------------------------------------------------------- */
+/* ---- functions under test ---------------------------------------------------------------------------------------- */
 
 static struct err *count_step(struct flow_run *run, void *arg, struct str *result)
 {
@@ -45,10 +45,11 @@ static struct err *run_failing(struct flow_run *run)
 }
 
 static const struct flow_function one_step = {.name = "one", .on = "thing.made", .run = run_one_step, .retries = 3};
-static const struct flow_function three_steps = {.name = "three", .on = "thing.made", .run = run_three_steps, .retries = 3};
+static const struct flow_function three_steps = {
+    .name = "three", .on = "thing.made", .run = run_three_steps, .retries = 3};
 static const struct flow_function failing = {.name = "failing", .on = "thing.made", .run = run_failing, .retries = 2};
 
-/* ---- events and runs -------------------------------------------------------------------------------------------------- */
+/* ---- events and runs --------------------------------------------------------------------------------------------- */
 
 TEST(flow, an_event_becomes_a_run_that_completes)
 {
@@ -120,7 +121,8 @@ TEST(flow, a_failing_step_is_tried_again_after_a_while_and_recorded_steps_are_no
     check_int(w.calls[1], 3);
     check_int(w.calls[2], 1);
     check_str(only_job(&w).status, "completed");
-    check_str(ask(&w, "SELECT kind || ':' || error FROM flow_attempt ORDER BY number"), "error:failure 1 error:failure 2");
+    check_str(ask(&w, "SELECT kind || ':' || error FROM flow_attempt ORDER BY number"),
+              "error:failure 1 error:failure 2");
 }
 
 TEST(flow, a_step_that_fails_too_often_fails_the_run)
@@ -136,7 +138,7 @@ TEST(flow, a_step_that_fails_too_often_fails_the_run)
     check_str(only_job(&w).error, "failure 3");
 }
 
-/* ---- waiting ----------------------------------------------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 static struct err *wait_for_answer(struct flow_run *run)
 {
@@ -150,7 +152,8 @@ static struct err *wait_for_answer(struct flow_run *run)
     return NULL;
 }
 
-static const struct flow_function waiting = {.name = "waiting", .on = "question.asked", .run = wait_for_answer, .waits = {"answer.given"}};
+static const struct flow_function waiting = {
+    .name = "waiting", .on = "question.asked", .run = wait_for_answer, .waits = {"answer.given"}};
 
 TEST(flow, a_wait_returns_the_event_that_matches)
 {
@@ -192,15 +195,18 @@ static struct err *be_answered_before_waiting(struct flow_run *run)
     struct world     *w = run->context;
     struct flow_event first, second;
     TRY(flow_step(run, "trigger", answer_at_once, NULL, NULL));
-    TRY(flow_wait(run, "first", &first, .event = "answer.given", .match = "jobId", .equals = STR("j1"), .timeout = HOURS(1)));
-    TRY(flow_wait(run, "second", &second, .event = "answer.given", .match = "jobId", .equals = STR("j1"), .timeout = HOURS(1)));
+    TRY(flow_wait(run, "first", &first, .event = "answer.given", .match = "jobId", .equals = STR("j1"),
+                  .timeout = HOURS(1)));
+    TRY(flow_wait(run, "second", &second, .event = "answer.given", .match = "jobId", .equals = STR("j1"),
+                  .timeout = HOURS(1)));
     w->seen = str_printf(w->arena, "%s %s", first.name.s ? "answered" : "lost", second.name.s ? "again" : "once");
     return NULL;
 }
 
 TEST(flow, an_event_that_came_before_the_wait_was_armed_is_returned_and_only_once)
 {
-    static const struct flow_function early = {.name = "early", .on = "question.asked", .run = be_answered_before_waiting, .waits = {"answer.given"}};
+    static const struct flow_function early = {
+        .name = "early", .on = "question.asked", .run = be_answered_before_waiting, .waits = {"answer.given"}};
     WORLD(w, &early);
     send_json(&w, "answer.given", "{\"jobId\":\"j1\"}"); /* before the run: not for it */
     send_and_settle(&w, "question.asked", "{}");
@@ -220,7 +226,8 @@ static struct err *wait_for_larger(struct flow_run *run)
 
 TEST(flow, a_wait_may_have_a_condition_on_both_events)
 {
-    static const struct flow_function larger = {.name = "larger", .on = "question.asked", .run = wait_for_larger, .waits = {"answer.given"}};
+    static const struct flow_function larger = {
+        .name = "larger", .on = "question.asked", .run = wait_for_larger, .waits = {"answer.given"}};
     WORLD(w, &larger);
     send_and_settle(&w, "question.asked", "{\"n\":5}");
     send_and_settle(&w, "answer.given", "{\"n\":4}");
@@ -230,13 +237,14 @@ TEST(flow, a_wait_may_have_a_condition_on_both_events)
 
 TEST(flow, a_wait_for_an_undeclared_event_fails_the_run)
 {
-    static const struct flow_function undeclared = {.name = "undeclared", .on = "question.asked", .run = wait_for_answer, .retries = 3};
+    static const struct flow_function undeclared = {
+        .name = "undeclared", .on = "question.asked", .run = wait_for_answer, .retries = 3};
     WORLD(w, &undeclared);
     send_and_settle(&w, "question.asked", "{}");
     check_str(only_job(&w).status, "failed");
 }
 
-/* ---- sleeping, sending, invoking, parallel ------------------------------------------------------------------------------ */
+/* ---- sleeping, sending, invoking, parallel ----------------------------------------------------------------------- */
 
 static struct err *sleep_between(struct flow_run *run)
 {
@@ -263,7 +271,8 @@ TEST(flow, sleepers_wake_after_a_restart_and_repeat_nothing)
 
 static struct err *send_two(struct flow_run *run)
 {
-    struct flow_message messages[] = {{.name = STR("thing.made"), .data = STR("{\"n\":1}")}, {.name = STR("thing.made"), .data = STR("{\"n\":2}")}};
+    struct flow_message messages[] = {{.name = STR("thing.made"), .data = STR("{\"n\":1}")},
+                                      {.name = STR("thing.made"), .data = STR("{\"n\":2}")}};
     TRY(flow_step_send(run, "tell", messages, 2));
     TRY(flow_sleep(run, "nap", SECONDS(1)));
     return flow_step_send(run, "bad", &(struct flow_message){.name = STR("No!")}, 1);
@@ -294,7 +303,8 @@ static struct err *invoke_both(struct flow_run *run)
     struct str    output;
     TRY(flow_invoke(run, "good", "invoked", STR("{}"), HOURS(1), &output));
     struct err *err = flow_invoke(run, "bad", "invoked", STR("{\"fail\":true}"), HOURS(1), NULL);
-    if (err && err->code == ERR_NOT_FOUND) w->seen = str_printf(w->arena, STR_FMT " " STR_FMT, STR_ARG(output), STR_ARG(err->message));
+    if (err && err->code == ERR_NOT_FOUND)
+        w->seen = str_printf(w->arena, STR_FMT " " STR_FMT, STR_ARG(output), STR_ARG(err->message));
     return err && err->code == ERR_NOT_FOUND ? NULL : err;
 }
 
@@ -310,7 +320,10 @@ TEST(flow, invoke_returns_the_output_or_the_error_of_the_invoked_run)
     check_str(w.seen, "{\"answer\":42} nothing there");
 }
 
-static struct err *cancel_in(struct db_tx *tx, void *run) { return flow_cancel(tx, (int64_t)(intptr_t)run, STR("by hand")); }
+static struct err *cancel_in(struct db_tx *tx, void *run)
+{
+    return flow_cancel(tx, (int64_t)(intptr_t)run, STR("by hand"));
+}
 static struct err *resume_in(struct db_tx *tx, void *run) { return flow_resume(tx, (int64_t)(intptr_t)run); }
 static struct err *restart_in(struct db_tx *tx, void *run)
 {
@@ -327,7 +340,8 @@ TEST(flow, cancelling_a_run_cancels_what_it_invoked)
     check_ok(db_write(w.db, arena, cancel_in, (void *)(intptr_t)1));
     check_err(db_write(w.db, arena, cancel_in, (void *)(intptr_t)1), ERR_CONFLICT);
     flow_settle(w.flow);
-    check_str(ask(&w, "SELECT status || ':' || error FROM flow_run ORDER BY id"), "cancelled:by hand cancelled:the invoking run was cancelled");
+    check_str(ask(&w, "SELECT status || ':' || error FROM flow_run ORDER BY id"),
+              "cancelled:by hand cancelled:the invoking run was cancelled");
 }
 
 static struct err *fail_odd_items_once(struct flow_run *run, void *arg, struct str *result)
@@ -354,7 +368,8 @@ static struct err *run_items(struct flow_run *run)
 
 TEST(flow, parallel_steps_have_their_own_attempts)
 {
-    static const struct flow_function parallel = {.name = "parallel", .on = "thing.made", .run = run_items, .retries = 1};
+    static const struct flow_function parallel = {
+        .name = "parallel", .on = "thing.made", .run = run_items, .retries = 1};
     WORLD(w, &parallel);
     send_and_settle(&w, "thing.made", "{}");
     check_int(w.calls[1], 7);
@@ -363,7 +378,10 @@ TEST(flow, parallel_steps_have_their_own_attempts)
     check_int(w.calls[3], 21);
 }
 
-static struct err *nest(struct flow_run *run, void *arg, struct str *result) { return flow_step(run, "inner", count_step, arg, result); }
+static struct err *nest(struct flow_run *run, void *arg, struct str *result)
+{
+    return flow_step(run, "inner", count_step, arg, result);
+}
 static struct err *run_nested(struct flow_run *run) { return flow_step(run, "outer", nest, (void *)1, NULL); }
 
 TEST(flow, nested_steps_are_an_error_at_first_use)
@@ -435,7 +453,7 @@ TEST(flow, a_continued_run_is_the_same_job_under_a_fresh_run_id)
     check(!str_eq(str_skip(job.public_id, 4), str_skip(job.run_id, 4)));
 }
 
-/* ---- kinds of errors ------------------------------------------------------------------------------------------------------ */
+/* ---- kinds of errors --------------------------------------------------------------------------------------------- */
 
 static struct err *be_limited(struct flow_run *run, void *arg, struct str *result)
 {
@@ -449,7 +467,8 @@ static struct err *run_limited(struct flow_run *run) { return flow_step(run, "ca
 
 TEST(flow, waiting_for_a_rate_limit_counts_no_attempt_and_not_as_the_runs_time)
 {
-    static const struct flow_function limited = {.name = "limited", .on = "thing.made", .run = run_limited, .retries = 0, .finish_within = MINUTES(5)};
+    static const struct flow_function limited = {
+        .name = "limited", .on = "thing.made", .run = run_limited, .retries = 0, .finish_within = MINUTES(5)};
     WORLD(w, &limited);
     send_and_settle(&w, "thing.made", "{}");
     for (int i = 0; i < 3; i++) advance(&w, HOURS(1));
@@ -472,7 +491,8 @@ static struct err *catch_it(struct flow_run *run)
 
 TEST(flow, a_step_that_failed_for_good_may_be_caught_and_stays_failed)
 {
-    static const struct flow_function catching = {.name = "catching", .on = "thing.made", .run = catch_it, .retries = 5};
+    static const struct flow_function catching = {
+        .name = "catching", .on = "thing.made", .run = catch_it, .retries = 5};
     WORLD(w, &catching);
     send_and_settle(&w, "thing.made", "{}");
     advance(&w, SECONDS(2));
@@ -489,7 +509,8 @@ static struct err *fail_between(struct flow_run *run)
 
 TEST(flow, errors_between_steps_are_tried_again_too)
 {
-    static const struct flow_function between = {.name = "between", .on = "thing.made", .run = fail_between, .retries = 2};
+    static const struct flow_function between = {
+        .name = "between", .on = "thing.made", .run = fail_between, .retries = 2};
     WORLD(w, &between);
     send_and_settle(&w, "thing.made", "{}");
     advance(&w, MINUTES(1));
@@ -499,7 +520,7 @@ TEST(flow, errors_between_steps_are_tried_again_too)
     check_str(only_job(&w).status, "completed");
 }
 
-/* ---- completion in the business transaction -------------------------------------------------------------------------------- */
+/* ---- completion in the business transaction ---------------------------------------------------------------------- */
 
 struct business { struct flow_run **runs; size_t n; };
 
@@ -507,7 +528,8 @@ static struct err *store_all(struct db_tx *tx, void *arg)
 {
     struct business *b = arg;
     for (size_t i = 0; i < b->n; i++) {
-        TRY(db_exec(tx, "INSERT INTO flow_cron (function, last_tick) VALUES ($1, $2)", json_str(flow_data(b->runs[i]), "key"), b->runs[i]->id));
+        TRY(db_exec(tx, "INSERT INTO flow_cron (function, last_tick) VALUES ($1, $2)",
+                    json_str(flow_data(b->runs[i]), "key"), b->runs[i]->id));
         TRY(flow_complete_in(b->runs[i], tx));
     }
     return NULL;
@@ -522,7 +544,8 @@ static struct err *store_together(struct flow_run **runs, size_t n)
 
 TEST(flow, runs_claimed_together_commit_together_and_a_bad_one_fails_alone)
 {
-    static const struct flow_function storing = {.name = "storing", .on = "thing.made", .run_many = store_together, .together = 50};
+    static const struct flow_function storing = {
+        .name = "storing", .on = "thing.made", .run_many = store_together, .together = 50};
     WORLD(w, &storing);
     check_ok(db_write(w.db, arena, run_sql, "INSERT INTO flow_pause VALUES ('storing', 0)"));
     for (int i = 0; i < 20; i++) send_json(&w, "thing.made", str_z(arena, str_printf(arena, "{\"key\":\"k%d\"}", i)));
@@ -539,7 +562,7 @@ TEST(flow, runs_claimed_together_commit_together_and_a_bad_one_fails_alone)
     check_int(count(&w, "SELECT count(*) FROM flow_run WHERE status = 'completed'"), 24);
 }
 
-/* ---- control and looking ------------------------------------------------------------------------------------------------------ */
+/* ---- control and looking ----------------------------------------------------------------------------------------- */
 
 TEST(flow, a_failed_run_is_resumed_at_its_failed_step)
 {
@@ -562,12 +585,14 @@ TEST(flow, a_finished_run_is_restarted_as_a_new_job_of_the_same_event)
     check_ok(db_write(w.db, arena, restart_in, (void *)(intptr_t)1));
     flow_settle(w.flow);
     check_int(w.calls[1], 2);
-    check_str(ask(&w, "SELECT status || coalesce(replay_of, '') || cause FROM flow_run ORDER BY id"), "completed0 completed11");
+    check_str(ask(&w, "SELECT status || coalesce(replay_of, '') || cause FROM flow_run ORDER BY id"),
+              "completed0 completed11");
 }
 
 TEST(flow, job_lists_count_filter_and_stay_in_their_workspace)
 {
-    static const struct flow_function hidden = {.name = "hidden", .on = "thing.made", .run = run_one_step, .system = true};
+    static const struct flow_function hidden = {
+        .name = "hidden", .on = "thing.made", .run = run_one_step, .system = true};
     WORLD(w, &one_step, &hidden, &failing);
     send_json(&w, "thing.made", "{}");
     send_message(&w, (struct flow_message){.workspace = 2, .name = STR("thing.made")});
@@ -581,7 +606,8 @@ TEST(flow, job_lists_count_filter_and_stay_in_their_workspace)
     check_int(n, 2);
     check_ok(flow_job_list(tx, 1, (struct flow_job_filter){.with_system = true}, &jobs, &n));
     check_int(n, 3);
-    check_ok(flow_job_list(tx, 1, (struct flow_job_filter){.functions = {STR("one")}, .statuses = {STR("completed")}}, &jobs, &n));
+    check_ok(flow_job_list(tx, 1, (struct flow_job_filter){.functions = {STR("one")}, .statuses = {STR("completed")}},
+                           &jobs, &n));
     check_int(n, 1);
     check_ok(flow_job_counts(tx, 1, (struct flow_job_filter){.with_system = true}, counts));
     check_int(counts[2], 3);
@@ -636,7 +662,11 @@ TEST(flow, an_event_of_the_future_starts_its_run_then)
 TEST(flow, retention_removes_what_is_old_and_nothing_that_lives)
 {
     static const struct flow_function sleeper = {.name = "sleeper", .on = "thing.made", .run = sleep_between};
-    static const struct flow_function year = {.name = "year", .on = "question.asked", .run = wait_for_answer, .waits = {"answer.given"}, .finish_within = DAYS(300)};
+    static const struct flow_function year = {.name = "year",
+                                              .on = "question.asked",
+                                              .run = wait_for_answer,
+                                              .waits = {"answer.given"},
+                                              .finish_within = DAYS(300)};
     WORLD(w, &sleeper, &year);
     int64_t deleted;
     send_and_settle(&w, "thing.made", "{}");
@@ -728,7 +758,11 @@ static struct err *send_thousand(struct db_tx *tx, void *messages)
 TEST(flow, five_thousand_events_at_concurrency_ten_are_all_run)
 {
     static const struct flow_function capture = {
-        .name = "capture", .on = "thing.made", .run = run_one_step, .concurrency = {{.limit = 10, .key = "workspace"}}, .start_within = SECONDS(1),
+        .name = "capture",
+        .on = "thing.made",
+        .run = run_one_step,
+        .concurrency = {{.limit = 10, .key = "workspace"}},
+        .start_within = SECONDS(1),
     };
     WORLD(w, &capture);
     struct flow_message messages[1000];

@@ -59,8 +59,9 @@ static inline void world_open(struct world *w, struct arena *arena)
 
 /* WORLD(w, &function, &another) */
 #define WORLD(w, ...)                                                                                                  \
-    struct world w WORLD_SCOPE = {.functions = {__VA_ARGS__},                                                           \
-                                  .function_count = sizeof((const struct flow_function *[]){__VA_ARGS__}) / sizeof(void *)}; \
+    struct world w WORLD_SCOPE = {.functions = {__VA_ARGS__},                                                          \
+                                  .function_count =                                                                    \
+                                      sizeof((const struct flow_function *[]){__VA_ARGS__}) / sizeof(void *)};         \
     world_open(&w, arena);                                                                                             \
     world_start(&w)
 
@@ -70,7 +71,7 @@ static inline void advance(struct world *w, int64_t ms)
     flow_settle(w->flow);
 }
 
-/* ---- sending -------------------------------------------------------------------------------------------------------- */
+/* ---- sending ----------------------------------------------------------------------------------------------------- */
 
 struct sending {
     struct flow_message message;
@@ -102,7 +103,7 @@ static inline void send_and_settle(struct world *w, const char *name, const char
     flow_settle(w->flow);
 }
 
-/* ---- asking --------------------------------------------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
 
 /* The rows of the answer's one column joined by ' '. */
 static inline struct str ask(struct world *w, const char *sql)
@@ -129,7 +130,10 @@ static inline int64_t count(struct world *w, const char *sql)
 }
 
 static inline struct err *run_sql(struct db_tx *tx, void *sql) { return db_exec_values(tx, sql, NULL, 0); }
-static inline void write_sql(struct world *w, const char *sql) { check_ok(db_write(w->db, w->arena, run_sql, (void *)sql)); }
+static inline void write_sql(struct world *w, const char *sql)
+{
+    check_ok(db_write(w->db, w->arena, run_sql, (void *)sql));
+}
 
 static inline struct flow_job only_job(struct world *w)
 {

@@ -26,7 +26,7 @@ struct answer {
     struct net_reply  reply;
 };
 
-/* ---- functions to look at ------------------------------------------------------------------------------------------------ */
+/* ---- functions to look at ---------------------------------------------------------------------------------------- */
 
 static struct err *greet(struct flow_run *run, void *arg, struct str *result)
 {
@@ -74,7 +74,7 @@ static const struct flow_function *const functions[] = {&greeting, &door, &waiti
 
 static bool door_open; /* what the world outside is like */
 
-/* ---- the fixture ----------------------------------------------------------------------------------------------------------- */
+/* ---- the fixture ------------------------------------------------------------------------------------------------- */
 
 static void fixture_start(struct fixture *f, struct arena *arena)
 {
@@ -182,7 +182,7 @@ static struct str header(const struct answer *answer, const char *name)
     return (struct str){0};
 }
 
-/* ---- lists ----------------------------------------------------------------------------------------------------------------- */
+/* ---- lists ------------------------------------------------------------------------------------------------------- */
 
 TEST(jobs, are_listed_newest_first_and_counted_over_the_whole_filter)
 {
@@ -255,7 +255,7 @@ TEST(jobs, the_recent_ones_are_ten)
     check_int(json_count(json_get(GET(&f, W "/jobs/recent?limit=1").body, "data")), 1);
 }
 
-/* ---- one ------------------------------------------------------------------------------------------------------------------- */
+/* ---- one --------------------------------------------------------------------------------------------------------- */
 
 TEST(jobs, one_job_tells_its_steps_input_and_output)
 {
@@ -318,7 +318,7 @@ TEST(events, tell_what_became_of_them_at_each_function)
           str_eq(json_str(answer.body, "outcomes.1.jobId"), json_str(GET(&f, W "/jobs").body, "data.0.id")));
 }
 
-/* ---- actions --------------------------------------------------------------------------------------------------------------- */
+/* ---- actions ----------------------------------------------------------------------------------------------------- */
 
 TEST(jobs, cancelling_stops_a_waiting_one_once_and_is_told)
 {
@@ -404,7 +404,7 @@ TEST(jobs, a_bulk_action_must_be_named)
     check_str(problem(&answer, "action"), "Invalid enum value. Expected 'cancel' | 'restart' | 'resume', received 'explode'");
 }
 
-/* ---- figures --------------------------------------------------------------------------------------------------------------- */
+/* ---- figures ----------------------------------------------------------------------------------------------------- */
 
 TEST(figures, are_those_of_the_jobs)
 {
@@ -444,7 +444,7 @@ TEST(figures, of_an_empty_workspace_are_zero_and_healthy)
     check_int(json_count(json_get(GET(&f, W "/jobs").body, "data")), 0);
 }
 
-/* ---- activities -------------------------------------------------------------------------------------------------------------- */
+/* ---- activities -------------------------------------------------------------------------------------------------- */
 
 static struct str new_key(struct fixture *f, const char *scope, struct str *id)
 {
