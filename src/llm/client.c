@@ -232,7 +232,7 @@ static struct err *read_answer(struct asking *asking, struct str body)
     count_usage(asking, root);
     if (!asking->llm->service->read(asking->arena, root, asking->reply)) return nonsense(asking, "holds no text");
     struct str model = json_str(root, "model");
-    asking->reply->model = model.n ? model : asking->llm->models[asking->call->task];
+    asking->reply->model = str_dup(asking->arena, model.n ? model : asking->llm->models[asking->call->task]);
     if (!asking->object) return NULL;
     *asking->object = llm_first_object(asking->arena, asking->reply->text);
     return *asking->object ? NULL : nonsense(asking, "holds no JSON object");
