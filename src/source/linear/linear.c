@@ -225,7 +225,7 @@ enum source_reason linear_transform(const struct source_transform_call *call)
     struct linear_draft draft = {.arena = arena, .data = json_get(call->payload, "data")};
     bool known = find_rows(call->event, &type, &action);
     if (type) *call->category = str_of(type->type);
-    if (!known) return SOURCE_UNHANDLED_EVENT;
+    if (!known || !type) return SOURCE_UNHANDLED_EVENT;
     if (action == 1 && changes_nothing(json_get(call->payload, "updatedFrom"))) return SOURCE_ACTION_NOT_CAPTURED;
     draft.outline = (struct outline){
         .arena = arena, .payload = call->payload, .context = call->context, .event = event, .ids_are_text = true};
