@@ -94,8 +94,7 @@ struct err *api_activity_list(struct api_call *call)
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(call->app->db, call->arena, &tx));
     TRY(activity_list(tx, call->workspace.id, &filter, &list, &n));
-    bool more = n > (size_t)page.limit;
-    if (more) n--;
+    bool more = api_page_more(&page, &n);
     struct json_out out = api_answer(call);
     json_begin(&out, "data", '[');
     for (size_t i = 0; i < n; i++) activity_write(&out, NULL, &list[i]);

@@ -140,6 +140,8 @@ struct search_filters api_search_filters(const struct api_filters *filters);
 
 struct api_page { int64_t limit; struct str cursor; int64_t before; /* row id, 0 = from the newest */ };
 MUST_CHECK struct err *api_page(struct api_call *call, struct api_page *page);
+/* Of page.limit + 1 rows asked for, *n came: is there another page? Cuts *n to this one. */
+bool api_page_more(const struct api_page *page, size_t *n);
 void api_page_end(struct json_out *out, struct api_call *call, bool more, int64_t last_id);
 /* The end of an interval [from, to) that the query string gives as `name`: a bare date means its whole day. */
 int64_t api_end_of(const struct api_call *call, const char *name, int64_t at);

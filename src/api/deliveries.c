@@ -119,8 +119,7 @@ struct err *api_delivery_list(struct api_call *call)
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(call->app->db, call->arena, &tx));
     TRY(source_delivery_list(tx, call->workspace.id, filter, &deliveries, &n));
-    bool more = n > (size_t)page.limit;
-    if (more) n = (size_t)page.limit;
+    bool more = api_page_more(&page, &n);
     struct json_out out = api_answer(call);
     json_begin(&out, "data", '[');
     for (size_t i = 0; i < n; i++) {

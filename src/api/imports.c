@@ -39,8 +39,7 @@ struct err *api_import_list(struct api_call *call)
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(call->app->db, call->arena, &tx));
     TRY(source_import_list(tx, call->workspace.id, page.before, (size_t)page.limit + 1, &imports, &n));
-    bool more = n > (size_t)page.limit;
-    if (more) n = (size_t)page.limit;
+    bool more = api_page_more(&page, &n);
     struct json_out out = api_answer(call);
     json_begin(&out, "data", '[');
     for (size_t i = 0; i < n; i++) {

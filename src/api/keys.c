@@ -41,8 +41,7 @@ struct err *api_key_list(struct api_call *call)
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(call->app->db, call->arena, &tx));
     TRY(org_key_list(tx, call->workspace.id, page.before, (size_t)page.limit + 1, &keys, &n));
-    bool more = n > (size_t)page.limit;
-    if (more) n = (size_t)page.limit;
+    bool more = api_page_more(&page, &n);
     struct json_out out = api_answer(call);
     json_begin(&out, "data", '[');
     for (size_t i = 0; i < n; i++) {

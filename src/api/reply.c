@@ -175,6 +175,13 @@ struct err *api_page(struct api_call *call, struct api_page *page)
     return api_check(call);
 }
 
+bool api_page_more(const struct api_page *page, size_t *n)
+{
+    bool more = *n > (size_t)page->limit;
+    if (more) *n = (size_t)page->limit;
+    return more;
+}
+
 /* Row ids grow with creation, so (createdAt, id) is the order of ids. */
 void api_page_end(struct json_out *out, struct api_call *call, bool more, int64_t last_id)
 {

@@ -50,6 +50,9 @@ struct str cli_value(const struct cli *cli, const char *option); /* {NULL, 0} if
 /* A number within bounds; false after having said what is wrong. */
 bool cli_number(const struct cli *cli, const char *option, int64_t low, int64_t high, int64_t *value);
 
+/* "90d" (1 to 99,999 days ago) or a date. */
+bool cli_since(struct str text, int64_t *ms);
+
 /* Say what went wrong on stderr; returns the exit status. */
 int cli_fail(const struct cli *cli, const struct err *err);
 int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -100,6 +103,8 @@ void cli_text(const struct cli *cli, enum cli_style style, struct str text);
 void cli_marked(const struct cli *cli, struct str html, int indent);
 /* Percent-encoded, for a path segment or a query value. */
 struct str cli_query_text(struct arena *arena, struct str text);
+/* "/ID/action" of the first argument: one segment of the path, whatever was typed. */
+struct str cli_id_path(const struct cli *cli, const char *action);
 /* "3 days ago", "in 2019" */
 struct str cli_age(struct arena *arena, int64_t at);
 

@@ -275,17 +275,6 @@ static void read_known(struct importing *importing)
     if (importing->known_count) qsort(importing->known, importing->known_count, sizeof *importing->known, by_number);
 }
 
-/* "90d" or a date. */
-static bool parse_since(struct str text, int64_t *ms)
-{
-    int64_t days;
-    if (str_ends(text, STR("d")) && str_to_int(str_slice(text, 0, text.n - 1), &days) && days > 0 && days < 100000) {
-        *ms = time_now() - DAYS(days);
-        return true;
-    }
-    return time_parse(text, ms);
-}
-
 static struct err *read_options(struct cli *cli, struct source_git_options *options)
 {
     struct str since = cli_value(cli, "since");
@@ -302,7 +291,7 @@ static struct err *read_options(struct cli *cli, struct source_git_options *opti
         .stat = cli_has(cli, "stat"),
         .github_web_url = config->github_web_url,
     };
-    if (since.s && !parse_since(since, &options->since))
+    if (since.s && !cli_since(since, &options->since))
         return err_new(cli->arena, ERR_INVALID, "--since takes a date (2025-01-31) or days (90d)");
     if (cli_has(cli, "max") && (!str_to_int(cli_value(cli, "max"), &options->max) || options->max < 1))
         return err_new(cli->arena, ERR_INVALID, "--max takes a number above 0");

@@ -4,7 +4,6 @@
 #include "base/time.h"
 #include "org/org.h"
 
-#include <ctype.h>
 
 static struct err *ask(struct cli *cli, const char *method, const char *what, struct str body, const json_value **reply)
 {
@@ -16,17 +15,6 @@ static struct err *ask(struct cli *cli, const char *method, const char *what, st
         err = cli_ask(&client, method, str_printf(cli->arena, STR_FMT "/api-keys%s", STR_ARG(path), what), body, reply);
     cli_disconnect(&client);
     return err;
-}
-
-/* An id is one segment of the path, whatever was typed. */
-static const char *with_id(struct cli *cli, const char *action)
-{
-    struct str id = cli->positional[0];
-    struct buf path = buf_in(cli->arena);
-    buf_char(&path, '/');
-    for (size_t i = 0; i < id.n; i++)
-        buf_printf(&path, isalnum((unsigned char)id.s[i]) || id.s[i] == '_' ? "%c" : "%%%02X", (unsigned char)id.s[i]);
-    return str_z(cli->arena, str_printf(cli->arena, STR_FMT "%s", STR_ARG(buf_str(&path)), action));
 }
 
 static int put_expiry(struct cli *cli, struct json_out *out)
@@ -88,7 +76,7 @@ int cli_key_rotate(struct cli *cli)
     if (status) return status;
     json_end(&out);
     const json_value *reply;
-    struct err *err = ask(cli, "POST", with_id(cli, "/rotate"), json_out_text(&out), &reply);
+    struct err *err = ask(cli, "POST", cli_id_path(cli, "/rotate").s, json_out_text(&out), &reply);
     return err ? cli_fail(cli, err) : print_secret(cli, reply);
 }
 
@@ -133,7 +121,7 @@ int cli_key_list(struct cli *cli)
 static int end_key(struct cli *cli, const char *method, const char *action, const char *done)
 {
     const json_value *reply;
-    struct err *err = ask(cli, method, with_id(cli, action), STR(""), &reply);
+    struct err *err = ask(cli, method, cli_id_path(cli, action).s, STR(""), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json)
         cli_print_json(cli, reply);

@@ -1,6 +1,7 @@
 /* main.c - the table of commands, and the way to one of them. */
 #include "cli/cli.h"
 
+#include "base/time.h"
 #include "crypto/crypto.h"
 #include "text/text.h"
 
@@ -167,6 +168,16 @@ bool cli_number(const struct cli *cli, const char *option, int64_t low, int64_t 
     if (str_to_int(given, value) && *value >= low && *value <= high) return true;
     cli_usage(cli, "--%s takes a number from %lld to %lld", option, (long long)low, (long long)high);
     return false;
+}
+
+bool cli_since(struct str text, int64_t *ms)
+{
+    int64_t days;
+    if (str_ends(text, STR("d")) && str_to_int(str_slice(text, 0, text.n - 1), &days) && days > 0 && days < 100000) {
+        *ms = time_now() - DAYS(days);
+        return true;
+    }
+    return time_parse(text, ms);
 }
 
 int cli_fail(const struct cli *cli, const struct err *err)

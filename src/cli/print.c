@@ -107,12 +107,17 @@ struct str cli_query_text(struct arena *arena, struct str text)
     struct buf out = buf_in(arena);
     for (size_t i = 0; i < text.n; i++) {
         unsigned char c = (unsigned char)text.s[i], letter = c | 0x20;
-        if ((letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9') || (c && strchr("-._~", c)))
+        if ((letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9') || (c && strchr("-_~", c)))
             buf_char(&out, (char)c);
         else
             buf_printf(&out, "%%%02X", c);
     }
     return buf_str(&out);
+}
+
+struct str cli_id_path(const struct cli *cli, const char *action)
+{
+    return str_printf(cli->arena, "/" STR_FMT "%s", STR_ARG(cli_query_text(cli->arena, cli->positional[0])), action);
 }
 
 struct str cli_age(struct arena *arena, int64_t at)

@@ -65,17 +65,13 @@ static void print_item(const struct cli *cli, int number, const json_value *item
 static struct err *date_range(struct cli *cli, struct json_out *out)
 {
     struct str since = cli_value(cli, "since"), until = cli_value(cli, "until");
-    int64_t at, days;
+    int64_t at;
     if (!since.s && !until.s) return NULL;
     json_begin(out, "dateRange", '{');
     if (since.s) {
-        if (str_ends(since, STR("d")) && str_to_int(str_slice(since, 0, since.n - 1), &days) &&
-            days > 0 && days < 100000)
-            json_put_time(out, "start", time_now() - DAYS(days));
-        else if (time_parse(since, &at))
-            json_put_time(out, "start", at);
-        else
+        if (!cli_since(since, &at))
             return err_new(cli->arena, ERR_INVALID, "--since takes a date (2025-01-31) or days (90d)");
+        json_put_time(out, "start", at);
     }
     if (until.s) {
         if (!time_parse(until, &at)) return err_new(cli->arena, ERR_INVALID, "--until takes a date (2025-01-31)");

@@ -16,11 +16,6 @@ static struct err *ask(struct cli *cli, const char *method, struct str what, str
     return err;
 }
 
-static struct str with_id(struct cli *cli, const char *action)
-{
-    return str_printf(cli->arena, "/" STR_FMT "%s", STR_ARG(cli->positional[0]), action);
-}
-
 static void put_list(struct json_out *out, const char *key, struct str list)
 {
     json_begin(out, key, '[');
@@ -110,7 +105,7 @@ int cli_source_set(struct cli *cli)
     if (bots.s) json_put_bool(&out, "includeBots", str_eq(bots, STR("yes")));
     json_end(&out);
     json_end(&out);
-    struct err *err = ask(cli, "PATCH", with_id(cli, ""), json_out_text(&out), &reply);
+    struct err *err = ask(cli, "PATCH", cli_id_path(cli, ""), json_out_text(&out), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json) cli_print_json(cli, reply);
     else printf("set " STR_FMT "\n", STR_ARG(cli->positional[0]));
@@ -120,7 +115,7 @@ int cli_source_set(struct cli *cli)
 int cli_source_secret(struct cli *cli)
 {
     const json_value *reply;
-    struct err       *err = ask(cli, "POST", with_id(cli, "/webhook-secret"), STR(""), &reply);
+    struct err       *err = ask(cli, "POST", cli_id_path(cli, "/webhook-secret"), STR(""), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json) cli_print_json(cli, reply);
     else printf(STR_FMT "\n", STR_ARG(json_str(reply, "secret")));
@@ -130,7 +125,7 @@ int cli_source_secret(struct cli *cli)
 int cli_source_remove(struct cli *cli)
 {
     const json_value *reply;
-    struct err       *err = ask(cli, "DELETE", with_id(cli, ""), STR(""), &reply);
+    struct err       *err = ask(cli, "DELETE", cli_id_path(cli, ""), STR(""), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json) cli_print_json(cli, reply);
     else printf("removed " STR_FMT "\n", STR_ARG(cli->positional[0]));

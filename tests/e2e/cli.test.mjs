@@ -119,11 +119,15 @@ test('an id that cannot be one is not found, whatever characters it has', async 
   const env = environment(join(directory(t), 'data'));
   const { id } = json(env, 'key', 'create', 'kept');
   await serve(t, env);
+  const source = json(env, 'source', 'add', 'github', '--repo', 'acme/api').id;
   for (const wrong of ['a b', 'a/b', `${id}?x=1`, `${id}#`, `${id}/rotate`, '%', 'ключ']) {
     const result = lightfast(env, 'key', 'delete', wrong);
     assert.deepEqual([result.status, result.stderr], [1, 'lightfast: API key not found\n'], wrong);
   }
   assert.equal(json(env, 'key', 'list').data.length, 1);
+  for (const wrong of ['a/b', `${source}?x=1`, `${source}#`, `x/../${source}`])
+    assert.equal(lightfast(env, 'source', 'remove', wrong).status, 1, wrong);
+  assert.equal(json(env, 'source', 'list').data.filter((row) => row.isActive).length, 1);
 });
 
 test('the list of keys shows how each one ends, and whether it is still good', async (t) => {
