@@ -106,6 +106,24 @@ static struct finding check_embedding(struct api_call *call, bool fix)
     return ok(str_printf(call->arena, STR_FMT ", %d dimensions", STR_ARG(embed_model(embed)), embed_dim(embed)));
 }
 
+/* Asking the model would cost money: what is known without is said. Address and key stay unsaid. */
+static struct finding check_models(struct api_call *call, bool fix)
+{
+    (void)fix;
+    struct llm *llm = call->app->llm;
+    if (!llm_enabled(llm)) return ok(STR("none: classes and summaries go by rules"));
+    struct buf list = buf_in(call->arena);
+    buf_str_add(&list, call->app->config->llm_provider);
+    for (int task = 0; task < LLM_TASKS; task++)
+        buf_printf(&list, "%s%s by " STR_FMT, task ? ", " : ": ", llm_task_name((enum llm_task)task),
+                   STR_ARG(llm_model(llm, (enum llm_task)task)));
+    if (!llm_available(llm)) {
+        buf_lit(&list, "; left alone for a minute after failures in a row, rules meanwhile");
+        return warning(buf_str(&list));
+    }
+    return ok(buf_str(&list));
+}
+
 static struct finding check_addresses(struct api_call *call, bool fix)
 {
     (void)fix;
@@ -148,7 +166,7 @@ struct err *api_admin_doctor(struct api_call *call)
         struct finding (*check)(struct api_call *call, bool fix);
     } checks[] = {{"data directory", check_directory}, {"database", check_database}, {"clock", check_clock},
                   {"addresses", check_addresses},      {"index", check_index},       {"search log", check_log},
-                  {"embedding", check_embedding}};
+                  {"embedding", check_embedding},     {"language models", check_models}};
     static const char *const words[] = {[OK] = "ok", [WARNING] = "warning", [FAILED] = "failed"};
     bool fix = json_bool(call->body, "fix", false);
     struct json_out out = api_answer(call);

@@ -8,6 +8,7 @@
 #include "crypto/crypto.h"
 #include "db/db.h"
 #include "embed/embed.h"
+#include "llm/llm.h"
 #include "memory/memory.h"
 #include "net/net.h"
 #include "search/search.h"
@@ -19,6 +20,7 @@ struct app { /* built in main, passed down; read-only once the server runs */
     const struct config *config;
     struct db      *db;
     struct embed   *embed;
+    struct llm     *llm;     /* off (llm_enabled) unless the settings name a provider */
     struct memory   memory;
     struct search  *search;
     struct crypto_keys *keys;        /* of sealed secrets */

@@ -74,6 +74,26 @@ static struct err *open_inbox(struct cli *cli, struct config *config, struct app
     return NULL;
 }
 
+static struct llm_config model_settings(const struct config *config)
+{
+    return (struct llm_config){
+        .provider = config->llm_provider,
+        .base_url = config->llm_base_url,
+        .api_key = config->llm_api_key,
+        .model = config->llm_model_default,
+        .models = {[LLM_CLASSIFICATION] = config->llm_model_classification,
+                   [LLM_ENTITIES] = config->llm_model_entities,
+                   [LLM_SUMMARY] = config->llm_model_summary,
+                   [LLM_RELATIONSHIPS] = config->llm_model_relationships,
+                   [LLM_RERANK] = config->llm_model_rerank,
+                   [LLM_ANSWER] = config->llm_model_answer},
+        .max_output_tokens = config->llm_max_output_tokens,
+        .timeout_ms = SECONDS(config->llm_timeout_seconds),
+        .price_input = config->llm_price_input,
+        .price_output = config->llm_price_output,
+    };
+}
+
 static struct err *open_rooms(struct cli *cli, struct config *config, struct app *app)
 {
     struct arena *arena = cli->arena;
@@ -85,7 +105,8 @@ static struct err *open_rooms(struct cli *cli, struct config *config, struct app
                                      .model = config->embedding_model,
                                      .dim = (int)config->embedding_dim};
     TRY(embed_create(arena, embedding, &app->embed));
-    app->memory = (struct memory){.db = app->db, .embed = app->embed};
+    TRY(llm_create(arena, model_settings(config), &app->llm));
+    app->memory = (struct memory){.db = app->db, .embed = app->embed, .llm = app->llm};
     struct search_config search = {.memory_limit = (size_t)config->search_memory_limit,
                                    .result_cache = config->search_result_cache};
     search.hosts = self_hosted(arena, config, &search.host_count);
@@ -119,6 +140,7 @@ void cli_app_close(struct cli_app *opened)
     if (app->flow) flow_destroy(app->flow);
     if (app->api) api_destroy(app->api);
     if (app->search) search_destroy(app->search);
+    llm_destroy(app->llm);
     if (app->embed) embed_destroy(app->embed);
     if (app->db) db_close(app->db);
     if (opened->lock) db_unlock_directory(opened->lock);

@@ -92,7 +92,7 @@ void llm_destroy(struct llm *llm)
 
 bool llm_enabled(const struct llm *llm)
 {
-    return llm->service != NULL;
+    return llm && llm->service;
 }
 
 struct str llm_model(const struct llm *llm, enum llm_task task)

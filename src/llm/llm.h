@@ -26,7 +26,7 @@ struct llm;
 /* Errors: ERR_INVALID for an unknown provider or missing settings. */
 MUST_CHECK struct err *llm_create(struct arena *arena, struct llm_config config, struct llm **llm);
 void llm_destroy(struct llm *llm);       /* NULL is fine */
-bool llm_enabled(const struct llm *llm); /* false for provider "none" */
+bool llm_enabled(const struct llm *llm); /* false for NULL and for provider "none" */
 bool llm_available(struct llm *llm);     /* enabled, and not paused after failures */
 struct str llm_model(const struct llm *llm, enum llm_task task);
 

@@ -4,6 +4,7 @@
 #pragma once
 #include "embed/embed.h"
 #include "index/index.h"
+#include "llm/llm.h"
 #include "source/source.h"
 #include "text/text.h"
 
@@ -50,6 +51,7 @@ void memory_analyse(struct arena *arena, const struct source_event *event, struc
 struct memory {          /* what the pipeline needs; one per process */
     struct db    *db;
     struct embed *embed;
+    struct llm   *llm;   /* NULL or off: classes and summaries go by rules */
 };
 
 enum memory_outcome { MEMORY_STORED, MEMORY_REPLACED, MEMORY_DUPLICATE, MEMORY_BELOW_THRESHOLD, MEMORY_REFUSED };
