@@ -1,46 +1,14 @@
 /* statistics.c - what a workspace's jobs add up to (spec/console.md 2.6).
  *
  * DESIGN. Runs are numbered in the order of their creation, and the engine keeps no index by time: it would cost every
- * run a write. So an interval begins with a binary search for its first row along (workspace, id), an hour early in case
- * the clock was set back, and the time itself is compared row by row.
+ * run a write. So an interval begins with a search for its first row (flow_first_since), and the time itself is compared
+ * row by row.
  */
 #include "activity/activity.h"
 
 #include "base/time.h"
 
 #include <math.h>
-
-enum { CLOCK_SLACK_MS = 3600 * 1000 };
-
-static struct err *row_at(struct db_tx *tx, int64_t workspace, int64_t id, int64_t *found, int64_t *created_at)
-{
-    struct db_rows rows;
-    *found = 0;
-    TRY(db_query(tx, &rows,
-                 "SELECT id, created_at FROM flow_run WHERE workspace_id = $1 AND id >= $2 ORDER BY id LIMIT 1",
-                 workspace, id));
-    db_next(&rows, found, created_at);
-    return db_done(&rows);
-}
-
-static struct err *first_since(struct db_tx *tx, int64_t workspace, int64_t from, int64_t *first)
-{
-    int64_t        low = 0, high = 0, found, created_at = 0;
-    struct db_rows rows;
-    TRY(db_query(tx, &rows, "SELECT MAX(id) + 1 FROM flow_run WHERE workspace_id = $1", workspace));
-    db_next(&rows, &high);
-    TRY(db_done(&rows));
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2;
-        TRY(row_at(tx, workspace, middle, &found, &created_at));
-        if (found && created_at < from - CLOCK_SLACK_MS)
-            low = found + 1;
-        else
-            high = middle;
-    }
-    *first = low;
-    return NULL;
-}
 
 /* ---- counts ------------------------------------------------------------------------------------------------------ */
 
@@ -72,7 +40,7 @@ struct err *activity_job_statistics(struct db_tx *tx, int64_t workspace, int64_t
     struct str     status = {0};
     int64_t        first, n = 0, ms = 0;
     *jobs = (struct activity_jobs){0};
-    TRY(first_since(tx, workspace, from, &first));
+    TRY(flow_first_since(tx, workspace, from, &first));
     TRY(db_query(tx, &rows,
                  "SELECT status, COUNT(*), SUM(" DURATION ") FROM flow_run WHERE workspace_id = $1 AND id >= $2 "
                  "AND created_at >= $3 AND created_at < $4 GROUP BY status",
@@ -99,7 +67,7 @@ struct err *activity_job_percentiles(struct db_tx *tx, int64_t workspace, int64_
     struct db_rows rows;
     int64_t        first, place = 0, ms = 0;
     *percentiles = (struct activity_percentiles){0};
-    TRY(first_since(tx, workspace, from, &first));
+    TRY(flow_first_since(tx, workspace, from, &first));
     TRY(db_query(tx, &rows, "SELECT COUNT(*), MAX(completed_at - started_at) " COMPLETED, workspace, first, from));
     db_next(&rows, &percentiles->samples, &percentiles->most);
     TRY(db_done(&rows));
@@ -125,7 +93,7 @@ struct err *activity_job_series(struct db_tx *tx, int64_t workspace, struct acti
     int64_t        this_hour = time_now() / HOURS(1), first, hour = 0, n = 0, ms = 0;
     int64_t        begin = this_hour - (int64_t)hours + 1;
     for (size_t i = 0; i < hours; i++) points[i] = (struct activity_hour){.at = (begin + (int64_t)i) * HOURS(1)};
-    TRY(first_since(tx, workspace, begin * HOURS(1), &first));
+    TRY(flow_first_since(tx, workspace, begin * HOURS(1), &first));
     TRY(db_query(tx, &rows,
                  "SELECT created_at / 3600000, status, COUNT(*), SUM(" DURATION ") FROM flow_run WHERE "
                  "workspace_id = $1 AND id >= $2 AND created_at >= $3 GROUP BY created_at / 3600000, status",
@@ -230,7 +198,7 @@ struct err *activity_health(struct db_tx *tx, int64_t workspace, struct activity
     struct period period = {.workspace = workspace, .from = time_now() - DAYS(1)};
     *health = (struct activity_health){0};
     TRY(activity_job_statistics(tx, workspace, period.from, 0, &health->jobs));
-    TRY(first_since(tx, workspace, period.from, &period.first));
+    TRY(flow_first_since(tx, workspace, period.from, &period.first));
     TRY(store_health(tx, &period, health));
     TRY(list_sources(tx, workspace, health));
     TRY(source_jobs(tx, &period, health));

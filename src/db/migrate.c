@@ -18,7 +18,8 @@ struct migration {
     X(3, 0003, search_log)   \
     X(4, 0004, flow)         \
     X(5, 0005, reception)    \
-    X(6, 0006, activity)
+    X(6, 0006, activity)     \
+    X(7, 0007, jobs)
 
 #define DECLARE(version, number, name) extern const char file_##number##_##name##_sql[], file_##number##_##name##_sql_end[];
 MIGRATIONS(DECLARE)

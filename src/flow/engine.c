@@ -313,6 +313,14 @@ void flow_watch(struct flow *flow, void (*fn)(void *arg, const struct flow_chang
     *VEC_PUSH(flow->arena, &flow->watchers) = (struct watcher){fn, arg};
 }
 
+/* Job lists are also asked for by commands that have no engine. */
+static struct err *write_function(struct db_tx *tx, const struct function *function)
+{
+    return db_exec(tx, "INSERT INTO flow_function (name, system) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET "
+                       "system = excluded.system",
+                   function->name, function->table->system);
+}
+
 static struct err *start_in(struct db_tx *tx, void *arg)
 {
     struct flow *flow = arg;
@@ -322,6 +330,7 @@ static struct err *start_in(struct db_tx *tx, void *arg)
     for (size_t i = 0; i < flow->functions.n; i++) {
         struct function *function = flow->functions.at[i];
         int64_t          last, next;
+        TRY(write_function(tx, function));
         if (!function->table->cron) continue;
         TRY(flow_cron_times(tx->arena, str_of(function->table->cron), time_now(), &last, &next));
         TRY(db_exec(tx, "INSERT INTO flow_cron (function, last_tick) VALUES ($1, $2) ON CONFLICT (function) DO NOTHING",

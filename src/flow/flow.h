@@ -311,6 +311,9 @@ MUST_CHECK struct err *flow_job_list(struct db_tx *tx, int64_t workspace, struct
                                      struct flow_job **jobs, size_t *n);
 MUST_CHECK struct err *flow_job_counts(struct db_tx *tx, int64_t workspace, struct flow_job_filter filter,
                                        int64_t counts[5]); /* queued, running, completed, failed, cancelled */
+/* The row from which on runs may have been created since `from`: their ids follow the clock. An hour early, in case the
+ * clock was set back; times are still to be compared row by row. from 0: 0. */
+MUST_CHECK struct err *flow_first_since(struct db_tx *tx, int64_t workspace, int64_t from, int64_t *first);
 /* public_id with or without "job_" or "run_". Errors: ERR_NOT_FOUND. */
 MUST_CHECK struct err *flow_job_get(struct db_tx *tx, int64_t workspace, struct str public_id, struct flow_job *job);
 MUST_CHECK struct err *flow_job_steps(struct db_tx *tx, int64_t run, struct flow_step_record **steps, size_t *n);

@@ -1,32 +1,50 @@
-/* jobs.c - looking at runs: lists, details, steps, what became of an event. */
+/* jobs.c - looking at runs: lists, details, steps, what became of an event.
+ *
+ * DESIGN. A list is asked for status by status and merged: of each ended status flow_run_ended gives the newest rows in
+ * order, so a tab with few jobs among a million costs no more than its page. What is alive is found by the three partial
+ * indexes that the engine works with: queued, waiting for a time, or executing. Counts read flow_run_ended alone unless
+ * the filter wants more than status and function.
+ */
 #include "flow/parts.h"
 
 #include "base/time.h"
 
-enum { DEFAULT_LIMIT = 20, LIST_LIMIT = 100, BULK_LIMIT = 1000, OUTPUT_BYTES = 64 << 10 };
+#include <stdlib.h>
 
-static const char *const cause_names[] = {"automatic", "manual", "scheduled", "webhook"};
-static const char *const state_names[] = {"queued", "running", "completed", "failed", "cancelled"};
+enum { DEFAULT_LIMIT = 20, LIST_LIMIT = 100, BULK_LIMIT = 1000, OUTPUT_BYTES = 64 << 10, CLOCK_SLACK_MS = 3600 * 1000,
+       STATES = 5, FUNCTIONS = 16, CAUSES = 4 };
+
+static const char *const cause_names[CAUSES] = {"automatic", "manual", "scheduled", "webhook"}; /* enum flow_cause */
+
+/* What a job's status is among those of runs. */
+static const struct state {
+    const char *name, *run, *other_run;
+    bool        ended;
+} states[STATES] = {
+    {"queued", "queued", "queued", false},         {"running", "running", "waiting", false},
+    {"completed", "completed", "completed", true}, {"failed", "failed", "failed", true},
+    {"cancelled", "cancelled", "cancelled", true},
+};
+
+/* ---- one row ----------------------------------------------------------------------------------------------------- */
 
 #define JOB_COLUMNS                                                                                                    \
     "r.id, r.workspace_id, r.xid, r.run_xid, r.function, r.title, r.status, r.cause, r.caused_by, r.source, "          \
     "coalesce(r.input, r.data, e.data), r.output, r.progress, r.error, r.created_at, coalesce(r.started_at, 0), "      \
     "coalesce(r.completed_at, 0), r.updated_at, r.failures + r.crashes + 1, coalesce(r.replay_of, 0), "                \
-    "coalesce(r.parent_run, 0) FROM flow_run r LEFT JOIN flow_event e ON e.seq = r.event_seq "
+    "coalesce(r.parent_run, 0), (SELECT count(*) FROM flow_function f WHERE f.name = r.function AND f.system = 1) "    \
+    "FROM flow_run r LEFT JOIN flow_event e ON e.seq = r.event_seq "
 
 static void finish_job(struct db_tx *tx, struct flow_job *job, struct str run_xid, int cause)
 {
-    struct flow     *flow = db_attached(tx->db);
-    struct function *function = flow ? flow_function_named(flow, job->function) : NULL;
-    struct str       xid = job->public_id;
+    struct str xid = job->public_id;
     job->waiting = str_eq(job->status, STR("waiting"));
     if (job->waiting) job->status = STR("running"); /* of a job; waiting is said beside it */
     job->public_id = str_printf(tx->arena, "job_" STR_FMT, STR_ARG(xid));
     job->run_id = str_printf(tx->arena, "run_" STR_FMT, STR_ARG(run_xid.s ? run_xid : xid));
-    job->trigger = str_of(cause_names[cause & 3]);
+    job->trigger = str_of(cause_names[cause & (CAUSES - 1)]);
     if (!job->name.s) job->name = job->function;
     if (job->started_at && job->completed_at) job->duration = job->completed_at - job->started_at;
-    job->system = str_find_char(job->function, '#', 0) != SIZE_MAX || (function && function->table->system);
 }
 
 static bool next_job(struct db_rows *rows, struct flow_job *job)
@@ -37,86 +55,230 @@ static bool next_job(struct db_rows *rows, struct flow_job *job)
     if (!db_next(rows, &job->id, &job->workspace, &job->public_id, &run_xid, &job->function, &job->name, &job->status,
                  &cause, &job->triggered_by, &job->source, &job->input, &job->output, &job->progress, &job->error,
                  &job->created_at, &job->started_at, &job->completed_at, &job->updated_at, &job->attempts,
-                 &job->replay_of, &job->parent))
+                 &job->replay_of, &job->parent, &job->system))
         return false;
     finish_job(rows->tx, job, run_xid, cause);
     return true;
 }
 
-/* ---- filters: in SQL what an index or a comparison of columns can do, the rest row by row ------------------------ */
-
-static bool among(struct str value, const struct str *list, size_t n)
+static struct err *one_job(struct db_tx *tx, struct db_rows *rows, struct flow_job *job)
 {
-    bool any = false;
-    for (size_t i = 0; i < n; i++) {
-        if (list[i].n && str_eq(value, list[i])) return true;
-        any |= list[i].n > 0;
-    }
-    return !any;
+    bool found = next_job(rows, job);
+    TRY(db_done(rows));
+    return found ? NULL : err_new(tx->arena, ERR_NOT_FOUND, "there is no such job");
 }
 
-static bool contains_nocase(struct arena *arena, struct str text, struct str part)
-{
-    return !part.n || str_find(str_lower(arena, text), str_lower(arena, part), 0) != SIZE_MAX;
-}
+/* ---- where an interval begins ------------------------------------------------------------------------------------ */
 
-static bool fits(struct arena *arena, const struct flow_job *job, const struct flow_job_filter *filter,
-                 bool with_status)
+static struct err *row_at(struct db_tx *tx, int64_t workspace, int64_t id, int64_t *found, int64_t *created_at)
 {
-    if (job->system && !filter->with_system) return false;
-    if (with_status && !among(job->status, filter->statuses, 5)) return false;
-    if (!among(job->function, filter->functions, 16) || !among(job->trigger, filter->triggers, 4)) return false;
-    if (filter->source.n && !str_eq(job->source, filter->source)) return false;
-    return contains_nocase(arena, job->name, filter->query);
-}
-
-static struct err *query_jobs(struct db_tx *tx, struct db_rows *rows, int64_t workspace,
-                              const struct flow_job_filter *filter)
-{
-    return db_query(tx, rows, "SELECT " JOB_COLUMNS "WHERE r.workspace_id = $1 AND r.id < $2 AND r.created_at >= $3 "
-                              "AND r.created_at < $4 AND ($5 = 0 OR r.parent_run = $5) ORDER BY r.id DESC",
-                    workspace, filter->before ? filter->before : INT64_MAX, filter->from,
-                    filter->to ? filter->to : INT64_MAX, filter->parent);
-}
-
-static struct err *list_up_to(struct db_tx *tx, int64_t workspace, const struct flow_job_filter *filter, size_t limit,
-                              struct flow_job **jobs, size_t *n)
-{
-    VEC(struct flow_job) list = {0};
-    struct db_rows  rows;
-    struct flow_job job;
-    TRY(query_jobs(tx, &rows, workspace, filter));
-    for (struct arena_mark mark = arena_mark(tx->arena); list.n < limit && next_job(&rows, &job);
-         mark = arena_mark(tx->arena)) {
-        if (fits(tx->arena, &job, filter, true))
-            *VEC_PUSH(tx->arena, &list) = job;
-        else
-            arena_rewind(tx->arena, mark);
-    }
-    *jobs = list.at;
-    *n = list.n;
+    struct db_rows rows;
+    *found = 0;
+    TRY(db_query(tx, &rows,
+                 "SELECT id, created_at FROM flow_run WHERE workspace_id = $1 AND id >= $2 ORDER BY id LIMIT 1",
+                 workspace, id));
+    db_next(&rows, found, created_at);
     return db_done(&rows);
+}
+
+struct err *flow_first_since(struct db_tx *tx, int64_t workspace, int64_t from, int64_t *first)
+{
+    int64_t        low = 0, high = 0, found, created_at = 0;
+    struct db_rows rows;
+    *first = 0;
+    if (!from) return NULL;
+    TRY(db_query(tx, &rows, "SELECT MAX(id) + 1 FROM flow_run WHERE workspace_id = $1", workspace));
+    db_next(&rows, &high);
+    TRY(db_done(&rows));
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        TRY(row_at(tx, workspace, middle, &found, &created_at));
+        if (found && created_at < from - CLOCK_SLACK_MS)
+            low = found + 1;
+        else
+            high = middle;
+    }
+    *first = low;
+    return NULL;
+}
+
+/* ---- filters ----------------------------------------------------------------------------------------------------- */
+
+/* $1 to $19: what flow_run_ended knows. */
+#define KEYED                                                                                                          \
+    "r.workspace_id = $1 AND ($2 = 1 OR r.function NOT IN (SELECT name FROM flow_function WHERE system = 1)) AND "     \
+    "($3 = 0 OR r.function IN ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)) "
+/* $20 to $31: what only the row knows, and where it stands. */
+#define DETAILED                                                                                                       \
+    KEYED "AND r.id < $20 AND r.id >= $21 AND r.created_at >= $22 AND r.created_at < $23 "                             \
+          "AND ($24 = 0 OR r.parent_run = $24) AND ($25 = '' OR r.source = $25) "                                      \
+          "AND ($26 = '' OR lower(coalesce(r.title, r.function)) LIKE $26 ESCAPE '\\') "                               \
+          "AND ($27 = 0 OR r.cause IN ($28, $29, $30, $31)) "
+/* Whoever has not ended is queued, waits for a time or executes. */
+#define ALIVE                                                                                                          \
+    "AND r.completed_at IS NULL AND r.id IN (SELECT id FROM flow_run WHERE queued = 1 AND workspace_id = $1 "          \
+    "UNION SELECT id FROM flow_run WHERE wake_at IS NOT NULL UNION SELECT id FROM flow_run WHERE owner IS NOT NULL) "
+
+enum { KEYED_VALUES = 19, DETAILED_VALUES = 31, MOST_VALUES = 34 };
+
+struct selection {
+    struct db_value values[MOST_VALUES];
+    size_t          n;
+    bool            keyed; /* KEYED says it all */
+};
+
+static void add(struct selection *selection, struct db_value value)
+{
+    selection->values[selection->n++] = value;
+}
+
+static bool any(const struct str *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i].n) return true;
+    return false;
+}
+
+static struct str like_pattern(struct arena *arena, struct str text)
+{
+    struct buf pattern = buf_in(arena);
+    if (!text.n) return STR("");
+    buf_char(&pattern, '%');
+    for (size_t i = 0; i < text.n; i++) {
+        if (memchr("%_\\", text.s[i], 3)) buf_char(&pattern, '\\');
+        buf_char(&pattern, text.s[i]);
+    }
+    buf_char(&pattern, '%');
+    return str_lower(arena, buf_str(&pattern));
+}
+
+static int cause_named(struct str trigger)
+{
+    for (int i = 0; i < CAUSES; i++)
+        if (str_eq(trigger, str_of(cause_names[i]))) return i;
+    return -1;
+}
+
+static struct err *select_jobs(struct db_tx *tx, int64_t workspace, const struct flow_job_filter *filter,
+                               struct selection *s)
+{
+    int64_t first;
+    TRY(flow_first_since(tx, workspace, filter->from, &first));
+    *s = (struct selection){0};
+    add(s, db_of_int(workspace));
+    add(s, db_of_int(filter->with_system));
+    add(s, db_of_int(any(filter->functions, FUNCTIONS)));
+    for (size_t i = 0; i < FUNCTIONS; i++) add(s, db_of_str(filter->functions[i].n ? filter->functions[i] : STR("")));
+    add(s, db_of_int(filter->before ? filter->before : INT64_MAX));
+    add(s, db_of_int(first));
+    add(s, db_of_int(filter->from));
+    add(s, db_of_int(filter->to ? filter->to : INT64_MAX));
+    add(s, db_of_int(filter->parent));
+    add(s, db_of_str(filter->source.n ? filter->source : STR("")));
+    add(s, db_of_str(like_pattern(tx->arena, filter->query)));
+    add(s, db_of_int(any(filter->triggers, CAUSES)));
+    for (size_t i = 0; i < CAUSES; i++) add(s, db_of_int(cause_named(filter->triggers[i])));
+    s->keyed = !filter->from && !filter->to && !filter->parent && !filter->source.n && !filter->query.n &&
+               !any(filter->triggers, CAUSES);
+    return NULL;
+}
+
+static bool wanted(const struct flow_job_filter *filter, const struct state *state)
+{
+    if (!any(filter->statuses, STATES)) return true;
+    for (size_t i = 0; i < STATES; i++)
+        if (str_eq(filter->statuses[i], str_of(state->name))) return true;
+    return false;
+}
+
+/* ---- lists ------------------------------------------------------------------------------------------------------- */
+
+static int newest_first(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x < y) - (x > y);
+}
+
+struct row_ids { int64_t *at; size_t n, capacity; };
+
+static struct err *add_state(struct db_tx *tx, struct selection selection, const struct state *state, size_t limit,
+                             struct row_ids *ids)
+{
+    static const char ended[] = "SELECT r.id FROM flow_run r WHERE " DETAILED
+                                "AND r.completed_at IS NOT NULL AND r.status = $32 ORDER BY r.id DESC LIMIT $33";
+    static const char live[] = "SELECT r.id FROM flow_run r WHERE " DETAILED ALIVE
+                               "AND r.status IN ($32, $33) ORDER BY r.id DESC LIMIT $34";
+    struct db_rows rows;
+    int64_t        id;
+    add(&selection, db_of_z(state->run));
+    if (!state->ended) add(&selection, db_of_z(state->other_run));
+    add(&selection, db_of_int((int64_t)limit));
+    TRY(db_query_values(tx, &rows, state->ended ? ended : live, selection.values, selection.n));
+    while (db_next(&rows, &id)) *VEC_PUSH(tx->arena, ids) = id;
+    return db_done(&rows);
+}
+
+static struct err *list_ids(struct db_tx *tx, int64_t workspace, const struct flow_job_filter *filter, size_t limit,
+                            struct row_ids *ids)
+{
+    struct selection selection;
+    *ids = (struct row_ids){0};
+    TRY(select_jobs(tx, workspace, filter, &selection));
+    for (size_t i = 0; i < STATES; i++)
+        if (wanted(filter, &states[i])) TRY(add_state(tx, selection, &states[i], limit, ids));
+    if (ids->n) qsort(ids->at, ids->n, sizeof *ids->at, newest_first);
+    if (ids->n > limit) ids->n = limit;
+    return NULL;
 }
 
 struct err *flow_job_list(struct db_tx *tx, int64_t workspace, struct flow_job_filter filter, struct flow_job **jobs,
                           size_t *n)
 {
     size_t limit = filter.limit <= 0 ? DEFAULT_LIMIT : filter.limit > LIST_LIMIT ? LIST_LIMIT : (size_t)filter.limit;
-    return list_up_to(tx, workspace, &filter, limit, jobs, n);
+    struct row_ids ids;
+    struct db_rows rows;
+    TRY(list_ids(tx, workspace, &filter, limit, &ids));
+    *jobs = NEW_ARRAY(tx->arena, struct flow_job, ids.n);
+    *n = ids.n;
+    for (size_t i = 0; i < ids.n; i++) {
+        TRY(db_query(tx, &rows, "SELECT " JOB_COLUMNS "WHERE r.id = $1", ids.at[i]));
+        TRY(one_job(tx, &rows, &(*jobs)[i]));
+    }
+    return NULL;
 }
 
-struct err *flow_job_counts(struct db_tx *tx, int64_t workspace, struct flow_job_filter filter, int64_t counts[5])
+static void count_state(int64_t counts[STATES], struct str run_status, int64_t n)
 {
-    struct db_rows  rows;
-    struct flow_job job;
-    memset(counts, 0, 5 * sizeof *counts);
+    for (size_t i = 0; i < STATES; i++)
+        if (str_eq(run_status, str_of(states[i].run)) || str_eq(run_status, str_of(states[i].other_run)))
+            counts[i] += n;
+}
+
+struct err *flow_job_counts(struct db_tx *tx, int64_t workspace, struct flow_job_filter filter,
+                            int64_t counts[STATES])
+{
+#define COUNT "SELECT r.status, count(*) FROM flow_run r WHERE "
+    static const char keyed[] = COUNT KEYED "AND r.completed_at IS NOT NULL GROUP BY r.status";
+    static const char detailed[] = COUNT DETAILED "AND r.completed_at IS NOT NULL GROUP BY r.status";
+    static const char live[] = COUNT DETAILED ALIVE "GROUP BY r.status";
+#undef COUNT
+    struct selection selection;
+    struct db_rows   rows;
+    struct str       status = {0};
+    int64_t          n = 0;
+    memset(counts, 0, STATES * sizeof *counts);
     filter.before = 0;
-    TRY(query_jobs(tx, &rows, workspace, &filter));
-    for (struct arena_mark mark = arena_mark(tx->arena); next_job(&rows, &job); arena_rewind(tx->arena, mark))
-        for (int i = 0; i < 5 && fits(tx->arena, &job, &filter, false); i++)
-            counts[i] += str_eq(job.status, str_of(state_names[i]));
+    TRY(select_jobs(tx, workspace, &filter, &selection));
+    TRY(db_query_values(tx, &rows, selection.keyed ? keyed : detailed, selection.values,
+                        selection.keyed ? KEYED_VALUES : DETAILED_VALUES));
+    while (db_next(&rows, &status, &n)) count_state(counts, status, n);
+    TRY(db_done(&rows));
+    TRY(db_query_values(tx, &rows, live, selection.values, selection.n));
+    while (db_next(&rows, &status, &n)) count_state(counts, status, n);
     return db_done(&rows);
 }
+
+/* ---- one --------------------------------------------------------------------------------------------------------- */
 
 static struct str without_prefix(struct str id)
 {
@@ -128,9 +290,7 @@ struct err *flow_job_get(struct db_tx *tx, int64_t workspace, struct str public_
     struct db_rows rows;
     TRY(db_query(tx, &rows, "SELECT " JOB_COLUMNS "WHERE r.xid = $1 AND r.workspace_id = $2", without_prefix(public_id),
                  workspace));
-    bool found = next_job(&rows, job);
-    TRY(db_done(&rows));
-    return found ? NULL : err_new(tx->arena, ERR_NOT_FOUND, "there is no such job");
+    return one_job(tx, &rows, job);
 }
 
 struct err *flow_job_steps(struct db_tx *tx, int64_t run, struct flow_step_record **steps, size_t *n)
@@ -184,11 +344,10 @@ struct err *flow_event_outcomes(struct db_tx *tx, int64_t seq, struct flow_outco
 
 /* ---- many at once ------------------------------------------------------------------------------------------------ */
 
-static bool action_fits(enum flow_action action, struct str status)
+static bool action_fits(enum flow_action action, const struct state *state)
 {
-    bool live = str_eq(status, STR("queued")) || str_eq(status, STR("running"));
-    if (action == FLOW_CANCEL) return live;
-    return !live && (action == FLOW_RESTART || !str_eq(status, STR("completed")));
+    if (action == FLOW_CANCEL) return !state->ended;
+    return state->ended && (action == FLOW_RESTART || strcmp(state->name, "completed") != 0);
 }
 
 static struct err *act(struct db_tx *tx, enum flow_action action, int64_t run)
@@ -205,14 +364,18 @@ static struct err *act(struct db_tx *tx, enum flow_action action, int64_t run)
 struct err *flow_bulk(struct db_tx *tx, int64_t workspace, enum flow_action action, struct flow_job_filter filter,
                       int64_t *count)
 {
-    struct flow_job *jobs;
-    size_t           n;
+    struct flow_job_filter fitting = filter;
+    struct row_ids         ids;
+    size_t                 n = 0;
     *count = 0;
-    TRY(list_up_to(tx, workspace, &filter,
-                   filter.limit > 0 && filter.limit < BULK_LIMIT ? (size_t)filter.limit : BULK_LIMIT, &jobs, &n));
-    for (size_t i = n; i-- > 0;) { /* oldest first: restarted jobs keep their order */
-        if (!action_fits(action, jobs[i].status)) continue;
-        TRY(act(tx, action, jobs[i].id));
+    memset(fitting.statuses, 0, sizeof fitting.statuses);
+    for (size_t i = 0; i < STATES; i++)
+        if (wanted(&filter, &states[i]) && action_fits(action, &states[i])) fitting.statuses[n++] = str_of(states[i].name);
+    if (!n) return NULL;
+    TRY(list_ids(tx, workspace, &fitting,
+                 filter.limit > 0 && filter.limit < BULK_LIMIT ? (size_t)filter.limit : BULK_LIMIT, &ids));
+    for (size_t i = ids.n; i-- > 0;) { /* oldest first: restarted jobs keep their order */
+        TRY(act(tx, action, ids.at[i]));
         ++*count;
     }
     return NULL;
