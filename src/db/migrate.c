@@ -19,7 +19,8 @@ struct migration {
     X(4, 0004, flow)         \
     X(5, 0005, reception)    \
     X(6, 0006, activity)     \
-    X(7, 0007, jobs)
+    X(7, 0007, jobs)         \
+    X(8, 0008, cluster_recent)
 
 #define DECLARE(version, number, name) extern const char file_##number##_##name##_sql[], file_##number##_##name##_sql_end[];
 MIGRATIONS(DECLARE)

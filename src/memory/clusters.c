@@ -1,9 +1,10 @@
 /* clusters.c - observations that belong together in time and matter: choosing, joining and closing (spec 9).
  *
- * DESIGN. Candidates lie near the observation in time, so clusters are found by the day of their last observation,
- * which is read from the database in stretches of days, newest first, until ten candidates are known. Spans are bounded
- * (a cluster takes no more after 30 days), hence so is the search, whether history comes oldest first, newest first or
- * a second time. Centroid and lists are read only of clusters that become candidates.
+ * DESIGN. The candidates are the ten most recent clusters near the observation. They are found by their last
+ * observation, newest first, in stretches of days that are read from the database page by page, only as far as the ten
+ * need: what happens now looks at a page however many clusters the week has. Spans are bounded (a cluster takes no more
+ * after 30 days), hence so is the search, whether history comes oldest first, newest first or a second time. Centroid
+ * and lists are read only of clusters that become candidates.
  */
 #include "base/utf8.h"
 #include "memory/parts.h"
@@ -18,6 +19,7 @@ enum {
     FULL_DAYS = 30,
     LONGEST_DAYS = FULL_DAYS + 2 * WIDEN_DAYS, /* the last join may pass the bound on either side */
     STRETCH_DAYS = 8,
+    FIRST_PAGE = 32, LARGEST_PAGE = 2048,
     MAX_ENTITIES = 20, MAX_ACTORS = 10, MAX_KEYWORDS = 20,
 };
 
@@ -27,58 +29,70 @@ struct recent {
     size_t     n;
 };
 
-struct cluster {
-    int64_t       id, first, last, count, day, centroid_count;
+struct detail {
+    int64_t       centroid_count;
     struct str    label, model;
     float        *centroid;
     struct recent entities, actors, keywords;
-    bool          open, fresh, dirty, moved /* its centroid */, detailed, gone;
 };
 
-typedef VEC(struct cluster *) cluster_list;
+struct cluster {
+    int64_t        id, first, last, count, stretch;
+    bool           open, fresh, dirty, moved /* its centroid */, gone;
+    struct detail *detail; /* NULL until it is needed */
+};
+
+/* The clusters whose last observation lies in these days. All that are more recent than `read` are known. */
+struct stretch {
+    VEC(struct cluster *) known;
+    struct { int64_t last, id; } read;
+    int64_t page;
+    bool    begun, whole; /* whole: there are no others */
+};
 
 struct cluster_work {
     struct map *by_id;
-    struct map *by_day;    /* day -> cluster_list * */
-    struct map *stretches; /* stretches of days that are read */
+    struct map *stretches; /* number of the stretch -> struct stretch * */
 };
 
 struct err *clusters_open(struct work *work)
 {
     work->clusters = NEW(work->arena, struct cluster_work);
     work->clusters->by_id = map_create(work->arena);
-    work->clusters->by_day = map_create(work->arena);
     work->clusters->stretches = map_create(work->arena);
     return NULL;
 }
 
-static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
+static int64_t stretch_number(int64_t time)
+{
+    return time / DAYS(STRETCH_DAYS) - (time % DAYS(STRETCH_DAYS) < 0);
+}
 
 /* ---- reading -------------------------------------------------------------------------------------------------------- */
 
-static cluster_list *clusters_of_day(struct work *work, int64_t day)
+static struct stretch *stretch_at(struct work *work, int64_t number)
 {
-    int64_t *at = map_at(work->clusters->by_day, key_of_number(&day));
-    if (!*at) *at = (int64_t)(intptr_t)NEW(work->arena, cluster_list);
-    return (cluster_list *)(intptr_t)*at;
+    int64_t *at = map_at(work->clusters->stretches, key_of_number(&number));
+    if (!*at) *at = (int64_t)(intptr_t)NEW(work->arena, struct stretch);
+    return (struct stretch *)(intptr_t)*at;
 }
 
-static void file_under_day(struct work *work, struct cluster *cluster)
+static void file_under_stretch(struct work *work, struct cluster *cluster)
 {
-    cluster->day = floor_div(cluster->last, DAYS(1));
-    *VEC_PUSH(work->arena, clusters_of_day(work, cluster->day)) = cluster;
+    cluster->stretch = stretch_number(cluster->last);
+    *VEC_PUSH(work->arena, &stretch_at(work, cluster->stretch)->known) = cluster;
 }
 
-static void move_to_day(struct work *work, struct cluster *cluster)
+static void move_to_stretch(struct work *work, struct cluster *cluster)
 {
-    if (floor_div(cluster->last, DAYS(1)) == cluster->day) return;
-    cluster_list *list = clusters_of_day(work, cluster->day);
-    for (size_t i = 0; i < list->n; i++)
-        if (list->at[i] == cluster) {
-            list->at[i] = list->at[--list->n];
+    if (stretch_number(cluster->last) == cluster->stretch) return;
+    struct stretch *before = stretch_at(work, cluster->stretch);
+    for (size_t i = 0; i < before->known.n; i++)
+        if (before->known.at[i] == cluster) {
+            before->known.at[i] = before->known.at[--before->known.n];
             break;
         }
-    file_under_day(work, cluster);
+    file_under_stretch(work, cluster);
 }
 
 static struct cluster *known(struct work *work, int64_t id)
@@ -92,45 +106,54 @@ static struct cluster *keep(struct work *work, struct cluster cluster)
     struct cluster *kept = NEW(work->arena, struct cluster);
     *kept = cluster;
     *map_at(work->clusters->by_id, key_of_number(&cluster.id)) = (int64_t)(intptr_t)kept;
-    file_under_day(work, kept);
+    file_under_stretch(work, kept);
     return kept;
 }
 
 #define COLUMNS "SELECT id, first_observation_at, last_observation_at, observation_count, status FROM cluster "
 
-static struct err *keep_rows(struct work *work, struct db_rows *rows)
+static bool next_cluster(struct db_rows *rows, struct cluster *cluster)
 {
-    struct cluster c = {0};
-    struct str     status;
-    while (db_next(rows, &c.id, &c.first, &c.last, &c.count, &status)) {
-        c.open = str_eq(status, STR("open"));
-        if (!known(work, c.id)) (void)keep(work, c);
-    }
-    return db_done(rows);
+    struct str status;
+    *cluster = (struct cluster){0};
+    if (!db_next(rows, &cluster->id, &cluster->first, &cluster->last, &cluster->count, &status)) return false;
+    cluster->open = str_eq(status, STR("open"));
+    return true;
 }
 
-static struct err *read_stretch(struct work *work, int64_t day)
+static struct err *read_page(struct work *work, int64_t number, struct stretch *stretch)
 {
-    int64_t  stretch = floor_div(day, STRETCH_DAYS);
-    int64_t *read = map_at(work->clusters->stretches, key_of_number(&stretch));
-    if (*read) return NULL;
-    *read = 1;
     struct db_rows rows;
+    struct cluster cluster;
+    int64_t        n = 0;
+    if (!stretch->begun) {
+        stretch->begun = true;
+        stretch->page = FIRST_PAGE;
+        stretch->read.last = (number + 1) * DAYS(STRETCH_DAYS); /* no cluster of it is as recent */
+    }
     TRY(db_query(work->tx, &rows,
-                 COLUMNS "WHERE workspace_id = $1 AND last_observation_at >= $2 AND last_observation_at < $3",
-                 work->workspace, stretch * DAYS(STRETCH_DAYS), (stretch + 1) * DAYS(STRETCH_DAYS)));
-    return keep_rows(work, &rows);
+                 COLUMNS "WHERE workspace_id = $1 AND last_observation_at >= $2 AND (last_observation_at, id) < ($3, $4) "
+                         "ORDER BY last_observation_at DESC, id DESC LIMIT $5",
+                 work->workspace, number * DAYS(STRETCH_DAYS), stretch->read.last, stretch->read.id, stretch->page));
+    for (; next_cluster(&rows, &cluster); n++) {
+        stretch->read.last = cluster.last;
+        stretch->read.id = cluster.id;
+        if (!known(work, cluster.id)) (void)keep(work, cluster);
+    }
+    stretch->whole = n < stretch->page;
+    if (stretch->page < LARGEST_PAGE) stretch->page *= 2;
+    return db_done(&rows);
 }
 
 static struct err *find(struct work *work, int64_t id, struct cluster **out)
 {
+    struct db_rows rows;
+    struct cluster cluster;
     *out = known(work, id);
     if (*out) return NULL;
-    struct db_rows rows;
     TRY(db_query(work->tx, &rows, COLUMNS "WHERE workspace_id = $1 AND id = $2", work->workspace, id));
-    TRY(keep_rows(work, &rows));
-    *out = known(work, id);
-    return NULL;
+    if (next_cluster(&rows, &cluster)) *out = keep(work, cluster);
+    return db_done(&rows);
 }
 
 static void read_recent(struct work *work, struct str json, size_t most, struct recent *recent)
@@ -143,26 +166,26 @@ static void read_recent(struct work *work, struct str json, size_t most, struct 
 
 static struct err *read_detail(struct work *work, struct cluster *c)
 {
-    if (c->detailed) return NULL;
-    c->detailed = true;
+    if (c->detail) return NULL;
     struct db_rows rows;
     struct bytes   centroid = {NULL, 0};
     struct str     keywords, entities, actors;
+    struct detail *d = c->detail = NEW(work->arena, struct detail);
     TRY(db_query(work->tx, &rows,
                  "SELECT topic_label, centroid, centroid_count, centroid_model, keywords, primary_entities, "
                  "primary_actors FROM cluster WHERE workspace_id = $1 AND id = $2",
                  work->workspace, c->id));
-    bool found = db_next(&rows, &c->label, &centroid, &c->centroid_count, &c->model, &keywords, &entities, &actors);
+    bool found = db_next(&rows, &d->label, &centroid, &d->centroid_count, &d->model, &keywords, &entities, &actors);
     TRY(db_done(&rows));
     if (!found) return NULL;
     /* one of another model or size cannot be compared */
-    if (centroid.n && centroid.n == (size_t)work->dim * sizeof(float) && str_eq(c->model, work->model)) {
-        c->centroid = arena_alloc_raw(work->arena, centroid.n);
-        memcpy(c->centroid, centroid.p, centroid.n);
+    if (centroid.n && centroid.n == (size_t)work->dim * sizeof(float) && str_eq(d->model, work->model)) {
+        d->centroid = arena_alloc_raw(work->arena, centroid.n);
+        memcpy(d->centroid, centroid.p, centroid.n);
     }
-    read_recent(work, keywords, MAX_KEYWORDS, &c->keywords);
-    read_recent(work, entities, MAX_ENTITIES, &c->entities);
-    read_recent(work, actors, MAX_ACTORS, &c->actors);
+    read_recent(work, keywords, MAX_KEYWORDS, &d->keywords);
+    read_recent(work, entities, MAX_ENTITIES, &d->entities);
+    read_recent(work, actors, MAX_ACTORS, &d->actors);
     return NULL;
 }
 
@@ -196,17 +219,32 @@ static void add_candidate(struct candidates *list, struct cluster *c)
     list->at[at] = c;
 }
 
+/* Of the clusters of a stretch that are certain to be the most recent: those beyond its last page may be older than some
+ * that are not read yet. */
+static void add_known(struct work *work, const struct stretch *stretch, int64_t time, struct candidates *list)
+{
+    for (size_t i = 0; i < stretch->known.n; i++) {
+        struct cluster *c = stretch->known.at[i];
+        bool read = stretch->whole || c->last > stretch->read.last ||
+                    (c->last == stretch->read.last && c->id >= stretch->read.id);
+        if (read && may_join(work, c, time)) add_candidate(list, c);
+    }
+}
+
 static struct err *find_candidates(struct work *work, int64_t time, struct candidates *list)
 {
-    int64_t newest = floor_div(time + DAYS(WIDEN_DAYS + LONGEST_DAYS), DAYS(1));
-    int64_t oldest = floor_div(time - DAYS(WIDEN_DAYS), DAYS(1));
-    for (int64_t day = newest; day >= oldest && list->n < CANDIDATES; day--) {
-        TRY(read_stretch(work, day));
-        int64_t *at = map_find(work->clusters->by_day, key_of_number(&day));
-        if (!at) continue;
-        cluster_list *clusters = (cluster_list *)(intptr_t)*at;
-        for (size_t i = 0; i < clusters->n; i++)
-            if (may_join(work, clusters->at[i], time)) add_candidate(list, clusters->at[i]);
+    int64_t newest = stretch_number(time + DAYS(WIDEN_DAYS + LONGEST_DAYS));
+    int64_t oldest = stretch_number(time - DAYS(WIDEN_DAYS));
+    for (int64_t number = newest; number >= oldest && list->n < CANDIDATES; number--) {
+        struct stretch   *stretch = stretch_at(work, number);
+        struct candidates before = *list;
+        if (!stretch->begun) TRY(read_page(work, number, stretch));
+        add_known(work, stretch, time, list);
+        while (list->n < CANDIDATES && !stretch->whole) {
+            TRY(read_page(work, number, stretch));
+            *list = before;
+            add_known(work, stretch, time, list);
+        }
     }
     return NULL;
 }
@@ -245,11 +283,12 @@ static bool holds(const struct recent *recent, struct str name)
 
 static double cosine_to(const struct work *work, const struct cluster *c, struct embed_vector vector)
 {
-    if (!c->centroid || !vector.x) return 0;
+    const float *centroid = c->detail->centroid;
+    if (!centroid || !vector.x) return 0;
     float dot = 0, square = 0;
     for (int i = 0; i < work->dim; i++) {
-        dot += c->centroid[i] * (float)vector.x[i];
-        square += c->centroid[i] * c->centroid[i];
+        dot += centroid[i] * (float)vector.x[i];
+        square += centroid[i] * centroid[i];
     }
     double cosine = square > 0 && vector.norm > 0 ? dot / (sqrt(square) * vector.norm) : 0;
     return cosine > 0 ? cosine : 0;
@@ -258,8 +297,8 @@ static double cosine_to(const struct work *work, const struct cluster *c, struct
 static double jaccard(const struct cluster *c, const struct traits *traits)
 {
     size_t both = 0;
-    for (size_t i = 0; i < traits->entity_count; i++) both += holds(&c->entities, traits->entities[i]);
-    size_t either = c->entities.n + traits->entity_count - both;
+    for (size_t i = 0; i < traits->entity_count; i++) both += holds(&c->detail->entities, traits->entities[i]);
+    size_t either = c->detail->entities.n + traits->entity_count - both;
     return either ? (double)both / (double)either : 0;
 }
 
@@ -267,7 +306,7 @@ static double affinity(const struct work *work, const struct cluster *c, const s
 {
     int64_t apart = traits->time > c->last ? traits->time - c->last : c->last - traits->time;
     int64_t hours = apart / HOURS(1); /* whole ones */
-    double  others = 30 * jaccard(c, traits) + (traits->actor.n && holds(&c->actors, traits->actor) ? 20 : 0) +
+    double  others = 30 * jaccard(c, traits) + (traits->actor.n && holds(&c->detail->actors, traits->actor) ? 20 : 0) +
                     (hours < 10 ? (double)(10 - hours) : 0);
     return traits->embedding ? 40 * cosine_to(work, c, traits->vector) + others : others * 100 / 60;
 }
@@ -286,29 +325,31 @@ static void use(struct recent *recent, size_t most, struct str name)
 
 static void move_centroid(struct work *work, struct cluster *c, struct embed_vector vector)
 {
+    struct detail *d = c->detail;
     if (!vector.x || vector.norm <= 0) return;
-    if (!c->centroid) {
-        c->centroid = NEW_ARRAY(work->arena, float, work->dim);
-        c->centroid_count = 0;
-        c->model = work->model;
+    if (!d->centroid) {
+        d->centroid = NEW_ARRAY(work->arena, float, work->dim);
+        d->centroid_count = 0;
+        d->model = work->model;
     }
-    float share = 1.0f / (float)(c->centroid_count + 1);
+    float share = 1.0f / (float)(d->centroid_count + 1);
     for (int i = 0; i < work->dim; i++)
-        c->centroid[i] += ((float)vector.x[i] / vector.norm - c->centroid[i]) * share;
-    if (c->centroid_count < FULL_COUNT) c->centroid_count++;
+        d->centroid[i] += ((float)vector.x[i] / vector.norm - d->centroid[i]) * share;
+    if (d->centroid_count < FULL_COUNT) d->centroid_count++;
     c->moved = true;
 }
 
 static void join(struct work *work, struct cluster *c, const struct prepared_event *item, const struct traits *traits)
 {
+    struct detail *d = c->detail;
     c->dirty = true;
     c->count++;
     if (traits->time < c->first) c->first = traits->time;
     if (traits->time > c->last) c->last = traits->time;
     move_centroid(work, c, traits->vector);
-    for (size_t i = traits->entity_count; i-- > 0;) use(&c->entities, MAX_ENTITIES, traits->entities[i]);
-    for (size_t i = item->analysis.content_topics; i-- > 0;) use(&c->keywords, MAX_KEYWORDS, item->analysis.topics[i]);
-    if (traits->actor.n) use(&c->actors, MAX_ACTORS, traits->actor);
+    for (size_t i = traits->entity_count; i-- > 0;) use(&d->entities, MAX_ENTITIES, traits->entities[i]);
+    for (size_t i = item->analysis.content_topics; i-- > 0;) use(&d->keywords, MAX_KEYWORDS, item->analysis.topics[i]);
+    if (traits->actor.n) use(&d->actors, MAX_ACTORS, traits->actor);
     if (full(c)) c->open = false;
 }
 
@@ -316,18 +357,15 @@ enum { LABEL_CHARACTERS = 100 };
 
 static struct cluster *create(struct work *work, const struct prepared_event *item, const struct traits *traits)
 {
-    struct str title = text_without_label(item->event.title);
-    return keep(work, (struct cluster){
-                          .id = index_new_id(&work->writer),
-                          .first = traits->time,
-                          .last = traits->time,
-                          .label = item->analysis.content_topics ? item->analysis.topics[0]
-                                                                 : utf8_head(title, LABEL_CHARACTERS),
-                          .model = (struct str){NULL, 0},
-                          .open = true,
-                          .fresh = true,
-                          .detailed = true,
-                      });
+    struct str     title = text_without_label(item->event.title);
+    struct detail *detail = NEW(work->arena, struct detail);
+    detail->label = item->analysis.content_topics ? item->analysis.topics[0] : utf8_head(title, LABEL_CHARACTERS);
+    return keep(work, (struct cluster){.id = index_new_id(&work->writer),
+                                       .first = traits->time,
+                                       .last = traits->time,
+                                       .open = true,
+                                       .fresh = true,
+                                       .detail = detail});
 }
 
 struct err *clusters_assign(struct work *work, const struct prepared_event *item, struct str actor, int64_t *cluster)
@@ -349,7 +387,7 @@ struct err *clusters_assign(struct work *work, const struct prepared_event *item
     }
     if (!best) best = create(work, item, &traits);
     join(work, best, item, &traits);
-    move_to_day(work, best);
+    move_to_stretch(work, best);
     *cluster = best->id;
     return NULL;
 }
@@ -360,11 +398,12 @@ struct err *clusters_assign(struct work *work, const struct prepared_event *item
  * provider over the network cannot be asked inside a transaction; there the centroid stays where it was. */
 static struct err *recompute_centroid(struct work *work, struct cluster *c)
 {
-    if (!c->centroid || !work->memory->embed || !embed_inline(work->memory->embed)) return NULL;
+    struct detail *d = c->detail;
+    if (!d->centroid || !work->memory->embed || !embed_inline(work->memory->embed)) return NULL;
     struct db_rows rows;
     struct str     title, body;
-    memset(c->centroid, 0, sizeof(float) * (size_t)work->dim);
-    c->centroid_count = 0;
+    memset(d->centroid, 0, sizeof(float) * (size_t)work->dim);
+    d->centroid_count = 0;
     TRY(db_query(work->tx, &rows,
                  "SELECT title, content FROM observation WHERE workspace_id = $1 AND cluster_id = $2 "
                  "ORDER BY occurred_at DESC, id DESC LIMIT $3",
@@ -393,19 +432,19 @@ struct err *clusters_leave(struct work *work, int64_t id)
     c->dirty = true;
     c->gone = c->count == 0;
     if (c->gone) return NULL;
-    move_to_day(work, c);
+    move_to_stretch(work, c);
     return recompute_centroid(work, c);
 }
 
 static void rename_actor(struct cluster *c, struct str from, struct str into)
 {
-    if (!holds(&c->actors, from)) return;
+    if (!c->detail || !holds(&c->detail->actors, from)) return;
     struct recent actors = {0};
-    for (size_t i = 0; i < c->actors.n; i++) {
-        struct str name = str_eq(c->actors.at[i], from) ? into : c->actors.at[i];
+    for (size_t i = 0; i < c->detail->actors.n; i++) {
+        struct str name = str_eq(c->detail->actors.at[i], from) ? into : c->detail->actors.at[i];
         if (!holds(&actors, name)) actors.at[actors.n++] = name;
     }
-    c->actors = actors;
+    c->detail->actors = actors;
     c->dirty = true;
 }
 
@@ -429,9 +468,9 @@ void clusters_redirect(struct work *work, struct str from, struct str into)
 
 /* ---- writing back --------------------------------------------------------------------------------------------------- */
 
-static struct bytes centroid_bytes(const struct work *work, const struct cluster *c)
+static struct bytes centroid_bytes(const struct work *work, const struct detail *d)
 {
-    return (struct bytes){c->centroid, c->centroid ? sizeof(float) * (size_t)work->dim : 0};
+    return (struct bytes){d->centroid, d->centroid ? sizeof(float) * (size_t)work->dim : 0};
 }
 
 static struct str names(struct work *work, const struct recent *recent)
@@ -441,31 +480,33 @@ static struct str names(struct work *work, const struct recent *recent)
 
 static struct err *insert_cluster(struct work *work, const struct cluster *c)
 {
+    const struct detail *d = c->detail;
     return db_exec(work->tx,
                    "INSERT INTO cluster (workspace_id, id, xid, topic_label, centroid, centroid_count, centroid_model, "
                    "keywords, primary_entities, primary_actors, status, observation_count, first_observation_at, "
                    "last_observation_at, closed_at, created_at) "
                    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, "
                    "CASE WHEN $11 = 'open' THEN NULL ELSE CAST($15 AS BIGINT) END, $15)",
-                   work->workspace, c->id, id_new(work->arena, ""), c->label, centroid_bytes(work, c),
-                   c->centroid_count, c->model, names(work, &c->keywords), names(work, &c->entities),
-                   names(work, &c->actors), c->open ? "open" : "closed", c->count, c->first, c->last, time_now());
+                   work->workspace, c->id, id_new(work->arena, ""), d->label, centroid_bytes(work, d),
+                   d->centroid_count, d->model, names(work, &d->keywords), names(work, &d->entities),
+                   names(work, &d->actors), c->open ? "open" : "closed", c->count, c->first, c->last, time_now());
 }
 
 static struct err *update_cluster(struct work *work, const struct cluster *c)
 {
+    const struct detail *d = c->detail;
     TRY(db_exec(work->tx,
                 "UPDATE cluster SET keywords = $3, primary_entities = $4, primary_actors = $5, status = $6, "
                 "observation_count = $7, first_observation_at = $8, last_observation_at = $9, "
                 "closed_at = CASE WHEN $6 = 'open' THEN NULL ELSE COALESCE(closed_at, $10) END "
                 "WHERE workspace_id = $1 AND id = $2",
-                work->workspace, c->id, names(work, &c->keywords), names(work, &c->entities),
-                names(work, &c->actors), c->open ? "open" : "closed", c->count, c->first, c->last, time_now()));
+                work->workspace, c->id, names(work, &d->keywords), names(work, &d->entities),
+                names(work, &d->actors), c->open ? "open" : "closed", c->count, c->first, c->last, time_now()));
     if (!c->moved) return NULL;
     return db_exec(work->tx,
                    "UPDATE cluster SET centroid = $3, centroid_count = $4, centroid_model = $5 "
                    "WHERE workspace_id = $1 AND id = $2",
-                   work->workspace, c->id, centroid_bytes(work, c), c->centroid_count, c->model);
+                   work->workspace, c->id, centroid_bytes(work, d), d->centroid_count, d->model);
 }
 
 static struct err *flush_cluster(struct work *work, const struct cluster *c)
@@ -477,8 +518,8 @@ static struct err *flush_cluster(struct work *work, const struct cluster *c)
     }
     TRY(c->fresh ? insert_cluster(work, c) : update_cluster(work, c));
     if (!c->moved) return NULL;
-    struct embed_vector centroid = embed_quantise(work->arena, c->centroid, work->dim);
-    return centroid.x ? index_put_cluster(&work->writer, c->id, centroid, work->dim, c->model) : NULL;
+    struct embed_vector centroid = embed_quantise(work->arena, c->detail->centroid, work->dim);
+    return centroid.x ? index_put_cluster(&work->writer, c->id, centroid, work->dim, c->detail->model) : NULL;
 }
 
 struct err *clusters_flush(struct work *work)
