@@ -1,5 +1,5 @@
 /* api.c - one request from arrival to answer, in the order of checks of search-api.md 1. */
-#include "api/call.h"
+#include "api/inbound.h"
 #include "base/id.h"
 #include "base/log.h"
 
@@ -41,6 +41,16 @@ size_t api_body_limit(void *arg, struct str method, struct str path)
     struct api_match match;
     api_match(method, path, &match);
     return match.route && match.route->body_limit ? match.route->body_limit : BODY_LIMIT;
+}
+
+/* Deliveries have workers of their own: many are committed together, and searches and they do not wait for each other. */
+struct workers *api_workers(void *arg, struct str method, struct str path)
+{
+    struct app      *app = arg;
+    struct api_match match;
+    api_match(method, path, &match);
+    bool delivery = match.route && (match.route->handler == api_webhook || match.route->handler == api_events_ingest);
+    return delivery ? app->receivers : NULL;
 }
 
 int64_t api_time_limit(void *arg, struct str method, struct str path)

@@ -26,7 +26,8 @@ struct app { /* built in main, passed down; read-only once the server runs */
     struct crypto_keys *keys;        /* of sealed secrets */
     const struct source_inbox *inbox;
     struct flow    *flow;    /* NULL in one-shot commands: what they send runs when a server starts */
-    struct workers *workers; /* NULL in one-shot commands */
+    struct workers *workers;   /* NULL in one-shot commands */
+    struct workers *receivers; /* of deliveries: they wait for the disk, not for a processor; NULL: workers do that too */
     struct api     *api;     /* rate limits, key cache, counters */
     int64_t         started_at;
 };
@@ -37,6 +38,7 @@ void        api_destroy(struct api *api); /* after the workers have stopped */
 /* Handle one request; arg is the struct app. Requests with request->local have full rights. */
 void   api_handle(void *arg, struct net_request *request, struct net_reply *reply);
 size_t  api_body_limit(void *arg, struct str method, struct str path);
+struct workers *api_workers(void *arg, struct str method, struct str path); /* net_workers_choice */
 int64_t api_time_limit(void *arg, struct str method, struct str path); /* 25 s, none for imports */
 
 /* The handler of the listener metrics.listen: GET /metrics for whoever reaches it (with metrics.token: for its bearer). */

@@ -7,6 +7,8 @@
 
 #include <signal.h>
 
+enum { RECEIVERS = 32 }; /* deliveries that may be committed together */
+
 /* metrics.listen: an address of its own, so that a scraper needs neither a key nor the way to the API. */
 static struct err *listen_for_metrics(struct cli *cli, struct config *config, struct app *app, struct net_server **metrics)
 {
@@ -32,6 +34,7 @@ static struct err *listen_and_wait(struct cli *cli, struct config *config, struc
         .listen_count = config->listen_count,
         .socket_path = str_printf(cli->arena, STR_FMT "/lightfast.sock", STR_ARG(config->data_dir)),
         .workers = app->workers,
+        .choose_workers = api_workers,
         .handler = api_handle,
         .body_limit = api_body_limit,
         .time_limit = api_time_limit,
@@ -67,12 +70,14 @@ int cli_serve(struct cli *cli)
     err = cli_app_open(cli, config, &opened);
     if (err) return cli_fail(cli, err);
     opened.app.workers = workers_start((size_t)config->workers, "worker");
+    opened.app.receivers = workers_start(RECEIVERS, "receiver");
     log_info("serve", "data directory " STR_FMT " ready in %lld ms", STR_ARG(config->data_dir),
              (long long)((time_monotonic_us() - started) / 1000));
     err = cli_app_work(cli, config, &opened);
     if (!err) err = listen_and_wait(cli, config, &opened, &signals);
     if (opened.app.flow) flow_stop(opened.app.flow);
     workers_stop(opened.app.workers);
+    workers_stop(opened.app.receivers);
     cli_app_close(&opened);
     if (err) return cli_fail(cli, err);
     log_info("serve", "stopped");

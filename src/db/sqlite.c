@@ -179,7 +179,8 @@ static struct db *create(struct db_config config)
         .log_path = str_z(arena, str_printf(arena, STR_FMT "/lightfast.db-wal", STR_ARG(config.data_dir))),
         .reader_limit = config.readers ? config.readers : DEFAULT_READERS,
     };
-    db->last = &db->first;
+    db->waiting.last = &db->waiting.first;
+    db->patient.last = &db->patient.first;
     db->idle = NEW_ARRAY(arena, struct db_connection *, db->reader_limit);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

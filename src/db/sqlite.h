@@ -59,6 +59,7 @@ MUST_CHECK struct err *db_publish_file(struct arena *arena, const char *partial,
 struct err *db_file_error(struct arena *arena, int error_number, const char *what, const char *path);
 
 struct write_request;
+struct write_queue { struct write_request *first, **last; }; /* oldest first */
 
 struct db {
     struct arena         *arena; /* owns the texts below */
@@ -67,9 +68,10 @@ struct db {
     struct db_connection *writer; /* whoever leads owns it */
     _Atomic(void *)       engine; /* db_attach */
 
-    pthread_mutex_t       write_lock; /* guards the next four */
+    pthread_mutex_t       write_lock; /* guards the next five */
     pthread_cond_t        write_idle;
-    struct write_request *first, **last; /* waiting, oldest first */
+    struct write_queue    waiting, patient;
+    int64_t               patient_served; /* when the last of the patient ones was done */
     bool                  leading;       /* somebody runs a group or holds the writer */
 
     pthread_mutex_t        read_lock; /* guards the next five */

@@ -14,6 +14,10 @@
  * that is too large for what is left of the disk does not take the small ones with it. That is why a closure may run
  * more than once and must not have effects outside of the database.
  *
+ * Some threads work ahead of nobody's wait: the engine that takes stored events further. Their requests stand in a queue
+ * of their own, which is served when the other is empty, one request a group, or when its oldest has waited PATIENCE_MS:
+ * so a burst of webhooks is stored at the speed of storing, and becomes observations a little later.
+ *
  * Not guaranteed: that a failure means "not stored" when the power goes in the same moment; after an fsync that
  * reported an error nobody knows. Callers that repeat must be idempotent anyway (sourceId).
  *
@@ -21,10 +25,15 @@
  */
 #include "db/sqlite.h"
 
+#include "base/time.h"
+
 #include <assert.h>
+
+enum { PATIENCE_MS = 200 };
 
 struct write_request {
     struct write_request *next;
+    int64_t               since; /* of a patient one: when it came, else 0 */
     db_write_fn           fn; /* NULL: db_writer_acquire, alone in its turn */
     void                 *arg;
     struct arena         *arena;
@@ -42,6 +51,12 @@ struct db_follow_up {
 
 /* A closure that called db_write would wait for itself. */
 static _Thread_local bool inside_closure;
+static _Thread_local bool patient;
+
+void db_write_patiently(void)
+{
+    patient = true;
+}
 
 /* ---- running a group ------------------------------------------------------------------------------------------- */
 
@@ -123,49 +138,71 @@ static void run_group(struct db *db, struct write_request *group)
 
 /* ---- the queue ------------------------------------------------------------------------------------------------- */
 
-static void append(struct db *db, struct write_request *request)
+static void append(struct write_queue *queue, struct write_request *request)
 {
-    *db->last = request;
-    db->last = &request->next;
+    *queue->last = request;
+    queue->last = &request->next;
 }
 
-/* The oldest request and all behind it that may share its transaction. */
-static struct write_request *take_group(struct db *db)
+static int64_t now_ms(void)
 {
-    struct write_request *group = db->first, **end = &group->next;
-    if (group->fn)
+    return time_monotonic_us() / 1000;
+}
+
+/* The queue whose turn it is; NULL: nobody waits. */
+static struct write_queue *next_queue(struct db *db)
+{
+    struct write_request *oldest = db->patient.first;
+    if (!oldest) return db->waiting.first ? &db->waiting : NULL;
+    int64_t since = oldest->since > db->patient_served ? oldest->since : db->patient_served;
+    bool    due = now_ms() - since >= PATIENCE_MS;
+    return db->waiting.first && !due ? &db->waiting : &db->patient;
+}
+
+/* The oldest request and all behind it that may share its transaction. Patient ones are large: each is a group. */
+static struct write_request *take_group(struct write_queue *queue)
+{
+    struct write_request *group = queue->first, **end = &group->next;
+    if (group->fn && !group->since)
         while (*end && (*end)->fn) end = &(*end)->next;
-    db->first = *end;
+    queue->first = *end;
     *end = NULL;
-    if (!db->first) db->last = &db->first;
+    if (!queue->first) queue->last = &queue->first;
     return group;
 }
 
 static void pass_on_lead(struct db *db)
 {
-    db->leading = db->first != NULL;
-    if (db->first) {
-        db->first->leads = true;
-        pthread_cond_signal(&db->first->wake);
+    struct write_queue *queue = next_queue(db);
+    db->leading = queue != NULL;
+    if (queue) {
+        queue->first->leads = true;
+        pthread_cond_signal(&queue->first->wake);
     } else {
         pthread_cond_broadcast(&db->write_idle);
     }
 }
 
+static struct write_queue *queue_of(struct db *db, const struct write_request *request)
+{
+    return request->since ? &db->patient : &db->waiting;
+}
+
 /* Returns with the lead, or with the request done by another leader. write_lock is held. */
 static void wait_for_turn(struct db *db, struct write_request *request)
 {
-    append(db, request);
+    append(queue_of(db, request), request);
     if (!db->leading) db->leading = request->leads = true;
     while (!request->leads && !request->done) pthread_cond_wait(&request->wake, &db->write_lock);
 }
 
-static void lead(struct db *db)
+static void lead(struct db *db, const struct write_request *leader)
 {
-    struct write_request *group = take_group(db);
+    struct write_request *group = take_group(queue_of(db, leader));
     pthread_mutex_unlock(&db->write_lock);
     run_group(db, group);
     pthread_mutex_lock(&db->write_lock);
+    if (leader->since) db->patient_served = now_ms();
     for (struct write_request *request = group, *next; request; request = next) {
         next = request->next; /* the request is its caller's stack */
         request->done = true;
@@ -178,9 +215,10 @@ struct err *db_write(struct db *db, struct arena *arena, db_write_fn fn, void *a
 {
     assert(fn && !inside_closure);
     struct write_request request = {.fn = fn, .arg = arg, .arena = arena, .wake = PTHREAD_COND_INITIALIZER};
+    if (patient) request.since = now_ms();
     pthread_mutex_lock(&db->write_lock);
     wait_for_turn(db, &request);
-    if (!request.done) lead(db);
+    if (!request.done) lead(db, &request);
     pthread_mutex_unlock(&db->write_lock);
     pthread_cond_destroy(&request.wake);
     for (struct db_follow_up *f = request.err ? NULL : request.follow_ups; f; f = f->older) f->fn(f->arg);
@@ -193,7 +231,7 @@ void db_writer_acquire(struct db *db)
     struct write_request request = {.wake = PTHREAD_COND_INITIALIZER};
     pthread_mutex_lock(&db->write_lock);
     wait_for_turn(db, &request);
-    struct write_request *alone = take_group(db);
+    struct write_request *alone = take_group(&db->waiting);
     assert(alone == &request);
     pthread_mutex_unlock(&db->write_lock);
     pthread_cond_destroy(&request.wake);

@@ -270,6 +270,7 @@ static void wait_for_turn(struct flow *flow, int64_t ms, bool failed)
 static void *engine_main(void *arg)
 {
     struct flow *flow = arg;
+    db_write_patiently();
     pthread_mutex_lock(&flow->lock);
     while (!flow->stopping) {
         int64_t wait = turn(flow, true);

@@ -167,6 +167,7 @@ void *flow_worker_main(void *arg)
 {
     struct flow            *flow = arg;
     struct flow_run_inside *batch[TOGETHER_AT_MOST];
+    db_write_patiently();
     pthread_mutex_lock(&flow->lock);
     for (;;) {
         if (flow->ready)

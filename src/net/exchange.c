@@ -281,6 +281,15 @@ static bool ends_unclear(const struct job *job)
     return lengths + codings > 1;
 }
 
+static struct workers *workers_of(const struct net_server *server, const struct job *job)
+{
+    const struct net_server_config *config = &server->config;
+    struct workers *chosen = config->choose_workers
+                                 ? config->choose_workers(config->arg, job->request.method, job->request.path)
+                                 : NULL;
+    return chosen ? chosen : config->workers;
+}
+
 static enum MHD_Result dispatch(struct connection *connection, struct job *job)
 {
     struct net_server *server = connection->listener->server;
@@ -294,7 +303,7 @@ static enum MHD_Result dispatch(struct connection *connection, struct job *job)
     atomic_fetch_add(&server->running, 1);
     MHD_suspend_connection(connection->mhd);
     pthread_mutex_unlock(&server->lock);
-    workers_submit(server->config.workers, run_handler, job);
+    workers_submit(workers_of(server, job), run_handler, job);
     return MHD_YES;
 }
 

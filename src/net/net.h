@@ -48,11 +48,15 @@ typedef size_t (*net_body_limit)(void *arg, struct str method, struct str path);
  * handler runs on to its end. */
 typedef int64_t (*net_time_limit)(void *arg, struct str method, struct str path);
 
+/* Which workers handle this request; NULL: those of the server. */
+typedef struct workers *(*net_workers_choice)(void *arg, struct str method, struct str path);
+
 struct net_server;
 struct net_server_config {
     struct str       *listen;  size_t listen_count; /* "127.0.0.1:8080", "[::1]:8080"; port 0 = any */
     struct str        socket_path;                   /* Unix socket, mode 0600; empty = none */
     struct workers   *workers;                       /* must be stopped after the server */
+    net_workers_choice choose_workers;   /* NULL: workers for all; those it names must be stopped after the server too */
     net_handler       handler;
     net_body_limit    body_limit;        /* NULL: 1 MiB */
     net_time_limit    time_limit;        /* NULL: none */
