@@ -30,16 +30,6 @@ const struct api_field api_secret_fields[] = {
 };
 /* clang-format on */
 
-static struct str name_of(const struct source_record *source, const json_value *config)
-{
-    static const char *const members[] = {"repoFullName", "projectName", "teamKey", "projectSlug"};
-    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
-        struct str name = json_str(config, members[i]);
-        if (name.n) return name;
-    }
-    return source->resource_id;
-}
-
 static struct str url_of(const struct api_call *call, const struct source_record *source)
 {
     return str_printf(call->arena, STR_FMT "/webhooks/" STR_FMT "/" STR_FMT, STR_ARG(call->app->config->public_url),
@@ -59,7 +49,7 @@ static void put_source(struct api_call *call, struct json_out *out, const struct
     if (json_parse(call->arena, source->config, &config)) config = NULL;
     json_put(out, "id", source->public_id);
     json_put(out, "sourceType", source->type);
-    json_put(out, "displayName", name_of(source, config));
+    json_put(out, "displayName", source_display_name(source, config));
     put_text(out, "resourceId", known ? source->resource_id : (struct str){0});
     json_put_bool(out, "isActive", source->active);
     put_text(out, "inactiveReason", source->inactive_reason);
@@ -148,6 +138,7 @@ struct err *api_source_add(struct api_call *call)
                                                .resource_id = body.resource_id,
                                                .secret = body.secret,
                                                .events = body.events,
+                                               .trigger = call->key.id ? "api" : "user",
                                                .shared = body.shared};
     TRY(db_write(call->app->db, call->arena, write_add, &change));
     send_source(call, 201, &change.source, change.secret);

@@ -4,20 +4,8 @@
 #include "base/id.h"
 #include "base/time.h"
 #include "base/utf8.h"
-#include "flow/flow.h"
 
 enum { MAX_NAME = 200, MIN_SECRET = 8, MAX_SECRET = 255, LIST_MAX = 101, MAX_LIST = 100, MAX_ITEM = 255, SECRET_CHARS = 64 };
-
-// clang-format off
-static const struct kind {
-    const char *type, *name; /* config: type of the resource, and the member that holds its name */
-} kinds[SOURCE_PROVIDERS] = {
-    [SOURCE_GITHUB] = {"repository", "repoFullName"},
-    [SOURCE_VERCEL] = {"project",    "projectName"},
-    [SOURCE_LINEAR] = {"team",       "teamKey"},
-    [SOURCE_SENTRY] = {"project",    "projectSlug"},
-};
-// clang-format on
 
 /* ---- reading ------------------------------------------------------------------------------------------------------- */
 
@@ -196,25 +184,36 @@ static void put_all_categories(struct json_out *out, const char *type)
     json_end(out);
 }
 
-static struct str config_of(struct arena *arena, const struct source_addition *addition)
+static struct str sync_of(struct arena *arena, const struct source_addition *addition)
 {
-    const struct kind *kind = &kinds[addition->provider];
-    const char        *type = source_provider_name(addition->provider);
-    struct json_out    out = json_out(arena);
+    struct json_out out = json_out(arena);
     json_begin(&out, NULL, '{');
-    json_put(&out, "version", 1);
-    json_put(&out, "sourceType", type);
-    json_put(&out, "type", kind->type);
-    if (addition->name.n) {
-        json_put(&out, kind->name, addition->name);
-        if (addition->provider == SOURCE_GITHUB) json_put(&out, "idName", addition->name);
-    }
-    json_begin(&out, "sync", '{');
     if (addition->events) json_put_value(&out, "events", addition->events);
-    else put_all_categories(&out, type);
-    json_end(&out);
+    else put_all_categories(&out, source_provider_name(addition->provider));
     json_end(&out);
     return json_out_text(&out);
+}
+
+/* What a source that is connected again had before stays, its name in source ids above all; its account may be another. */
+static struct err *write_config(struct arena *arena, const struct source_addition *addition, struct str *config)
+{
+    const char               *type = source_provider_name(addition->provider);
+    const struct source_kind *kind = source_kind_of(str_of(type));
+    const json_value         *before;
+    struct source_member      members[7];
+    size_t                    n = 0;
+    TRY(json_parse(arena, *config, &before));
+    members[n++] = (struct source_member){.key = "version", .json = STR("1")};
+    members[n++] = (struct source_member){.key = "sourceType", .text = str_of(type)};
+    members[n++] = (struct source_member){.key = "type", .text = str_of(kind->type)};
+    if (addition->name.n) {
+        members[n++] = (struct source_member){.key = kind->name, .text = addition->name};
+        if (addition->provider == SOURCE_GITHUB && !json_str(before, "idName").n)
+            members[n++] = (struct source_member){.key = "idName", .text = addition->name};
+    }
+    members[n++] = (struct source_member){.key = kind->account};
+    members[n++] = (struct source_member){.key = "sync", .json = sync_of(arena, addition)};
+    return source_replace_members(arena, config, members, n);
 }
 
 /* The same resource under its id or, as far as it is known, its name. */
@@ -228,7 +227,7 @@ static struct err *find_same(struct db_tx *tx, const struct source_addition *add
     while (!*found && next_source(&rows, &source)) {
         const json_value *config = NULL;
         TRY(json_parse(tx->arena, source.config, &config));
-        struct str name = json_str(config, kinds[addition->provider].name);
+        struct str name = json_str(config, source_kind_of(source.type)->name);
         *found = str_eq(source.resource_id, addition->resource_id) ||
                  (addition->name.n && str_eq_nocase(name, addition->name));
     }
@@ -237,16 +236,18 @@ static struct err *find_same(struct db_tx *tx, const struct source_addition *add
     return NULL;
 }
 
-static struct err *write_source(struct db_tx *tx, const struct source_addition *addition, struct str public_id, int64_t id,
+static struct err *write_source(struct db_tx *tx, const struct source_addition *addition, struct source_record *source,
                                 struct str sealed)
 {
+    if (!source->config.n) source->config = STR("{}");
+    TRY(write_config(tx->arena, addition, &source->config));
     return db_exec(tx,
                    "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, source_config, "
                    "inbound_secret, shared_inbound, connected_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
                    "ON CONFLICT (workspace_id, id) DO UPDATE SET source_config = $6, inbound_secret = $7, "
-                   "shared_inbound = $8, connected_at = $9, is_active = 1, inactive_reason = NULL",
-                   addition->workspace, id, public_id, source_provider_name(addition->provider), addition->resource_id,
-                   config_of(tx->arena, addition), sealed, addition->shared, time_now());
+                   "shared_inbound = $8, connected_at = $9, is_active = 1, inactive_reason = NULL, last_sync_status = 'pending'",
+                   addition->workspace, source->id, source->public_id, source_provider_name(addition->provider),
+                   addition->resource_id, source->config, sealed, addition->shared, time_now());
 }
 
 struct err *source_add(struct db_tx *tx, const struct crypto_keys *keys, struct source_addition addition,
@@ -264,8 +265,9 @@ struct err *source_add(struct db_tx *tx, const struct crypto_keys *keys, struct 
     else TRY(source_next_row_id(tx, addition.workspace, &same.id));
     *secret = addition.secret.n ? addition.secret : new_secret(tx->arena);
     TRY(seal_secret(tx, keys, same.public_id, *secret, &sealed));
-    TRY(write_source(tx, &addition, same.public_id, same.id, sealed));
-    return source_find(tx, addition.workspace, same.public_id, source);
+    TRY(write_source(tx, &addition, &same, sealed));
+    TRY(source_find(tx, addition.workspace, same.public_id, source));
+    return source_tell_connected(tx, source, addition.trigger ? addition.trigger : "user");
 }
 
 /* ---- setting ------------------------------------------------------------------------------------------------------- */
@@ -320,25 +322,11 @@ struct err *source_set_sync(struct db_tx *tx, int64_t workspace, struct str publ
 
 /* ---- removing ------------------------------------------------------------------------------------------------------ */
 
-struct err *source_deactivate(struct db_tx *tx, const struct source_record *source, const char *reason)
-{
-    TRY(db_exec(tx, "UPDATE source SET is_active = 0, inactive_reason = $3 WHERE workspace_id = $1 AND id = $2",
-                source->workspace, source->id, reason));
-    struct json_out out = json_out(tx->arena);
-    json_begin(&out, NULL, '{');
-    json_put(&out, "sourceId", source->public_id);
-    json_put(&out, "sourceType", source->type);
-    json_put(&out, "reason", reason);
-    json_put_bool(&out, "deleteData", false);
-    json_end(&out);
-    return flow_send(tx, .workspace = source->workspace, .name = STR("source.disconnected"), .data = json_out_text(&out));
-}
-
 struct err *source_remove(struct db_tx *tx, int64_t workspace, struct str public_id)
 {
     struct source_record source;
     TRY(source_find(tx, workspace, public_id, &source));
-    if (source.active) TRY(source_deactivate(tx, &source, "removed"));
+    if (source.active) TRY(source_deactivate(tx, &source, SOURCE_REMOVED));
     return db_exec(tx,
                    "UPDATE source SET inbound_secret = NULL, inbound_secret_before = NULL, shared_inbound = 0 "
                    "WHERE workspace_id = $1 AND id = $2",

@@ -8,14 +8,31 @@ MUST_CHECK struct err *source_next_row_id(struct db_tx *tx, int64_t workspace, i
 struct source_member {
     const char *key;
     struct str  text; /* a string */
-    struct str  json; /* or, if set, a value */
+    struct str  json; /* or, if set, a value; neither: the member goes */
 };
 /* Set members of a source's configuration; what other parts of the program keep there stays as it is. */
 MUST_CHECK struct err *source_replace_members(struct arena *arena, struct str *config, const struct source_member *members,
                                               size_t n);
 
+/* lifecycle.c: workspace, id, public_id, type, resource_id and config of the record are needed. */
+struct source_kind {
+    const char *type;         /* of the resource, in the configuration */
+    const char *name, *account; /* members of the configuration that hold its name and the account it belongs to */
+    const char *id, *told[4]; /* what its provider calls its id; members that are told of it */
+};
+const struct source_kind *source_kind_of(struct str type); /* NULL: no provider's */
+#define SOURCE_REMOVED "removed" /* inactive_reason: a person disconnected it */
+/* Both also tell: source.disconnected, source.connected.<type>. */
+MUST_CHECK struct err *source_deactivate(struct db_tx *tx, struct source_record *source, const char *reason);
+MUST_CHECK struct err *source_reactivate(struct db_tx *tx, struct source_record *source);
+MUST_CHECK struct err *source_tell_connected(struct db_tx *tx, const struct source_record *source, const char *trigger);
+MUST_CHECK struct err *source_request_sync(struct db_tx *tx, const struct source_record *source); /* a full one */
+/* What a provider did to it, for the timeline. */
+struct source_told { const char *action, *reason; struct str changes, delivery_id, installation_id; };
+MUST_CHECK struct err *source_tell_activity(struct db_tx *tx, const struct source_record *source,
+                                            const struct source_told *told);
+
 /* connected.c */
-MUST_CHECK struct err *source_deactivate(struct db_tx *tx, const struct source_record *source, const char *reason);
 /* The secrets that are valid now. */
 struct source_secrets { struct str at[2]; size_t n; };
 MUST_CHECK struct err *source_open_secrets(struct db_tx *tx, const struct crypto_keys *keys, struct str public_id,
@@ -27,6 +44,8 @@ struct candidate {
     struct str           workspace_id, org_id; /* public */
     const json_value    *config;
     struct str           learned_id; /* the provider's id that this delivery tells, else {NULL, 0} */
+    struct source_member learned[3]; /* of the configuration: account and names that it did not know */
+    size_t               learned_count;
     enum source_reason   reason;
     struct source_event  event;      /* if captured */
     struct str           category, data; /* data: of the capture's event */
@@ -37,13 +56,19 @@ struct candidates { struct candidate *at; size_t n, capacity; };
  * is none. */
 MUST_CHECK struct err *match_candidates(struct db_tx *tx, const struct source_delivery *delivery, struct str address,
                                         struct candidates *candidates, enum source_reason *reason);
+/* Store what the delivery tells of a candidate. */
+MUST_CHECK struct err *match_learn(struct db_tx *tx, const struct candidate *candidate);
 /* The one source of an address, active or not. ERR_NOT_FOUND. */
 MUST_CHECK struct err *match_address(struct db_tx *tx, enum source_provider provider, struct str address,
                                      struct candidate *candidate);
 
 /* changes.c: installation and repository events */
-MUST_CHECK struct err *changes_apply(struct db_tx *tx, const struct source_delivery *delivery, struct str address,
-                                     const struct source_state_change *change);
+struct change_place { int64_t delivery, received_at; struct str address; }; /* delivery: row id */
+MUST_CHECK struct err *changes_apply(struct db_tx *tx, const struct source_delivery *delivery,
+                                     const struct change_place *place, const struct source_state_change *change);
+
+/* installations.c */
+MUST_CHECK struct err *installations_apply(struct db_tx *tx, const struct source_state_change *change, int64_t received_at);
 
 /* payload.c */
 struct bytes           payload_pack(struct arena *arena, struct str body);
@@ -74,6 +99,8 @@ struct logged_delivery {
 };
 MUST_CHECK struct err *inbox_log(struct db_tx *tx, const struct source_delivery *delivery,
                                  const struct logged_delivery *logged, int64_t *id);
+/* The workspace sees the delivery in its log. */
+MUST_CHECK struct err *inbox_share(struct db_tx *tx, int64_t delivery, const struct source_record *source);
 /* Shares, and the captures' events under the delivery's public id. */
 MUST_CHECK struct err *inbox_send(struct db_tx *tx, int64_t delivery, struct str public_id,
                                   const struct candidates *candidates, bool manual);

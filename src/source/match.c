@@ -4,14 +4,12 @@
 
 #include "base/id.h"
 
-/* What a source may be known by before its id is, and where a payload says it. */
-static const struct name_row {
-    const char *config, *payload[3];
-} names[SOURCE_PROVIDERS] = {
-    [SOURCE_GITHUB] = {"repoFullName", {"repository.full_name"}},
-    [SOURCE_VERCEL] = {"projectName", {"payload.project.name", "payload.name"}},
-    [SOURCE_LINEAR] = {"teamKey", {"data.team.key", "data.issue.team.key"}},
-    [SOURCE_SENTRY] = {"projectSlug", {"data.issue.project.slug", "data.project_slug"}},
+/* Where a payload says the name that a source may be known by before its id is; NULL ends. */
+static const char *const names[SOURCE_PROVIDERS][3] = {
+    [SOURCE_GITHUB] = {"repository.full_name"},
+    [SOURCE_VERCEL] = {"payload.project.name", "payload.name"},
+    [SOURCE_LINEAR] = {"data.team.key", "data.issue.team.key"},
+    [SOURCE_SENTRY] = {"data.issue.project.slug", "data.project_slug"},
 };
 
 #define COLUMNS                                                                                                      \
@@ -36,26 +34,81 @@ static bool holds(const struct source_texts *texts, struct str text, bool any_ca
 static bool is_named(struct arena *arena, const struct source_delivery *delivery, const struct source_route *route,
                      const struct candidate *candidate)
 {
-    const struct name_row *row = &names[delivery->provider];
-    struct str             name = json_str(candidate->config, row->config);
+    struct str name = json_str(candidate->config, source_kind_of(candidate->source.type)->name);
     if (!name.n) return false;
-    for (size_t i = 0; i < sizeof row->payload / sizeof *row->payload && row->payload[i]; i++)
-        if (str_eq_nocase(payload_text(arena, delivery->payload, row->payload[i]), name)) return true;
+    for (const char *const *path = names[delivery->provider]; *path; path++)
+        if (str_eq_nocase(payload_text(arena, delivery->payload, *path), name)) return true;
     return holds(&route->resource_names, name, true);
 }
 
-/* Where both sides know the account, it must be the same one. */
-static bool same_account(const struct candidate *candidate, const struct source_route *route)
+/* ---- the account --------------------------------------------------------------------------------------------------- */
+
+struct accounts { struct str own, told; };
+
+static struct accounts accounts_of(const struct source_delivery *delivery, const struct source_route *route,
+                                   const struct candidate *candidate)
 {
-    struct str installation = json_str(candidate->config, "installationId"),
-               organization = json_str(candidate->config, "organizationId");
-    if (!organization.n) organization = json_str(candidate->config, "teamId");
-    bool other_installation = installation.n && route->installation_id.n && !str_eq(installation, route->installation_id);
-    bool other_organization = organization.n && route->organization_id.n && !str_eq(organization, route->organization_id);
-    /* GitHub: a reinstalled app has a new installation of the same repository */
-    if (str_eq(candidate->source.type, STR("github"))) return true;
-    return !other_installation && !other_organization;
+    bool by_installation = delivery->provider == SOURCE_GITHUB || delivery->provider == SOURCE_SENTRY;
+    return (struct accounts){.own = json_str(candidate->config, source_kind_of(candidate->source.type)->account),
+                             .told = by_installation ? route->installation_id : route->organization_id};
 }
+
+/* Where both sides know the account, it must be the same one. GitHub: a reinstalled app has a new installation of the
+ * same repository. */
+static bool other_account(const struct source_delivery *delivery, const struct accounts *account)
+{
+    return delivery->provider != SOURCE_GITHUB && account->own.n && account->told.n && !str_eq(account->own, account->told);
+}
+
+/* ---- learning ------------------------------------------------------------------------------------------------------ */
+
+enum { MAX_LEARNED = 300 }; /* bytes */
+
+static void learn(struct candidate *candidate, const char *member, struct str text)
+{
+    if (!text.n || text.n > MAX_LEARNED || str_eq(text, json_str(candidate->config, member))) return;
+    candidate->learned[candidate->learned_count++] = (struct source_member){.key = member, .text = text};
+}
+
+/* The delivery is about this source's own resource: what it says of its account and name is so. */
+static void learn_facts(struct arena *arena, const struct source_delivery *delivery, const struct accounts *account,
+                        struct candidate *candidate)
+{
+    const struct source_kind *kind = source_kind_of(candidate->source.type);
+    struct str                told = {0};
+    learn(candidate, kind->account, account->told);
+    for (const char *const *path = names[delivery->provider]; *path && !told.n; path++)
+        told = payload_text(arena, delivery->payload, *path);
+    if (!json_str(candidate->config, kind->name).n) learn(candidate, kind->name, told);
+    if (delivery->provider == SOURCE_GITHUB && !json_str(candidate->config, "idName").n) learn(candidate, "idName", told);
+}
+
+struct err *match_learn(struct db_tx *tx, const struct candidate *candidate)
+{
+    const struct source_record *source = &candidate->source;
+    struct db_rows rows;
+    struct str     config = {0};
+    if (candidate->learned_id.n) {
+        /* another source of the workspace may have it already: then this one goes on by its name */
+        TRY(db_exec(tx,
+                    "UPDATE source SET provider_resource_id = $3 WHERE workspace_id = $1 AND id = $2 AND NOT EXISTS "
+                    "(SELECT 1 FROM source o WHERE o.workspace_id = $1 AND o.source_type = $4 "
+                    "AND o.provider_resource_id = $3)",
+                    source->workspace, source->id, candidate->learned_id, source->type));
+    }
+    if (!candidate->learned_count) return NULL;
+    /* it may have been set since the delivery was read */
+    TRY(db_query(tx, &rows, "SELECT source_config FROM source WHERE workspace_id = $1 AND id = $2", source->workspace,
+                 source->id));
+    bool found = db_next(&rows, &config);
+    TRY(db_done(&rows));
+    if (!found) return NULL;
+    TRY(source_replace_members(tx->arena, &config, candidate->learned, candidate->learned_count));
+    return db_exec(tx, "UPDATE source SET source_config = $3 WHERE workspace_id = $1 AND id = $2", source->workspace,
+                   source->id, config);
+}
+
+/* ---- candidates ---------------------------------------------------------------------------------------------------- */
 
 /* A check of a deployment names no project: that of the deployment's stored events is meant. */
 static struct err *owns_deployment(struct db_tx *tx, const struct candidate *candidate, struct str deployment, bool *owns)
@@ -74,18 +127,28 @@ static struct err *owns_deployment(struct db_tx *tx, const struct candidate *can
 static struct err *belongs(struct db_tx *tx, const struct source_delivery *delivery, const struct source_route *route,
                            struct candidate *candidate, bool own_address, bool *does)
 {
-    bool unnamed = !route->resource_ids.n && !route->resource_names.n;
+    struct accounts account = accounts_of(delivery, route, candidate);
+    bool            unnamed = !route->resource_ids.n && !route->resource_names.n;
     *does = false;
-    if (!same_account(candidate, route)) return NULL;
+    if (other_account(delivery, &account)) return NULL;
     *does = holds(&route->resource_ids, candidate->source.resource_id, false);
-    if (*does) return NULL;
+    if (*does) {
+        learn_facts(tx->arena, delivery, &account, candidate);
+        return NULL;
+    }
     if (unnamed && route->deployment_id.n) return owns_deployment(tx, candidate, route->deployment_id, does);
-    /* Names can be claimed: only who knows the source's own secret is believed. */
-    bool by_name = own_address || delivery->provider == SOURCE_LINEAR || delivery->provider == SOURCE_SENTRY;
+    /* Names can be claimed, and two accounts may use the same: only who knows the source's own secret is believed, or
+     * whom the source is known to belong to. */
+    bool names_only = delivery->provider == SOURCE_LINEAR || delivery->provider == SOURCE_SENTRY;
+    bool trusted = own_address || (names_only && account.told.n && str_eq(account.own, account.told));
+    if (!trusted) return NULL;
     bool unknown_id = str_starts(candidate->source.resource_id, STR("name:"));
-    if (by_name && (unknown_id || delivery->provider != SOURCE_GITHUB) && is_named(tx->arena, delivery, route, candidate)) {
+    if ((unknown_id || delivery->provider != SOURCE_GITHUB) && is_named(tx->arena, delivery, route, candidate)) {
         *does = true;
-        if (unknown_id && own_address && route->resource_ids.n == 1) candidate->learned_id = route->resource_ids.at[0];
+        if (unknown_id && own_address && route->resource_ids.n == 1) {
+            candidate->learned_id = route->resource_ids.at[0];
+            learn_facts(tx->arena, delivery, &account, candidate);
+        }
         return NULL;
     }
     *does = unnamed && route->fallback;

@@ -104,14 +104,6 @@ struct err *inbox_log(struct db_tx *tx, const struct source_delivery *delivery, 
 static struct err *note_delivery(struct db_tx *tx, const struct candidate *candidate)
 {
     const struct source_record *source = &candidate->source;
-    if (candidate->learned_id.n) {
-        /* another source of the workspace may have it already: then this one goes on by its name */
-        TRY(db_exec(tx,
-                    "UPDATE source SET provider_resource_id = $3 WHERE workspace_id = $1 AND id = $2 AND NOT EXISTS "
-                    "(SELECT 1 FROM source o WHERE o.workspace_id = $1 AND o.source_type = $4 "
-                    "AND o.provider_resource_id = $3)",
-                    source->workspace, source->id, candidate->learned_id, source->type));
-    }
     int64_t now = time_now();
     return db_exec(tx,
                    "UPDATE source SET last_delivery_at = $3 WHERE workspace_id = $1 AND id = $2 "
@@ -119,14 +111,19 @@ static struct err *note_delivery(struct db_tx *tx, const struct candidate *candi
                    source->workspace, source->id, now, now - SEEN_EVERY_MS);
 }
 
+struct err *inbox_share(struct db_tx *tx, int64_t delivery, const struct source_record *source)
+{
+    return db_exec(tx, "INSERT INTO inbound_delivery_share (workspace_id, delivery, source_id) VALUES ($1, $2, $3)",
+                   source->workspace, delivery, source->id);
+}
+
 struct err *inbox_send(struct db_tx *tx, int64_t delivery, struct str public_id, const struct candidates *candidates,
                        bool manual)
 {
     for (size_t i = 0; i < candidates->n; i++) {
         const struct candidate *candidate = &candidates->at[i];
-        TRY(db_exec(tx,
-                    "INSERT INTO inbound_delivery_share (workspace_id, delivery, source_id) VALUES ($1, $2, $3)",
-                    candidate->source.workspace, delivery, candidate->source.id));
+        TRY(inbox_share(tx, delivery, &candidate->source));
+        TRY(match_learn(tx, candidate));
         if (candidate->reason != SOURCE_CAPTURED) continue;
         TRY(note_delivery(tx, candidate));
         TRY(flow_send(tx, .workspace = candidate->source.workspace, .name = STR("neural/observation.capture"),
@@ -189,7 +186,10 @@ static struct err *write_reception(struct db_tx *tx, void *arg)
     TRY(find_duplicate(tx, reception, &reception->duplicate));
     if (reception->duplicate) return NULL;
     TRY(inbox_log(tx, &reception->delivery, &reception->logged, &id));
-    if (reception->is_change) return changes_apply(tx, &reception->delivery, reception->logged.address, &reception->change);
+    if (reception->is_change) {
+        struct change_place place = {id, reception->logged.received_at, reception->logged.address};
+        return changes_apply(tx, &reception->delivery, &place, &reception->change);
+    }
     TRY(store_payloads(tx, reception));
     return inbox_send(tx, id, reception->logged.public_id, &reception->candidates, false);
 }

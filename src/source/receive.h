@@ -22,6 +22,9 @@ struct source_record {
     int64_t    connected_at, last_synced_at, last_ingested_at, last_delivery_at;
 };
 
+/* What people know it by: the repository's full name, the team's key ...; config is that of the source, parsed. */
+struct str source_display_name(const struct source_record *source, const json_value *config);
+
 /* A source with an address of its own, /webhooks/{type}/{public id}, and a secret for it. */
 struct source_addition {
     int64_t    workspace;
@@ -30,6 +33,7 @@ struct source_addition {
     struct str resource_id; /* the provider's id; one of both is needed */
     struct str secret;      /* 8 to 255 bytes; empty: one is made */
     const json_value *events; /* sync.events; NULL: all categories of the provider */
+    const char *trigger;    /* who adds it: "user" (NULL), "api" */
     bool       shared;      /* hears the instance's own address /webhooks/{type} too: the operator's to decide */
 };
 /* *secret is the only time it is shown. An inactive source of that resource is connected again. Errors: ERR_INVALID,

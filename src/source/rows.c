@@ -44,7 +44,7 @@ struct err *source_replace_members(struct arena *arena, struct str *config, cons
     for (size_t i = 0; i < n; i++) {
         if (members[i].json.s)
             json_put_raw(&out, members[i].key, members[i].json);
-        else
+        else if (members[i].text.s)
             json_put_str(&out, members[i].key, members[i].text);
     }
     json_end(&out);

@@ -137,9 +137,10 @@ enum source_flag { SOURCE_UNSET, SOURCE_FALSE, SOURCE_TRUE };
 struct source_state_change {
     enum source_state_effect effect;
     enum source_state_target target;
-    struct source_texts resource_ids; /* SOURCE_OF_RESOURCES */
+    struct source_texts resource_ids; /* SOURCE_OF_RESOURCES: one, unless they are listed */
+    const json_value   *repositories; /* GitHub: objects with the ids of those that an installation event lists */
     struct str  installation_id;      /* GitHub id, Vercel configuration id, Sentry uuid */
-    struct str  organization_id;      /* Linear */
+    struct str  organization_id;      /* Linear; Vercel: team */
     struct str  user_id, account_id, account_login;
     const char *reason;               /* inactiveReason: "installation_removed" ... or NULL */
     const char *activity;             /* "integration.disconnected" ... or NULL: none */

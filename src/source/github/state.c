@@ -64,18 +64,16 @@ static void installation_change(struct arena *arena, const json_value *payload, 
     change->account_login = PAYLOAD_FIRST(arena, payload, "account.login", "installation.account.login");
     change->cancel_runs = change->effect == SOURCE_STATE_DEACTIVATE;
     if (change->effect == SOURCE_STATE_INSTALLATION) change->installation = json_get(payload, "installation");
+    change->repositories = json_get(payload, "repositories");
     bool named = change->effect != SOURCE_STATE_ACCOUNT || change->account_login.n;
     if (!change->installation_id.n || !named) change->effect = SOURCE_STATE_NONE;
 }
 
-static void repositories_change(struct arena *arena, const json_value *payload, struct source_state_change *change)
+static void repositories_change(const json_value *payload, struct source_state_change *change)
 {
     bool removed = change->effect == SOURCE_STATE_DEACTIVATE;
-    const json_value *list = json_get(payload, removed ? "repositories_removed" : "repositories_added");
-    if (json_is_array(list))
-        for (struct json_iter it = json_iter(list); json_step(&it);)
-            texts_add(arena, &change->resource_ids, payload_text(arena, it.value, "id"));
-    if (!change->resource_ids.n) change->effect = SOURCE_STATE_NONE;
+    change->repositories = json_get(payload, removed ? "repositories_removed" : "repositories_added");
+    if (!json_is_array(change->repositories) || !json_count(change->repositories)) change->effect = SOURCE_STATE_NONE;
 }
 
 static void repository_change(struct arena *arena, const struct source_delivery *delivery,
@@ -112,7 +110,7 @@ bool github_state(struct arena *arena, const struct source_delivery *delivery, s
     if (row->effect != SOURCE_STATE_NONE) {
         if (row->target == SOURCE_OF_INSTALLATION) installation_change(arena, delivery->payload, change);
         if (str_eq(delivery->event, STR("installation_repositories")))
-            repositories_change(arena, delivery->payload, change);
+            repositories_change(delivery->payload, change);
         if (str_eq(delivery->event, STR("repository"))) repository_change(arena, delivery, change);
         if (row->target == SOURCE_OF_USER) {
             change->user_id = payload_text(arena, delivery->payload, "sender.id");

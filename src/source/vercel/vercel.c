@@ -212,6 +212,7 @@ bool vercel_state(struct arena *arena, const struct source_delivery *delivery, s
     if (str_eq(delivery->event, STR("integration-configuration.removed"))) {
         change->target = SOURCE_OF_INSTALLATION;
         change->installation_id = payload_text(arena, payload, "configuration.id");
+        change->organization_id = PAYLOAD_FIRST(arena, payload, "team.id", "teamId");
         change->reason = "uninstalled";
         change->connection_inactive = true;
         change->activity = "integration.disconnected";

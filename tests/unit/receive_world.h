@@ -1,0 +1,187 @@
+/* receive_world.h - a database with an engine and an inbox: sources, and deliveries signed as providers sign. */
+#pragma once
+#include "check.h"
+
+#include "base/time.h"
+#include "crypto/crypto.h"
+#include "flow/flow.h"
+#include "memory/memory.h"
+#include "org/org.h"
+#include "source/receive.h"
+#include "text/text.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { WS = 1 }; /* the workspace */
+#define SECRET "It's a Secret to Everybody"
+#define KEY "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+
+struct world {
+    struct arena       *arena;
+    struct db          *db;
+    struct embed       *embed;
+    struct memory       memory;
+    struct crypto_keys *keys;
+    struct flow        *flow;
+    struct source_inbox inbox;
+    char                dir[64];
+};
+
+/* Whoever listens makes that an event is kept. */
+static inline struct err *hear(struct flow_run *run)
+{
+    (void)run;
+    return NULL;
+}
+static const struct flow_function listener = {.name = "test.listener", .on = "source.* activity.record sync.requested", .run = hear};
+static const struct flow_function *const listeners[] = {&listener};
+
+static inline void world_start(struct world *w, struct arena *arena)
+{
+    strcpy(w->dir, "/tmp/lightfast-test-XXXXXX");
+    w->arena = arena;
+    check(mkdtemp(w->dir) != NULL);
+    check_ok(db_open(arena, (struct db_config){.data_dir = str_of(w->dir)}, &w->db));
+    check_ok(org_prepare(w->db, arena));
+    check_ok(embed_create(arena, (struct embed_config){.provider = STR("none")}, &w->embed));
+    check_ok(crypto_keys_read(arena, STR(KEY), &w->keys));
+    w->memory = (struct memory){w->db, w->embed};
+    w->inbox = (struct source_inbox){.db = w->db, .keys = w->keys};
+    for (int i = 0; i < SOURCE_PROVIDERS; i++) w->inbox.secrets[i][0] = STR(SECRET);
+    w->flow = flow_create(w->db, (struct flow_config){.workers = 2});
+    check_ok(flow_register(w->flow, arena, memory_functions, memory_function_count, &w->memory));
+    check_ok(flow_register(w->flow, arena, listeners, 1, NULL));
+    check_ok(flow_start(w->flow, arena));
+}
+
+static inline void world_end(struct world *w)
+{
+    struct arena *arena ARENA_SCOPE = arena_create();
+    time_set(0);
+    flow_stop(w->flow);
+    flow_destroy(w->flow);
+    embed_destroy(w->embed);
+    db_close(w->db);
+    DIR *directory = opendir(w->dir);
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        unlink(str_z(arena, str_printf(arena, "%s/%s", w->dir, entry->d_name)));
+    if (directory) closedir(directory);
+    rmdir(w->dir);
+}
+#define WORLD(name)                                                   \
+    struct world name __attribute__((cleanup(world_end))) = {0};      \
+    world_start(&name, arena)
+
+/* ---- sources ----------------------------------------------------------------------------------------------------- */
+
+struct making {
+    struct world          *world;
+    struct source_addition addition;
+    struct source_record   source;
+    struct str             secret;
+    const json_value      *members;
+};
+
+static inline struct err *make(struct db_tx *tx, void *arg)
+{
+    struct making *making = arg;
+    return source_add(tx, making->world->keys, making->addition, &making->source, &making->secret);
+}
+
+static inline struct making add(struct world *w, struct source_addition addition)
+{
+    struct making making = {.world = w, .addition = addition};
+    making.addition.workspace = WS;
+    check_ok(db_write(w->db, w->arena, make, &making));
+    return making;
+}
+#define ADD(w, ...) add((w), (struct source_addition){__VA_ARGS__})
+
+static inline struct err *set(struct db_tx *tx, void *arg)
+{
+    struct making *making = arg;
+    return source_set_sync(tx, WS, making->source.public_id, making->members, &making->source);
+}
+
+static inline struct err *drop(struct db_tx *tx, void *arg)
+{
+    return source_remove(tx, WS, ((struct making *)arg)->source.public_id);
+}
+
+/* ---- deliveries -------------------------------------------------------------------------------------------------- */
+
+struct sent {
+    const char *event, *id, *body;
+    struct str  address, secret; /* secret empty: SECRET */
+    const char *signature;       /* instead of the right one */
+    enum source_provider provider;
+};
+
+struct headers { const struct sent *sent; struct str signature, time; };
+
+static inline struct str header(void *arg, const char *name)
+{
+    static const char *const events[] = {"x-github-event", "sentry-hook-resource", NULL},
+                      *const ids[] = {"x-github-delivery", "linear-delivery", "request-id", NULL},
+                      *const signatures[] = {"x-hub-signature-256", "x-vercel-signature", "linear-signature",
+                                             "sentry-hook-signature", NULL};
+    const struct headers *headers = arg;
+    for (size_t i = 0; events[i]; i++)
+        if (strcmp(name, events[i]) == 0) return str_of(headers->sent->event);
+    for (size_t i = 0; ids[i]; i++)
+        if (strcmp(name, ids[i]) == 0) return str_of(headers->sent->id);
+    for (size_t i = 0; signatures[i]; i++)
+        if (strcmp(name, signatures[i]) == 0) return headers->signature;
+    return strcmp(name, "sentry-hook-timestamp") == 0 ? headers->time : (struct str){0};
+}
+
+static inline struct source_answer_to_post deliver(struct world *w, struct sent sent)
+{
+    unsigned char      digest[CRYPTO_MAX_DIGEST];
+    struct headers     headers = {.sent = &sent, .time = time_format(w->arena, time_now())};
+    struct buf         hex = buf_in(w->arena);
+    enum crypto_digest kind = sent.provider == SOURCE_VERCEL ? CRYPTO_SHA1 : CRYPTO_SHA256;
+    size_t             n = crypto_hmac(kind, sent.secret.n ? sent.secret : STR(SECRET), str_of(sent.body), digest);
+    for (size_t i = 0; i < n; i++) buf_printf(&hex, "%02x", digest[i]);
+    headers.signature = sent.signature ? str_of(sent.signature) : buf_str(&hex);
+    struct source_post post = {.request = {sent.provider, str_of(sent.body), header, &headers},
+                               .address = sent.address,
+                               .received_at = time_now()};
+    struct source_answer_to_post answer;
+    check_ok(source_receive(&w->inbox, w->arena, &post, &answer));
+    flow_settle(w->flow);
+    return answer;
+}
+#define DELIVER(w, ...) deliver((w), (struct sent){__VA_ARGS__})
+
+static inline int64_t count(struct world *w, const char *sql)
+{
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct db_rows rows;
+    int64_t        n = -1;
+    check_ok(db_read_begin(w->db, w->arena, &tx));
+    check_ok(db_query(tx, &rows, sql));
+    (void)db_next(&rows, &n);
+    check_ok(db_done(&rows));
+    return n;
+}
+
+static inline struct str text(struct world *w, const char *sql)
+{
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct db_rows rows;
+    struct str     value = {0};
+    check_ok(db_read_begin(w->db, w->arena, &tx));
+    check_ok(db_query(tx, &rows, sql));
+    (void)db_next(&rows, &value);
+    check_ok(db_done(&rows));
+    return value;
+}
+
+#define REPOSITORY(id) "\"repository\":{\"id\":" id ",\"full_name\":\"acme/api\",\"name\":\"api\"," \
+    "\"html_url\":\"https://github.com/acme/api\",\"default_branch\":\"main\"},\"sender\":{\"id\":5,\"login\":\"ada\"}"
+#define ISSUE(number, id) "{\"action\":\"opened\",\"issue\":{\"number\":" number ",\"title\":\"Login fails after an upgrade\"," \
+    "\"body\":\"It crashes\",\"state\":\"open\",\"html_url\":\"https://github.com/acme/api/issues/" number "\"," \
+    "\"user\":{\"id\":5,\"login\":\"ada\"},\"created_at\":\"2026-01-02T03:04:05Z\",\"updated_at\":\"2026-01-02T03:04:05Z\"}," REPOSITORY(id) "}"
