@@ -262,19 +262,27 @@ static struct err *write_words(struct work *work, struct str folded, struct str 
 }
 
 /* Under every spelling that was ever used: one person commits as "Ada", "Ada Lovelace" and "ada". */
-static struct err *write_names(struct work *work, const struct source_actor *actor, const struct identity *identity)
+static struct err *write_names(struct work *work, struct str name, struct str email, const struct identity *identity)
 {
     struct str canonical = identity->canonical;
-    struct str spelling = joined(work->arena, joined(work->arena, actor->name, actor->email), canonical);
+    struct str spelling = joined(work->arena, joined(work->arena, name, email), canonical);
     int64_t   *seen = map_at(work->actors->names, spelling);
     if (*seen) return NULL;
     *seen = 1;
-    struct str folded = text_fold(work->arena, actor->name);
+    struct str folded = text_fold(work->arena, name);
     TRY(write_name(work, "full", folded, canonical));
     TRY(write_words(work, folded, canonical));
-    TRY(write_name(work, "email", str_lower(work->arena, actor->email), canonical));
+    TRY(write_name(work, "email", str_lower(work->arena, email), canonical));
     bool login = str_eq(identity->source, STR("github")) || str_eq(identity->source, STR("vercel"));
     return login ? write_name(work, "username", str_lower(work->arena, identity->username), canonical) : NULL;
+}
+
+/* Whose address is GitHub's own goes by the login; the commit's header has the name that people know. */
+static struct err *write_author_name(struct work *work, const struct prepared_event *item, const struct identity *identity)
+{
+    struct str email = json_str(item->metadata, "authorEmail");
+    if (!email.n || !str_eq_nocase(email, item->event.actor.email)) return NULL; /* a commit of somebody else */
+    return write_names(work, json_str(item->metadata, "authorName"), email, identity);
 }
 
 struct err *actors_resolve(struct work *work, const struct prepared_event *item, struct str *canonical)
@@ -292,7 +300,8 @@ struct err *actors_resolve(struct work *work, const struct prepared_event *item,
     if (!person->email.n) person->email = actor->email;
     person->bot = person->bot || identity->bot;
     *canonical = identity->canonical;
-    return write_names(work, actor, identity);
+    TRY(write_names(work, actor->name, actor->email, identity));
+    return write_author_name(work, item, identity);
 }
 
 /* An actor has been merged: who resolves to it resolves to the other from now on. */

@@ -746,6 +746,17 @@ TEST(actors, are_found_under_every_name_they_used)
               "email ada@x.org;full ada;full ada lovelace;word ada;word lovelace");
 }
 
+TEST(actors, are_found_under_the_name_of_their_commits)
+{
+    static const char by_ada[] = "{\"authorName\":\"Ada Lovelace\",\"authorEmail\":\"7+adal@users.noreply.github.com\"}";
+    static const char by_bob[] = "{\"authorName\":\"Bob\",\"authorEmail\":\"bob@x.org\"}";
+    struct world world WORLD_SCOPE = world_begin(arena);
+    const char *address = "7+adal@users.noreply.github.com";
+    capture(&world, (struct short_event){.id = "1", .source = "git", .actor = "7", .name = "adal", .email = address, .metadata = by_ada});
+    capture(&world, (struct short_event){.id = "2", .source = "git", .actor = "7", .name = "adal", .email = address, .metadata = by_bob});
+    check_str(ask(&world, "SELECT name FROM actor_name WHERE kind = 'full' ORDER BY name"), "ada lovelace;adal");
+}
+
 TEST(actors, show_their_newest_name)
 {
     struct world world WORLD_SCOPE = world_begin(arena);
@@ -988,6 +999,7 @@ int main(void)
         RUN(states, of_every_provider),
         RUN(actors, have_canonical_ids),
         RUN(actors, are_found_under_every_name_they_used),
+        RUN(actors, are_found_under_the_name_of_their_commits),
         RUN(actors, show_their_newest_name),
         RUN(actors, bots_are_marked),
         RUN(actors, a_known_login_leads_to_its_account),
