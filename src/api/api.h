@@ -13,6 +13,7 @@
 #include "net/net.h"
 #include "search/search.h"
 
+struct answer;
 struct flow;
 struct source_inbox;
 
@@ -23,6 +24,7 @@ struct app { /* built in main, passed down; read-only once the server runs */
     struct llm     *llm;     /* off (llm_enabled) unless the settings name a provider */
     struct memory   memory;
     struct search  *search;
+    struct answer  *answer;
     struct crypto_keys *keys;        /* of sealed secrets */
     const struct source_inbox *inbox;
     struct flow    *flow;    /* NULL in one-shot commands: what they send runs when a server starts */

@@ -23,7 +23,7 @@ enum api_access {
     API_PEOPLE,   /* no key at all, whatever its scopes: the Unix socket (later: sessions) */
 };
 enum api_body { API_NO_BODY, API_MAY_HAVE_BODY, API_JSON_BODY };
-enum api_rate { API_RATE_NONE, API_RATE_SEARCH, API_RATE_READ };
+enum api_rate { API_RATE_NONE, API_RATE_SEARCH, API_RATE_READ, API_RATE_ANSWER };
 
 struct api_route {
     const char     *method, *path; /* "{name}" is one segment, "*" any number of them at the end; method "*": all */
@@ -132,7 +132,7 @@ MUST_CHECK struct err *api_query_object(struct api_call *call, const struct api_
 /* The filters that search and similar share. */
 struct api_filters { struct api_texts sources, types, actors, stores; struct api_range range; };
 extern const struct api_field api_search_fields[], api_similar_fields[], api_contents_fields[], api_graph_fields[],
-    api_related_fields[], api_key_fields[], api_rotation_fields[], api_import_fields[], api_import_events_fields[],
+    api_related_fields[], api_ask_fields[], api_key_fields[], api_rotation_fields[], api_import_fields[], api_import_events_fields[],
     api_import_finish_fields[], api_list_fields[], api_bulk_fields[];
 struct search_filters api_search_filters(const struct api_filters *filters);
 
@@ -207,6 +207,7 @@ struct err *api_graph(struct api_call *call);
 struct err *api_graph_of(struct api_call *call);
 struct err *api_related(struct api_call *call);
 struct err *api_related_of(struct api_call *call);
+struct err *api_ask(struct api_call *call);
 struct err *api_workspace(struct api_call *call);
 struct err *api_key_list(struct api_call *call);
 struct err *api_key_create(struct api_call *call);

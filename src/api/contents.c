@@ -12,21 +12,6 @@ static struct str *without_duplicates(struct arena *arena, const struct api_text
     return kept;
 }
 
-static void put_item(struct json_out *out, const struct search_content *item)
-{
-    json_begin(out, NULL, '{');
-    json_put(out, "id", item->id);
-    json_put(out, "title", item->title);
-    json_put(out, "url", item->url.s ? item->url : STR(""));
-    json_put(out, "snippet", item->snippet.s ? item->snippet : STR(""));
-    json_put(out, "content", item->content.s ? item->content : STR(""));
-    json_put(out, "source", item->source);
-    json_put(out, "type", item->type);
-    if (item->occurred_at) json_put_time(out, "occurredAt", item->occurred_at);
-    json_put_raw(out, "metadata", item->metadata.n ? item->metadata : STR("{}"));
-    json_end(out);
-}
-
 struct err *api_contents(struct api_call *call)
 {
     struct api_contents_body body = {0};
@@ -39,7 +24,7 @@ struct err *api_contents(struct api_call *call)
     struct json_out out = api_answer(call);
     json_begin(&out, "items", '[');
     for (size_t i = 0; i < n; i++)
-        if (items[i].found) put_item(&out, &items[i]);
+        if (items[i].found) search_write_content(&out, &items[i]);
     json_end(&out);
     json_begin(&out, "missing", '[');
     for (size_t i = 0; i < n; i++)

@@ -1,12 +1,6 @@
 /* graph.c - POST /v1/graph, GET /v1/graph/{id} (search-api.md 6). */
 #include "api/records.h"
 
-static void put_or_null(struct json_out *out, const char *key, struct str text)
-{
-    if (text.n) json_put(out, key, text);
-    else json_put_null(out, key);
-}
-
 static void put_root(struct json_out *out, const struct search_node *node)
 {
     json_begin(out, "root", '{');
@@ -14,30 +8,6 @@ static void put_root(struct json_out *out, const struct search_node *node)
     json_put(out, "title", node->title);
     json_put(out, "source", node->source);
     json_put(out, "type", node->type);
-    json_end(out);
-}
-
-static void put_node(struct json_out *out, const struct search_node *node)
-{
-    json_begin(out, NULL, '{');
-    json_put(out, "id", node->id);
-    json_put(out, "title", node->title);
-    json_put(out, "source", node->source);
-    json_put(out, "type", node->type);
-    json_put_time(out, "occurredAt", node->occurred_at);
-    put_or_null(out, "url", node->url);
-    json_put(out, "isRoot", node->root);
-    json_end(out);
-}
-
-static void put_edge(struct json_out *out, const struct search_edge *edge)
-{
-    json_begin(out, NULL, '{');
-    json_put(out, "source", edge->source);
-    json_put(out, "target", edge->target);
-    json_put(out, "type", edge->type);
-    put_or_null(out, "linkingKey", edge->linking_key);
-    json_put(out, "confidence", edge->confidence);
     json_end(out);
 }
 
@@ -81,10 +51,10 @@ static struct err *answer_graph(struct api_call *call, const json_value *input)
     json_begin(&out, "data", '{');
     put_root(&out, &answer.root);
     json_begin(&out, "nodes", '[');
-    for (size_t i = 0; i < answer.node_count; i++) put_node(&out, &answer.nodes[i]);
+    for (size_t i = 0; i < answer.node_count; i++) search_write_node(&out, &answer.nodes[i]);
     json_end(&out);
     json_begin(&out, "edges", '[');
-    for (size_t i = 0; i < answer.edge_count; i++) put_edge(&out, &answer.edges[i]);
+    for (size_t i = 0; i < answer.edge_count; i++) search_write_edge(&out, &answer.edges[i]);
     json_end(&out);
     json_end(&out);
     put_meta(&out, call, body.depth, &answer);

@@ -86,10 +86,15 @@ static void put_headers(struct api_call *call, struct api_allowance allowance)
 struct err *api_rate_limit(struct api_call *call)
 {
     enum api_rate rate = call->match.route->rate;
+    const struct config *config = call->app->config;
     /* routes without a limit of their own show the reading one, untouched */
-    int64_t per_minute = rate == API_RATE_SEARCH ? call->app->config->limit_search : call->app->config->limit_read;
+    const int64_t limits[] = {[API_RATE_NONE] = config->limit_read,
+                              [API_RATE_SEARCH] = config->limit_search,
+                              [API_RATE_READ] = config->limit_read,
+                              [API_RATE_ANSWER] = config->limit_answer};
+    int64_t per_minute = limits[rate];
     if (call->key.id == 0 || per_minute <= 0) return NULL;
-    int64_t parts[2] = {call->key.id, rate == API_RATE_SEARCH ? API_RATE_SEARCH : API_RATE_READ};
+    int64_t parts[2] = {call->key.id, rate == API_RATE_NONE ? API_RATE_READ : rate};
     uint64_t who = hash_str((struct str){(const char *)parts, sizeof parts});
     struct api_allowance allowance = api_limits_take(call->api->limits, who, per_minute, rate != API_RATE_NONE);
     put_headers(call, allowance);

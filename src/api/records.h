@@ -33,6 +33,15 @@ struct api_related_body {
     struct api_texts types;
 };
 
+struct api_ask_body {
+    struct str query, session;
+    const json_value *messages;
+    int        mode; /* enum search_mode */
+    int64_t    most_sources;
+    bool       stream;
+    struct api_filters filters;
+};
+
 struct api_key_body {
     struct str name;
     int64_t    expires_at;

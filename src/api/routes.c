@@ -17,6 +17,7 @@ const struct api_route api_routes[] = {
     {"GET",    "/v1/graph/{id}",             API_SCOPED,  ORG_READ,   API_RATE_READ,   API_NO_BODY,       0,       false, api_graph_of,     "graphOf"},
     {"POST",   "/v1/related",                API_SCOPED,  ORG_READ,   API_RATE_READ,   API_JSON_BODY,     0,       false, api_related,      "related"},
     {"GET",    "/v1/related/{id}",           API_SCOPED,  ORG_READ,   API_RATE_READ,   API_NO_BODY,       0,       false, api_related_of,   "relatedOf"},
+    {"POST",   "/v1/answer",                 API_SCOPED,  ORG_ANSWER, API_RATE_ANSWER, API_JSON_BODY,     0,       false, api_ask,          "answer"},
     {"GET",    "/v1/workspace",              API_ANY_KEY, 0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_workspace,    "workspace"},
     {"GET",    W "/api-keys",                API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_key_list,     "listApiKeys"},
     {"POST",   W "/api-keys",                API_PEOPLE,  ORG_ADMIN,  API_RATE_NONE,   API_JSON_BODY,     0,       false, api_key_create,   "createApiKey"},

@@ -15,56 +15,6 @@ struct search_filters api_search_filters(const struct api_filters *filters)
     };
 }
 
-static void put_entities(struct json_out *out, const struct search_item *item)
-{
-    json_begin(out, "entities", '[');
-    for (size_t i = 0; i < item->entity_count; i++) {
-        json_begin(out, NULL, '{');
-        json_put(out, "key", item->entities[i].key);
-        json_put(out, "category", item->entities[i].category);
-        json_end(out);
-    }
-    json_end(out);
-}
-
-static void put_references(struct json_out *out, const struct search_item *item)
-{
-    if (item->reference_count == 0) return;
-    json_begin(out, "references", '[');
-    for (size_t i = 0; i < item->reference_count; i++) {
-        const struct search_reference *reference = &item->references[i];
-        json_begin(out, NULL, '{');
-        json_put(out, "type", reference->type);
-        json_put(out, "id", reference->id);
-        if (reference->url.n) json_put(out, "url", reference->url);
-        if (reference->label.n) json_put(out, "label", reference->label);
-        json_end(out);
-    }
-    json_end(out);
-}
-
-static void put_item(struct json_out *out, const struct search_item *item)
-{
-    json_begin(out, NULL, '{');
-    json_put(out, "id", item->id);
-    json_put(out, "title", item->title);
-    json_put(out, "url", item->url.s ? item->url : STR(""));
-    json_put(out, "snippet", item->snippet.s ? item->snippet : STR(""));
-    json_put(out, "score", item->score);
-    json_put(out, "source", item->source);
-    json_put(out, "type", item->type);
-    if (item->occurred_at) json_put_time(out, "occurredAt", item->occurred_at);
-    put_entities(out, item);
-    put_references(out, item);
-    if (item->highlighted) {
-        json_begin(out, "highlights", '{');
-        json_put(out, "title", item->title_highlight);
-        json_put(out, "snippet", item->snippet_highlight);
-        json_end(out);
-    }
-    json_end(out);
-}
-
 static void put_texts(struct json_out *out, const char *key, const struct str *texts, size_t n)
 {
     json_begin(out, key, '[');
@@ -173,7 +123,7 @@ struct err *api_search(struct api_call *call)
     call->search_mode = body.mode;
     struct json_out out = api_answer(call);
     json_begin(&out, "data", '[');
-    for (size_t i = 0; i < answer.count; i++) put_item(&out, &answer.items[i]);
+    for (size_t i = 0; i < answer.count; i++) search_write_item(&out, &answer.items[i]);
     json_end(&out);
     if (body.context) put_context(&out, &answer);
     put_meta(&out, call, &body, &answer);

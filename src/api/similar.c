@@ -16,23 +16,6 @@ static void put_source(struct json_out *out, const struct search_similar_answer 
     json_end(out);
 }
 
-static void put_item(struct json_out *out, const struct search_similar_item *item)
-{
-    json_begin(out, NULL, '{');
-    json_put(out, "id", item->id);
-    json_put(out, "title", item->title);
-    json_put(out, "url", item->url.s ? item->url : STR(""));
-    json_put(out, "snippet", item->snippet.s ? item->snippet : STR(""));
-    json_put(out, "score", item->score);
-    json_put(out, "vectorSimilarity", item->vector);
-    if (item->overlap >= 0) json_put(out, "entityOverlap", item->overlap);
-    json_put(out, "sameCluster", item->same_cluster);
-    json_put(out, "source", item->source);
-    json_put(out, "type", item->type);
-    if (item->occurred_at) json_put_time(out, "occurredAt", item->occurred_at);
-    json_end(out);
-}
-
 /* An id or a url that has a problem of its own was given too. */
 static bool names_something(const struct api_call *call, const struct api_similar_body *body)
 {
@@ -66,7 +49,7 @@ struct err *api_similar(struct api_call *call)
     struct json_out out = api_answer(call);
     put_source(&out, &answer);
     json_begin(&out, "similar", '[');
-    for (size_t i = 0; i < answer.count; i++) put_item(&out, &answer.items[i]);
+    for (size_t i = 0; i < answer.count; i++) search_write_similar(&out, &answer.items[i]);
     json_end(&out);
     json_begin(&out, "meta", '{');
     json_put(&out, "total", answer.total);

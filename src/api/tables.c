@@ -1,5 +1,6 @@
 /* tables.c - the fields of every request, and the records that they are read into. */
 #include "api/records.h"
+#include "answer/answer.h"
 
 static const char *const modes[] = {"fast", "balanced", "thorough", NULL};
 static const char *const scopes[] = {"read", "answer", "ingest", "admin", NULL};
@@ -8,23 +9,17 @@ static const char *const endings[] = {"completed", "failed", "cancelled", NULL};
 enum { MANY = 1000, MAX_ID = 4096 };
 
 /* clang-format off */
-static const struct api_field similar_filters[] = {
-    {"sourceTypes",      "sources", API_TEXTS, offsetof(struct api_similar_body, filters.sources), .most = MANY},
-    {"observationTypes", NULL,      API_TEXTS, offsetof(struct api_similar_body, filters.types),   .most = MANY},
-    {"actorNames",       NULL,      API_TEXTS, offsetof(struct api_similar_body, filters.actors),  .most = MANY},
-    {"stores",           NULL,      API_TEXTS, offsetof(struct api_similar_body, filters.stores),  .most = MANY},
-    {"dateRange",        NULL,      API_RANGE, offsetof(struct api_similar_body, filters.range), .required = false},
-    {0},
-};
-
-static const struct api_field search_filters[] = {
-    {"sourceTypes",      "sources", API_TEXTS, offsetof(struct api_search_body, filters.sources), .most = MANY},
-    {"observationTypes", NULL,      API_TEXTS, offsetof(struct api_search_body, filters.types),   .most = MANY},
-    {"actorNames",       NULL,      API_TEXTS, offsetof(struct api_search_body, filters.actors),  .most = MANY},
-    {"stores",           NULL,      API_TEXTS, offsetof(struct api_search_body, filters.stores),  .most = MANY},
-    {"dateRange",        NULL,      API_RANGE, offsetof(struct api_search_body, filters.range), .required = false},
-    {0},
-};
+/* The filters of search-api.md 3.3, read into `filters` of a record. */
+#define FILTERS_OF(record) \
+    {"sourceTypes",      "sources", API_TEXTS, offsetof(struct record, filters.sources), .most = MANY}, \
+    {"observationTypes", NULL,      API_TEXTS, offsetof(struct record, filters.types),   .most = MANY}, \
+    {"actorNames",       NULL,      API_TEXTS, offsetof(struct record, filters.actors),  .most = MANY}, \
+    {"stores",           NULL,      API_TEXTS, offsetof(struct record, filters.stores),  .most = MANY}, \
+    {"dateRange",        NULL,      API_RANGE, offsetof(struct record, filters.range), .required = false}, \
+    {0}
+static const struct api_field search_filters[] = {FILTERS_OF(api_search_body)};
+static const struct api_field similar_filters[] = {FILTERS_OF(api_similar_body)};
+static const struct api_field ask_filters[] = {FILTERS_OF(api_ask_body)};
 
 const struct api_field api_search_fields[] = {
     {"query",             NULL, API_TEXT,    offsetof(struct api_search_body, query),  .required = true, .least = 1, .most = 8000,
@@ -68,6 +63,19 @@ const struct api_field api_related_fields[] = {
     {"id",    NULL, API_TEXT,    offsetof(struct api_related_body, id), .required = true, .least = 1, .most = MAX_ID},
     {"types", NULL, API_TEXTS,   offsetof(struct api_related_body, types), .most = MANY},
     {"limit", NULL, API_INTEGER, offsetof(struct api_related_body, limit), .least = 1, .most = 200, .otherwise = 100},
+    {0},
+};
+
+const struct api_field api_ask_fields[] = {
+    {"query",      NULL, API_TEXT,    offsetof(struct api_ask_body, query), .least = 1, .most = ANSWER_LONGEST_QUERY,
+                                      .too_few = "Query must not be empty"},
+    {"messages",   NULL, API_LIST,    offsetof(struct api_ask_body, messages), .most = 200,
+                                      .too_many = "Maximum 200 messages per request"},
+    {"stream",     NULL, API_BOOLEAN, offsetof(struct api_ask_body, stream), .otherwise = false},
+    {"filters",    NULL, API_OBJECT,  0, .fields = ask_filters},
+    {"mode",       NULL, API_ENUM,    offsetof(struct api_ask_body, mode), .values = modes, .synonym = "quality", .otherwise = SEARCH_BALANCED},
+    {"maxSources", NULL, API_INTEGER, offsetof(struct api_ask_body, most_sources), .least = 1, .most = ANSWER_MOST_SOURCES, .otherwise = 8},
+    {"sessionId",  NULL, API_TEXT,    offsetof(struct api_ask_body, session), .least = 1, .most = 64},
     {0},
 };
 

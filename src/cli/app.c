@@ -2,6 +2,7 @@
 #include "cli/cli.h"
 
 #include "activity/activity.h"
+#include "answer/answer.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "flow/flow.h"
@@ -112,6 +113,7 @@ static struct err *open_rooms(struct cli *cli, struct config *config, struct app
     search.hosts = self_hosted(arena, config, &search.host_count);
     TRY(open_inbox(cli, config, app));
     app->search = search_create(app->db, app->embed, search);
+    app->answer = answer_create((struct answer_config){app->db, app->search, app->embed, app->llm});
     app->api = api_create(app);
     return NULL;
 }
@@ -139,6 +141,7 @@ void cli_app_close(struct cli_app *opened)
     struct app *app = &opened->app;
     if (app->flow) flow_destroy(app->flow);
     if (app->api) api_destroy(app->api);
+    answer_destroy(app->answer);
     if (app->search) search_destroy(app->search);
     llm_destroy(app->llm);
     if (app->embed) embed_destroy(app->embed);

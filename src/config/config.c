@@ -68,6 +68,8 @@ static const struct setting settings[] = {
     {"encryption_key",                 TEXT,    AT(encryption_key), "", .secret = true},
     {"limits.search_per_minute",       INTEGER, AT(limit_search), "120", 0, 1000000},
     {"limits.read_per_minute",         INTEGER, AT(limit_read), "300", 0, 1000000},
+    {"limits.answer_per_minute",       INTEGER, AT(limit_answer), "20", 0, 1000000},
+    {"limits.answer_parallel",         INTEGER, AT(limit_answer_parallel), "4", 0, 1000},
     {"limits.auth_failures_per_minute", INTEGER, AT(limit_auth_failures), "20", 0, 1000000},
     {"github.webhook_secret",          TEXT,    AT(webhook_secrets[0]), "", .secret = true},
     {"vercel.webhook_secret",          TEXT,    AT(webhook_secrets[1]), "", .secret = true},

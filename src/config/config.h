@@ -33,7 +33,8 @@ struct config {
     int64_t    llm_timeout_seconds;  /* answers have three times as long */
     double     llm_price_input, llm_price_output; /* USD per million tokens; 0: none */
     struct str encryption_key;       /* empty: the file in the data directory */
-    int64_t    limit_search, limit_read, limit_auth_failures; /* a minute, 0 = off */
+    int64_t    limit_search, limit_read, limit_answer, limit_auth_failures; /* a minute, 0 = off */
+    int64_t    limit_answer_parallel; /* at once in a workspace, 0 = off */
     struct str webhook_secrets[4]; /* of the instance's apps: GitHub, Vercel, Linear, Sentry; empty: none */
     int64_t    webhook_max_age_linear, webhook_max_age_sentry; /* s */
     struct str github_web_url; /* "https://github.com", no trailing slash */

@@ -121,6 +121,22 @@ struct search_related_answer { struct search_node source; struct search_related_
 MUST_CHECK struct err *search_related(struct search *search, struct arena *arena,
                                       const struct search_related_request *request, struct search_related_answer *answer);
 
+/* ---- as JSON: one object of an answer, in the API's form (write.c) ------------------------------------------------- */
+
+struct json_out;
+void search_write_item(struct json_out *out, const struct search_item *item);
+void search_write_content(struct json_out *out, const struct search_content *item);
+void search_write_similar(struct json_out *out, const struct search_similar_item *item);
+void search_write_node(struct json_out *out, const struct search_node *node);
+void search_write_edge(struct json_out *out, const struct search_edge *edge);
+void search_write_related(struct json_out *out, const struct search_related_item *item);
+
+/* What the query asks for, and what each term weighs in this workspace: its idf (search-api.md 3.1). */
+struct search_term { uint64_t hash; double weight; };
+struct search_terms { struct search_term *at; size_t n; };
+MUST_CHECK struct err *search_query_terms(struct search *search, struct arena *arena, int64_t workspace,
+                                          struct str query, struct search_terms *terms);
+
 /* How many items the index holds and how many rows there are; equal unless something is broken. */
 struct search_state { int64_t indexed, stored; struct str model; };
 MUST_CHECK struct err *search_check(struct search *search, struct arena *arena, int64_t workspace, struct search_state *state);

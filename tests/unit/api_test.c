@@ -1,6 +1,7 @@
 /* api_test.c - the API as a function: order of checks, wordings, limits, and every route once on a real database. */
 #include "check.h"
 
+#include "answer/answer.h"
 #include "api/call.h"
 #include "crypto/crypto.h"
 
@@ -37,6 +38,7 @@ static void fixture_start(struct fixture *f, struct arena *arena)
     check_ok(embed_create(arena, (struct embed_config){.provider = STR("builtin")}, &f->app.embed));
     f->app.memory = (struct memory){.db = f->app.db, .embed = f->app.embed};
     f->app.search = search_create(f->app.db, f->app.embed, (struct search_config){.memory_limit = 64 << 20});
+    f->app.answer = answer_create((struct answer_config){f->app.db, f->app.search, f->app.embed, NULL});
     f->app.api = api_create(&f->app);
 }
 
@@ -45,6 +47,7 @@ static void fixture_end(struct fixture *f)
     time_set(0);
     if (!f->app.db) return;
     api_destroy(f->app.api);
+    answer_destroy(f->app.answer);
     search_destroy(f->app.search);
     embed_destroy(f->app.embed);
     db_close(f->app.db);
@@ -233,7 +236,7 @@ static void check_field_documented(const json_value *document, const json_value 
 TEST(api, bounds_and_defaults_of_the_document_are_those_of_the_field_tables)
 {
     static const struct { const char *schema; const struct api_field *fields; } requests[] = {
-        {"SearchRequest", api_search_fields},    {"ContentsRequest", api_contents_fields},
+        {"AnswerRequest", api_ask_fields},       {"SearchRequest", api_search_fields},    {"ContentsRequest", api_contents_fields},
         {"SimilarRequest", api_similar_fields},  {"GraphRequest", api_graph_fields},
         {"RelatedRequest", api_related_fields},  {"ApiKeyRequest", api_key_fields},
         {"RotationRequest", api_rotation_fields}, {"ImportRequest", api_import_fields},

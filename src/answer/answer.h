@@ -1,0 +1,86 @@
+/* answer.h - questions answered from a workspace's memory, with numbered sources (spec/search-api.md 8).
+ *
+ * With a language model: it reads the memory through tools, for a bounded number of steps, tokens and time, and cites
+ * what it read as [n]; a marker that no tool result has is taken out of its text. Without one, or when it fails: the best
+ * sentences of the best results, quoted. Everything stays within the question's workspace.
+ */
+#pragma once
+#include "llm/llm.h"
+#include "org/org.h"
+#include "search/search.h"
+
+struct answer_config {
+    struct db     *db;
+    struct search *search;
+    struct embed  *embed;
+    struct llm    *llm; /* NULL, or one without a provider: answers are extractive */
+};
+/* One for the process; used by any number of threads. What the configuration names must outlive it. */
+struct answer;
+struct answer *answer_create(struct answer_config config);
+void           answer_destroy(struct answer *answer); /* NULL is fine */
+
+/* ---- a question ---------------------------------------------------------------------------------------------------- */
+
+enum { ANSWER_LONGEST_QUERY = 8000, ANSWER_MOST_SOURCES = 20, ANSWER_STEPS = 8 };
+
+/* A use of a tool, told when it begins (ANSWER_RUNNING) and when it has ended. */
+enum answer_state { ANSWER_RUNNING, ANSWER_DONE, ANSWER_FAILED };
+struct answer_step {
+    struct str        id;            /* of this use */
+    const char       *tool;          /* "workspaceSearch" */
+    enum answer_state state;
+    struct str        input;         /* JSON object */
+    struct str        output;        /* JSON object; of an ended step */
+    struct str        summary;       /* "7 results"; what went wrong */
+    int64_t           ms;
+};
+
+/* Who follows an answer while it is made; on the thread that asked. Every member but arg may be NULL. */
+struct answer_listener {
+    void *arg;
+    void (*step)(void *arg, const struct answer_step *step);
+    void (*thought)(void *arg, struct str text); /* what a model says beside the answer */
+    void (*text)(void *arg, struct str piece);   /* the answer's text, verified; together it is answer_result.content */
+    bool (*stopped)(void *arg);                  /* nobody waits any more: stop as soon as possible */
+};
+
+struct answer_question {
+    int64_t                   workspace; /* row id */
+    struct str                query;     /* 1 to ANSWER_LONGEST_QUERY characters, trimmed */
+    const struct llm_message *history;   /* what was said before, oldest first */
+    size_t                    history_count;
+    struct search_filters     filters;   /* bound whatever a model searches */
+    enum search_mode          mode;
+    int                       most_sources; /* that are cited; 0: 8 */
+    int64_t                   time_ms;      /* for all of it; 0: 60,000 */
+    struct answer_listener    listener;
+};
+
+struct answer_citation {
+    int        index; /* the n of [n] */
+    struct str id, title, url, snippet, source, type;
+    double     score; /* of the search that found it; < 0: it was reached otherwise */
+    int64_t    occurred_at;
+};
+
+struct answer_result {
+    struct str              content, rationale; /* rationale may be empty */
+    struct answer_citation *citations;          /* by index; only what content cites */
+    size_t                  citation_count;
+    const char             *engine;             /* "llm", "extractive" */
+    struct str              model;              /* empty: extractive */
+    int                     steps;              /* questions put to the model */
+    size_t                  considered;         /* items that were looked at */
+    struct llm_usage        usage;              /* also of a model that failed */
+    struct { struct str *at; size_t n, capacity; } warnings;
+};
+
+/* Errors: ERR_UNAVAILABLE when the workspace cannot be searched, ERR_CANCELLED when the listener stopped it. A model that
+ * fails is no error. */
+MUST_CHECK struct err *answer_ask(struct answer *answer, struct arena *arena, const struct answer_question *question,
+                                  struct answer_result *result);
+
+/* The engine and the model that a question asked now would get. */
+const char *answer_engine(const struct answer *answer);
+struct str  answer_model(const struct answer *answer);
