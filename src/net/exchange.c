@@ -36,6 +36,7 @@ void connection_enter(struct connection *connection, enum phase phase)
     const struct net_server_config *config = &connection->listener->server->config;
     int64_t limit = phase == PHASE_HEAD   ? config->head_deadline_ms
                     : phase == PHASE_BODY ? config->body_deadline_ms
+                    : phase == PHASE_STREAM ? 0 /* stream_tend has its own */
                     : phase == PHASE_IDLE || phase == PHASE_REPLY ? config->idle_deadline_ms
                                                                   : handler_limit(connection);
     connection->phase = phase;
@@ -53,6 +54,7 @@ static struct job *job_create(struct net_server *server, struct MHD_Connection *
     if (!arena) arena = arena_create();
     struct job *job = NEW(arena, struct job);
     job->request.arena = arena;
+    job->request.job = job;
     job->server = server;
     job->mhd = mhd;
     return job;
@@ -62,11 +64,31 @@ static struct job *job_create(struct net_server *server, struct MHD_Connection *
 static void job_recycle(struct net_server *server, struct job *job)
 {
     struct arena *arena = job->request.arena;
+    if (job->reply.stream) stream_leave(job->reply.stream);
     if (arena_used(arena) <= RECYCLED && server->pooled < SERVER_POOL) {
         arena_reset(arena);
         server->pool[server->pooled++] = arena;
     } else
         arena_destroy(arena);
+}
+
+/* With the lock held. */
+static void forget_job(struct connection *connection)
+{
+    struct net_server *server = connection->listener->server;
+    if (connection->job) job_recycle(server, connection->job);
+    connection->job = NULL;
+    atomic_fetch_sub(&server->body_memory, connection->body_memory);
+    connection->body_memory = 0;
+}
+
+/* With the lock held. */
+static void forget_stream(struct connection *connection)
+{
+    if (!connection->stream) return;
+    stream_leave(connection->stream);
+    connection->stream = NULL;
+    connection->listener->server->stream_count--;
 }
 
 /* On a worker. Before the exchange the job is ours; after it, if it was not abandoned, the connection's. */
@@ -79,6 +101,7 @@ static void run_handler(void *arg)
         server->config.handler(server->config.arg, &job->request, &job->reply);
     struct MHD_Connection *mhd = job->mhd;
     if (!atomic_compare_exchange_strong(&job->state, &expected, JOB_DONE)) {
+        if (job->reply.stream) stream_leave(job->reply.stream);
         arena_destroy(job->request.arena);
         return;
     }
@@ -169,12 +192,13 @@ static enum MHD_Result receive(struct connection *connection, struct job *job, c
 
 /* ---- replying ------------------------------------------------------------------------------------------------------------ */
 
-static enum MHD_Result send_reply(struct connection *connection, int status, struct MHD_Response *response)
+static enum MHD_Result send_reply(struct connection *connection, enum phase phase, int status,
+                                  struct MHD_Response *response)
 {
     struct net_server *server = connection->listener->server;
     if (!response) return MHD_NO;
     pthread_mutex_lock(&server->lock);
-    connection_enter(connection, PHASE_REPLY);
+    connection_enter(connection, phase);
     bool last = server->stopping;
     pthread_mutex_unlock(&server->lock);
     if (last) MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
@@ -183,28 +207,12 @@ static enum MHD_Result send_reply(struct connection *connection, int status, str
     return queued;
 }
 
-static enum MHD_Result reply_of_handler(struct connection *connection, struct job *job)
-{
-    struct arena     *arena = job->request.arena;
-    struct net_reply *reply = &job->reply;
-    assert(reply->status >= 200 && reply->status < 600);
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(reply->body.n, (void *)reply->body.s, MHD_RESPMEM_PERSISTENT);
-    if (!response) return MHD_NO;
-    if (reply->body.n || reply->content_type)
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                                reply->content_type ? reply->content_type : "application/json");
-    for (size_t i = 0; i < reply->header_count; i++)
-        MHD_add_response_header(response, str_z(arena, reply->headers[i].name), str_z(arena, reply->headers[i].value));
-    return send_reply(connection, reply->status, response);
-}
-
 static size_t own_body(char *out, size_t size, int status)
 {
     static const struct { int status; const char *code, *message; } texts[] = {
         {400, "BAD_REQUEST", "The request does not say clearly where its body ends"},
         {408, "REQUEST_TIMEOUT", "The request body was not complete in time"},
-        {503, "SERVICE_UNAVAILABLE", "The server is stopping"},
+        {503, "SERVICE_UNAVAILABLE", "The server is stopping, or too many streams are open"},
         {504, "TIMEOUT", "The request took too long"},
     };
     struct arena *arena ARENA_SCOPE = arena_create();
@@ -221,7 +229,58 @@ static enum MHD_Result reply_of_ours(struct connection *connection, int status)
     size_t               n = own_body(body, sizeof body, status);
     struct MHD_Response *response = MHD_create_response_from_buffer(n, body, MHD_RESPMEM_MUST_COPY);
     if (response) MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
-    return send_reply(connection, status, response);
+    return send_reply(connection, PHASE_REPLY, status, response);
+}
+
+static void add_headers(struct MHD_Response *response, struct arena *arena, const struct net_reply *reply)
+{
+    if (reply->body.n || reply->content_type)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+                                reply->content_type ? reply->content_type : "application/json");
+    for (size_t i = 0; i < reply->header_count; i++)
+        MHD_add_response_header(response, str_z(arena, reply->headers[i].name), str_z(arena, reply->headers[i].value));
+}
+
+/* The connection takes its half of the stream over; the request's memory is not needed any more. */
+static bool take_stream(struct connection *connection, struct job *job)
+{
+    struct net_server *server = connection->listener->server;
+    pthread_mutex_lock(&server->lock);
+    bool taken = server->stream_count < (size_t)server->config.max_streams;
+    if (taken) {
+        connection->stream = job->reply.stream;
+        job->reply.stream = NULL;
+        server->stream_count++;
+        if (server->stopping) stream_end(connection->stream);
+    }
+    pthread_mutex_unlock(&server->lock);
+    return taken;
+}
+
+static enum MHD_Result reply_in_pieces(struct connection *connection, struct job *job)
+{
+    struct net_server *server = connection->listener->server;
+    if (!take_stream(connection, job)) return reply_of_ours(connection, 503);
+    struct MHD_Response *response = stream_response(connection);
+    if (!response) return MHD_NO;
+    add_headers(response, job->request.arena, &job->reply);
+    enum MHD_Result queued = send_reply(connection, PHASE_STREAM, job->reply.status, response);
+    pthread_mutex_lock(&server->lock);
+    forget_job(connection);
+    pthread_mutex_unlock(&server->lock);
+    return queued;
+}
+
+static enum MHD_Result reply_of_handler(struct connection *connection, struct job *job)
+{
+    struct net_reply *reply = &job->reply;
+    assert(reply->status >= 200 && reply->status < 600);
+    if (reply->stream) return reply_in_pieces(connection, job);
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(reply->body.n, (void *)reply->body.s, MHD_RESPMEM_PERSISTENT);
+    if (!response) return MHD_NO;
+    add_headers(response, job->request.arena, reply);
+    return send_reply(connection, PHASE_REPLY, reply->status, response);
 }
 
 void connection_refuse_body(struct connection *connection)
@@ -336,13 +395,11 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **context, 
     struct connection *connection = connection_of(mhd);
     *context = NULL;
     pthread_mutex_lock(&server->lock);
-    if (connection->job) job_recycle(server, connection->job);
-    connection->job = NULL;
+    forget_job(connection);
+    forget_stream(connection);
     connection->own_status = 0;
     if (connection->in_flight) server->in_flight--;
     connection->in_flight = false;
-    atomic_fetch_sub(&server->body_memory, connection->body_memory);
-    connection->body_memory = 0;
     connection_enter(connection, PHASE_IDLE);
     if (server->stopping) pthread_cond_broadcast(&server->changed);
     pthread_mutex_unlock(&server->lock);
@@ -386,7 +443,8 @@ static void connection_close(struct net_server *server, struct connection *conne
     *connection->link = connection->next;
     if (connection->next) connection->next->link = connection->link;
     server->connection_count--;
-    if (connection->job) job_recycle(server, connection->job);
+    forget_job(connection);
+    forget_stream(connection);
     pthread_mutex_unlock(&server->lock);
     free(connection);
 }

@@ -8,6 +8,9 @@
 #include "base/err.h"
 #include "base/thread.h"
 
+struct job;
+struct net_stream;
+
 struct net_header { struct str name, value; };
 
 struct net_request {
@@ -19,6 +22,7 @@ struct net_request {
     int64_t       received_us; /* time_monotonic_us() when its head was there */
     enum { NET_BODY_OK, NET_BODY_TOO_LARGE, NET_BODY_REFUSED } body_state; /* refused: no memory left for bodies */
     struct { struct net_header *at; size_t n, capacity; } headers;
+    struct job   *job;        /* the server's; NULL: no socket brought it, so its reply cannot stream */
 };
 struct str net_header_get(const struct net_request *request, const char *name); /* any case; {NULL, 0} if absent */
 struct str net_query_get(const struct net_request *request, const char *name);  /* decoded; {NULL, 0} if absent */
@@ -38,6 +42,7 @@ struct net_reply {
     const char       *content_type;   /* default application/json */
     struct net_header headers[NET_REPLY_HEADERS];
     size_t            header_count;
+    struct net_stream *stream;        /* the body, in place of `body`; net_stream_open sets it */
 };
 void net_reply_header(struct net_reply *reply, const char *name, struct str value);
 
@@ -51,6 +56,49 @@ typedef int64_t (*net_time_limit)(void *arg, struct str method, struct str path)
 /* Which workers handle this request; NULL: those of the server. */
 typedef struct workers *(*net_workers_choice)(void *arg, struct str method, struct str path);
 
+/* ---- replies in pieces -------------------------------------------------------------------------------------------------- */
+
+/* A reply whose body is written after the handler has returned, by any thread, in pieces: Server-Sent Events, or any other
+ * content (HTTP/1.1: chunked; HTTP/1.0: until the connection closes). No worker and no thread belongs to it while nothing
+ * is written. Nothing of it leaves before the handler has returned.
+ *
+ * The handler sets status and headers, opens the stream as its last step, hands it to whoever will write (a worker with
+ * memory of its own: the request and its arena are gone once the handler has returned) and returns. The pointer belongs
+ * to that writer until it calls net_stream_close, exactly once; it stays valid until then, whatever becomes of client and
+ * server.
+ *
+ * A stream is over, and every writing function says so by false, when
+ *  - the client is gone: noticed within a second or two, also while nothing is written;
+ *  - the client reads too slowly: more than queue_bytes would wait for it, or something has waited for stall_ms. It is
+ *    cut off without the end of the body, so that it can tell, and may come back (Last-Event-ID);
+ *  - the server stops (what is queued is still sent, and the body ended properly), or had more than max_streams already
+ *    (then the client got 503).
+ * Whoever learns this closes; nothing more can be sent. */
+struct net_stream_config {
+    size_t  queue_bytes; /* default 256 KiB; one piece cannot be larger */
+    int64_t beat_ms;     /* default 15,000: ": ping" after so long a silence; event streams only */
+    int64_t stall_ms;    /* default 30,000 */
+};
+/* With no content_type set it becomes an event stream: text/event-stream, Cache-Control: no-cache, X-Accel-Buffering: no,
+ * and keep-alive comments. NULL if no socket brought the request (request->job is NULL): answer in one piece then. */
+struct net_stream *net_stream_open(const struct net_request *request, struct net_reply *reply,
+                                   struct net_stream_config config);
+
+/* The next piece, copied; pieces go out in order and are never torn apart by a keep-alive. Never blocks. Any thread;
+ * several may write one stream, as long as one of them closes it when all are done. */
+bool net_stream_write(struct net_stream *stream, struct str text);
+
+/* One Server-Sent Event. Empty id or name: left out. Line breaks in data become several "data:" lines. */
+struct net_event { struct str id, name, data; };
+bool net_stream_event(struct net_stream *stream, struct net_event event);
+
+bool net_stream_alive(struct net_stream *stream); /* for writers that wait long between pieces */
+
+/* The end: what is queued is sent, then the body ends properly. The stream is not the caller's any more. */
+void net_stream_close(struct net_stream *stream);
+
+/* ---- server -------------------------------------------------------------------------------------------------------------- */
+
 struct net_server;
 struct net_server_config {
     struct str       *listen;  size_t listen_count; /* "127.0.0.1:8080", "[::1]:8080"; port 0 = any */
@@ -63,6 +111,7 @@ struct net_server_config {
     void             *arg;
     int               loop_threads;      /* default 1 */
     int               max_connections;   /* of one listener; default 1024. More wait in the kernel's queue. */
+    int               max_streams;       /* of the server; default half of max_connections */
     int64_t           body_deadline_ms;  /* default 30,000; from the end of the headers, whatever trickles in */
     int64_t           head_deadline_ms;  /* default 30,000; from the connection's begin to the end of the headers */
     int64_t           idle_deadline_ms;  /* default 60,000; from a reply to the end of the next headers */
@@ -73,7 +122,7 @@ struct net_server_config {
 MUST_CHECK struct err *net_server_start(struct arena *arena, struct net_server_config config, struct net_server **server);
 size_t     net_server_address_count(const struct net_server *server);
 struct str net_server_address(const struct net_server *server, size_t i); /* "127.0.0.1:43210" as bound */
-/* Stop accepting, let running handlers finish for at most grace_ms, close. A handler that is still running then goes on
+/* Stop accepting, end the streams, let running handlers finish for at most grace_ms, close. A handler that is still running then goes on
  * alone (its client got 503), so stop the workers before freeing what handlers use. */
 void net_server_stop(struct net_server *server, int64_t grace_ms);
 

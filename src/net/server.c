@@ -4,11 +4,12 @@
 #include "base/time.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { WATCH_MS = 200, FLUSH_MS = 200, PRESSED_IDLE_US = 1000000, PRESSED_HEAD_US = 5000000 };
+enum { WATCH_MS = 200, LOOK_ROUNDS = 5, FLUSH_MS = 200, PRESSED_IDLE_US = 1000000, PRESSED_HEAD_US = 5000000 };
 
 /* ---- deadlines --------------------------------------------------------------------------------------------------------- */
 
@@ -34,9 +35,24 @@ static void cut_off(struct connection *connection)
     shutdown(connection->fd, SHUT_RDWR);
 }
 
+/* A suspended connection is not in the loop's epoll set: its end is seen here. A client that has closed its half has no
+ * use for an endless reply. */
+static bool has_left(const struct connection *connection)
+{
+    struct pollfd look = {.fd = connection->fd, .events = POLLRDHUP};
+    return poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+static void tend(struct connection *connection, int64_t now, bool look)
+{
+    if (look && has_left(connection)) stream_cut(connection->stream);
+    if (!stream_tend(connection->stream, now)) shutdown(connection->fd, SHUT_RDWR);
+}
+
 static void *watch(void *arg)
 {
     struct net_server *server = arg;
+    unsigned           round = 0;
     pthread_mutex_lock(&server->lock);
     while (!server->closing) {
         struct timespec until;
@@ -46,9 +62,13 @@ static void *watch(void *arg)
         until.tv_nsec %= 1000000000L;
         pthread_cond_timedwait(&server->changed, &server->lock, &until);
         int64_t now = time_monotonic_us();
-        for (struct connection *connection = server->connections; connection; connection = connection->next)
-            if ((connection->deadline && now >= connection->deadline) || gives_way(server, connection, now))
+        round++;
+        for (struct connection *connection = server->connections; connection; connection = connection->next) {
+            if (connection->stream)
+                tend(connection, now, round % LOOK_ROUNDS == 0);
+            else if ((connection->deadline && now >= connection->deadline) || gives_way(server, connection, now))
                 cut_off(connection);
+        }
     }
     pthread_mutex_unlock(&server->lock);
     return NULL;
@@ -59,6 +79,7 @@ static void *watch(void *arg)
 static void set_defaults(struct net_server_config *config)
 {
     if (config->max_connections <= 0) config->max_connections = 1024;
+    if (config->max_streams <= 0) config->max_streams = (config->max_connections + 1) / 2;
     if (config->body_deadline_ms <= 0) config->body_deadline_ms = SECONDS(30);
     if (config->head_deadline_ms <= 0) config->head_deadline_ms = SECONDS(30);
     if (config->idle_deadline_ms <= 0) config->idle_deadline_ms = SECONDS(60);
@@ -170,8 +191,10 @@ void net_server_stop(struct net_server *server, int64_t grace_ms)
     stop_accepting(server);
     pthread_mutex_lock(&server->lock);
     server->stopping = true;
-    for (struct connection *connection = server->connections; connection; connection = connection->next)
+    for (struct connection *connection = server->connections; connection; connection = connection->next) {
         if (connection->phase == PHASE_IDLE) shutdown(connection->fd, SHUT_RDWR);
+        if (connection->stream) stream_end(connection->stream);
+    }
     wait_for_requests(server, grace_ms);
     server->closing = true; /* from here on nothing is suspended any more, as MHD_stop_daemon demands */
     pthread_cond_broadcast(&server->changed);

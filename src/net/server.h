@@ -18,7 +18,7 @@
 
 enum { SERVER_MAX_LISTENERS = 16, SERVER_POOL = 64 };
 
-enum phase { PHASE_HEAD, PHASE_IDLE, PHASE_BODY, PHASE_HANDLER, PHASE_REPLY };
+enum phase { PHASE_HEAD, PHASE_IDLE, PHASE_BODY, PHASE_HANDLER, PHASE_REPLY, PHASE_STREAM };
 enum job_state { JOB_READING, JOB_RUNNING, JOB_DONE, JOB_ABANDONED };
 
 struct job {
@@ -39,6 +39,7 @@ struct connection {
     struct job        *job;     /* NULL between requests and after abandonment */
     int                fd;
     enum phase         phase;
+    struct net_stream *stream;  /* in PHASE_STREAM; else NULL */
     int64_t            since, deadline; /* us; deadline 0 = none */
     size_t             body_memory;
     int                own_status; /* abandoned: what the loop answers */
@@ -60,10 +61,10 @@ struct net_server {
     struct listener listeners[SERVER_MAX_LISTENERS];
     size_t          listener_count;
 
-    pthread_mutex_t lock; /* guards everything below, and phase, deadline and job of every connection */
+    pthread_mutex_t lock; /* guards everything below, and phase, deadline, job and stream of every connection */
     pthread_cond_t  changed;
     struct connection *connections;
-    size_t          connection_count, in_flight;
+    size_t          connection_count, in_flight, stream_count;
     bool            stopping, closing; /* closing: no handler starts any more */
     struct arena   *pool[SERVER_POOL];
     size_t          pooled;
@@ -72,6 +73,14 @@ struct net_server {
     atomic_size_t   running;     /* handlers that may still touch the server */
     atomic_size_t   body_memory;
 };
+
+/* stream.c; the connection's half of a stream */
+struct MHD_Response *stream_response(struct connection *connection); /* of connection->stream */
+/* Now and then, by the watching thread: false if the client is to be cut off. */
+bool stream_tend(struct net_stream *stream, int64_t now_us);
+void stream_end(struct net_stream *stream);   /* the server stops: send what is queued, take nothing more */
+void stream_cut(struct net_stream *stream);   /* the client is gone or too slow */
+void stream_leave(struct net_stream *stream); /* the connection is done with it */
 
 /* listen.c */
 MUST_CHECK struct err *listen_all(struct arena *arena, struct net_server *server);

@@ -1,9 +1,6 @@
 /* net_test.c - the HTTP server on real sockets: what clients may do to it, and how it stops. */
-#include "check.h"
+#include "unit/net_world.h"
 
-#include "net/net.h"
-
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -98,49 +95,9 @@ static void finish(struct running running)
     workers_stop(running.workers);
 }
 
-static int dial(struct str address)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int64_t            port;
-    check(str_to_int(str_skip(address, str_find_char(address, ':', 0) + 1), &port));
-    to.sin_port = htons((uint16_t)port);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    check(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
-    return fd;
-}
-
 static int dial_server(struct running running)
 {
     return dial(net_server_address(running.server, 0));
-}
-
-static void say(int fd, const char *text)
-{
-    size_t n = strlen(text);
-    check(send(fd, text, n, MSG_NOSIGNAL) == (ssize_t)n);
-}
-
-/* Everything until the server closes. */
-static struct str hear_all(struct arena *arena, int fd)
-{
-    struct buf heard = buf_in(arena);
-    char       part[4096];
-    for (ssize_t n; (n = recv(fd, part, sizeof part, 0)) > 0;) buf_bytes(&heard, part, (size_t)n);
-    close(fd);
-    return buf_str(&heard);
-}
-
-static struct str hear_until(struct arena *arena, int fd, const char *end)
-{
-    struct buf heard = buf_in(arena);
-    char       c;
-    while (!str_ends(buf_str(&heard), str_of(end)) && recv(fd, &c, 1, 0) == 1) buf_char(&heard, c);
-    return buf_str(&heard);
-}
-
-static bool has(struct str text, const char *part)
-{
-    return str_find(text, str_of(part), 0) != SIZE_MAX;
 }
 
 TEST(net, answers_and_keeps_the_connection)
