@@ -38,6 +38,12 @@ struct source_secrets { struct str at[2]; size_t n; };
 MUST_CHECK struct err *source_open_secrets(struct db_tx *tx, const struct crypto_keys *keys, struct str public_id,
                                            struct source_secrets *secrets);
 
+/* items.c: a pull request or issue as one event shows it, in the form that is stored. */
+struct item_row {
+    struct source_github_item item;
+    struct str labels, assignees, requested_reviewers, links, coauthors; /* JSON; {NULL, 0}: unknown */
+};
+
 /* A source that may have a share in the delivery. */
 struct candidate {
     struct source_record source;
@@ -46,6 +52,9 @@ struct candidate {
     struct str           learned_id; /* the provider's id that this delivery tells, else {NULL, 0} */
     struct source_member learned[3]; /* of the configuration: account and names that it did not know */
     size_t               learned_count;
+    const struct item_row *item;       /* NULL: the event is about none */
+    struct str           project;      /* Linear: whose teams the delivery tells */
+    struct source_texts  project_teams;
     enum source_reason   reason;
     struct source_event  event;      /* if captured */
     struct str           category, data; /* data: of the capture's event */
@@ -61,6 +70,15 @@ MUST_CHECK struct err *match_learn(struct db_tx *tx, const struct candidate *can
 /* The one source of an address, active or not. ERR_NOT_FOUND. */
 MUST_CHECK struct err *match_address(struct db_tx *tx, enum source_provider provider, struct str address,
                                      struct candidate *candidate);
+
+/* items.c: NULL if the event is about no pull request or issue. */
+const struct item_row *items_read(struct arena *arena, const struct source_delivery *delivery,
+                                  const struct source_context *context);
+/* Store what the delivery tells of items and projects. Older news changes nothing. */
+MUST_CHECK struct err *items_store(struct db_tx *tx, const struct candidate *candidate);
+/* The teams that were last seen for a project. */
+MUST_CHECK struct err *items_project_teams(struct db_tx *tx, int64_t workspace, struct str project,
+                                           struct source_texts *teams);
 
 /* changes.c: installation and repository events */
 struct change_place { int64_t delivery, received_at; struct str address; }; /* delivery: row id */

@@ -124,6 +124,17 @@ static struct err *owns_deployment(struct db_tx *tx, const struct candidate *can
     return db_done(&rows);
 }
 
+/* Updates of projects name none of its teams. */
+static struct err *works_on_project(struct db_tx *tx, const struct candidate *candidate, struct str project, bool *does,
+                                    bool *known)
+{
+    struct source_texts teams;
+    TRY(items_project_teams(tx, candidate->source.workspace, project, &teams));
+    *known = teams.n > 0;
+    *does = holds(&teams, candidate->source.resource_id, false);
+    return NULL;
+}
+
 static struct err *belongs(struct db_tx *tx, const struct source_delivery *delivery, const struct source_route *route,
                            struct candidate *candidate, bool own_address, bool *does)
 {
@@ -134,9 +145,16 @@ static struct err *belongs(struct db_tx *tx, const struct source_delivery *deliv
     *does = holds(&route->resource_ids, candidate->source.resource_id, false);
     if (*does) {
         learn_facts(tx->arena, delivery, &account, candidate);
+        candidate->project = route->project_id;
+        candidate->project_teams = route->resource_ids;
         return NULL;
     }
     if (unnamed && route->deployment_id.n) return owns_deployment(tx, candidate, route->deployment_id, does);
+    if (unnamed && route->project_id.n) {
+        bool known;
+        TRY(works_on_project(tx, candidate, route->project_id, does, &known));
+        if (known) return NULL;
+    }
     /* Names can be claimed, and two accounts may use the same: only who knows the source's own secret is believed, or
      * whom the source is known to belong to. */
     bool names_only = delivery->provider == SOURCE_LINEAR || delivery->provider == SOURCE_SENTRY;

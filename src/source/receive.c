@@ -61,6 +61,7 @@ void inbox_transform(const struct source_inbox *inbox, struct arena *arena, cons
         struct source_context context = context_of(inbox, delivery, received_at, candidate);
         candidate->reason = source_transform(arena, delivery->provider, delivery->event, delivery->payload, &context,
                                              &candidate->event, &candidate->category);
+        candidate->item = items_read(arena, delivery, &context);
         size_t same = 0;
         while (same < kept && candidates->at[same].source.workspace != candidate->source.workspace) same++;
         if (same == kept) candidates->at[kept++] = *candidate;
@@ -124,6 +125,7 @@ struct err *inbox_send(struct db_tx *tx, int64_t delivery, struct str public_id,
         const struct candidate *candidate = &candidates->at[i];
         TRY(inbox_share(tx, delivery, &candidate->source));
         TRY(match_learn(tx, candidate));
+        TRY(items_store(tx, candidate));
         if (candidate->reason != SOURCE_CAPTURED) continue;
         TRY(note_delivery(tx, candidate));
         TRY(flow_send(tx, .workspace = candidate->source.workspace, .name = STR("neural/observation.capture"),

@@ -113,7 +113,7 @@ struct source_route {
                                          * per-source URL may compare */
     struct str installation_id;         /* GitHub, Sentry: must match the connection where it has one */
     struct str organization_id;         /* Linear; Vercel: team */
-    struct str project_id;              /* Linear project updates: teams last seen for this project; Vercel: none */
+    struct str project_id;              /* Linear: the project whose teams resource_ids are; without: those last seen */
     struct str deployment_id;           /* Vercel without a project: the project of a stored event of this deployment */
     bool       fallback;
 };

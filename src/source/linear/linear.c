@@ -273,6 +273,7 @@ void linear_route(struct arena *arena, const struct source_delivery *delivery, s
         route->fallback = true;
     } else if (str_starts(delivery->event, STR("Project:"))) {
         add_teams(arena, &route->resource_ids, data);
+        route->project_id = payload_text(arena, data, "id");
     } else if (str_starts(delivery->event, STR("Comment:"))) {
         texts_add(arena, &route->resource_ids, PAYLOAD_FIRST(arena, data, "issue.team.id", "issue.teamId"));
         texts_add(arena, &route->resource_names, linear_team_of(payload_text(arena, data, "issue.identifier")));
