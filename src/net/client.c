@@ -12,14 +12,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DEFAULT_TIMEOUT_MS = 30000, CONNECT_TIMEOUT_MS = 10000, DEFAULT_MAX_REPLY = 16 << 20, POLL_MS = 60000, IDLE_CONNECTIONS = 16 };
+enum { DEFAULT_TIMEOUT_MS = 30000, CONNECT_TIMEOUT_MS = 10000, DEFAULT_MAX_REPLY = 16 << 20, POLL_MS = 60000, IDLE_CONNECTIONS = 16,
+       WATCH_MS = 200 /* between two questions whether a call is to be stopped */ };
 
 struct transfer {
     struct transfer *next;
     CURL            *easy;
     struct buf       body;
-    size_t           max_reply;
-    bool             too_large, done;
+    size_t           max_reply, received;
+    const struct net_call *call;
+    bool             too_large, cancelled, done;
     CURLcode         result;
     pthread_cond_t   finished;
 };
@@ -66,11 +68,14 @@ static void finish(struct transfer *transfer, CURLcode result)
 
 static void *run(void *arg)
 {
+    size_t watched = 0; /* transfers that may be stopped: libcurl asks them only when it is called */
     (void)arg;
     for (;;) {
         for (struct transfer *next, *transfer = take_queue(); transfer; transfer = next) {
             next = transfer->next; /* a finished transfer is gone at once */
-            if (curl_multi_add_handle(client.multi, transfer->easy) != CURLM_OK) finish(transfer, CURLE_FAILED_INIT);
+            bool watch = transfer->call->stopped != NULL;
+            if (curl_multi_add_handle(client.multi, transfer->easy) == CURLM_OK) watched += watch;
+            else finish(transfer, CURLE_FAILED_INIT);
         }
         int running, left;
         curl_multi_perform(client.multi, &running);
@@ -80,9 +85,10 @@ static void *run(void *arg)
             CURLcode         result = message->data.result; /* read before removal, which frees the message */
             curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
             curl_multi_remove_handle(client.multi, message->easy_handle);
+            watched -= transfer->call->stopped != NULL;
             finish(transfer, result);
         }
-        curl_multi_poll(client.multi, NULL, 0, POLL_MS, NULL);
+        curl_multi_poll(client.multi, NULL, 0, watched ? WATCH_MS : POLL_MS, NULL);
     }
     return NULL;
 }
@@ -103,14 +109,31 @@ static void start(void)
 
 static size_t receive(char *data, size_t size, size_t count, void *arg)
 {
-    struct transfer *transfer = arg;
-    size_t           n = size * count;
-    if (n > transfer->max_reply - transfer->body.n) {
+    struct transfer       *transfer = arg;
+    const struct net_call *call = transfer->call;
+    size_t                 n = size * count;
+    long                   status = 0;
+    if (n > transfer->max_reply - transfer->received) {
         transfer->too_large = true;
         return 0;
     }
-    buf_bytes(&transfer->body, data, n);
+    transfer->received += n;
+    curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (!call->piece || status < 200 || status > 299)
+        buf_bytes(&transfer->body, data, n);
+    else if (!call->piece(call->arg, (struct str){data, n})) {
+        transfer->cancelled = true;
+        return 0;
+    }
     return n;
+}
+
+static int watch(void *arg, curl_off_t total, curl_off_t now, curl_off_t up, curl_off_t upped)
+{
+    struct transfer *transfer = arg;
+    (void)total, (void)now, (void)up, (void)upped;
+    transfer->cancelled = transfer->cancelled || transfer->call->stopped(transfer->call->arg);
+    return transfer->cancelled;
 }
 
 static bool one_line(struct str text)
@@ -158,18 +181,23 @@ static struct err *make_headers(struct arena *arena, const struct net_call *call
 static void set_options(CURL *easy, struct arena *arena, const struct net_call *call, const char *url, struct str host,
                         struct curl_slist *headers, struct transfer *transfer)
 {
-    int64_t timeout = call->timeout_ms > 0 ? call->timeout_ms : DEFAULT_TIMEOUT_MS;
+    int64_t timeout = call->timeout_ms ? call->timeout_ms : DEFAULT_TIMEOUT_MS;
     curl_easy_setopt(easy, CURLOPT_URL, url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "lightfast/" LIGHTFAST_VERSION);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(timeout < CONNECT_TIMEOUT_MS ? timeout : CONNECT_TIMEOUT_MS));
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout > 0 ? (long)timeout : 0L);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout > 0 && timeout < CONNECT_TIMEOUT_MS ? (long)timeout : (long)CONNECT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+    if (call->stopped) {
+        curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, watch);
+        curl_easy_setopt(easy, CURLOPT_XFERINFODATA, transfer);
+    }
     if (call->socket_path.n) curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, str_z(arena, call->socket_path));
     if (call->socket_path.n || is_loopback(host)) curl_easy_setopt(easy, CURLOPT_PROXY, "");
 
@@ -198,6 +226,7 @@ static struct err *outcome(struct arena *arena, const struct transfer *transfer,
 {
     if (transfer->too_large)
         return err_new(arena, ERR_TOO_LARGE, STR_FMT " answers with more than %zu bytes", STR_ARG(host), transfer->max_reply);
+    if (transfer->cancelled) return err_new(arena, ERR_CANCELLED, "the call to " STR_FMT " was stopped", STR_ARG(host));
     if (transfer->result == CURLE_OPERATION_TIMEDOUT)
         return err_new(arena, ERR_TIMEOUT, STR_FMT " does not answer in time", STR_ARG(host));
     if (transfer->result != CURLE_OK)
@@ -225,6 +254,7 @@ static struct err *perform(struct arena *arena, const struct net_call *call, CUR
     TRY(read_host(arena, url, &host));
     TRY(make_headers(arena, call, headers));
     struct transfer transfer = {.easy = easy,
+                                .call = call,
                                 .body = buf_in(arena),
                                 .max_reply = call->max_reply ? call->max_reply : DEFAULT_MAX_REPLY,
                                 .finished = PTHREAD_COND_INITIALIZER};

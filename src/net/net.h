@@ -137,10 +137,16 @@ struct net_call {
     struct net_header headers[8];
     size_t      header_count;
     struct str  body;
-    int64_t     timeout_ms;        /* whole call; default 30,000 */
+    int64_t     timeout_ms;        /* whole call; default 30,000; below 0: no limit */
     size_t      max_reply;         /* bytes; default 16 MiB */
+    /* The body of a 2xx answer in pieces as they come, in the place of net_answer.body: called by the client's thread while
+     * the caller waits, so it must be quick. False ends the call. NULL: in one. */
+    bool      (*piece)(void *arg, struct str text);
+    bool      (*stopped)(void *arg); /* asked several times a second; true ends the call. NULL: never */
+    void       *arg;               /* of both */
 };
 struct net_answer { int status; struct str body; struct str retry_after; };
 /* One request and its answer, whatever its status. Connections are reused. Blocks; call from workers or the CLI.
- * Redirects are not followed. Errors: ERR_UNAVAILABLE (cannot connect, cut off), ERR_TIMEOUT, ERR_TOO_LARGE. */
+ * Redirects are not followed. Errors: ERR_UNAVAILABLE (cannot connect, cut off), ERR_TIMEOUT, ERR_TOO_LARGE,
+ * ERR_CANCELLED (by piece or stopped). */
 MUST_CHECK struct err *net_http(struct arena *arena, const struct net_call *call, struct net_answer *answer);

@@ -4,6 +4,7 @@
 #include "base/time.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /* Streams that the handler of "/stream" has opened, in order of opening; the tests write them. */
@@ -356,6 +357,95 @@ TEST(stream, clients_that_come_and_go_while_the_server_stops_harm_nothing)
     }
 }
 
+/* ---- the client's side --------------------------------------------------------------------------------------------------- */
+
+struct reader {
+    struct buf          heard;
+    const char         *stop_at; /* NULL: never */
+    atomic_bool         stop;
+    struct net_call     call;
+    struct net_answer   answer;
+    struct err         *failed;
+    struct arena       *arena;
+    pthread_t           thread;
+};
+
+static bool hear(void *arg, struct str text)
+{
+    struct reader *reader = arg;
+    buf_str_add(&reader->heard, text);
+    return !reader->stop_at || !has(buf_str(&reader->heard), reader->stop_at);
+}
+
+static bool is_stopped(void *arg) { return atomic_load(&((struct reader *)arg)->stop); }
+
+static void *read_stream(void *arg)
+{
+    struct reader *reader = arg;
+    reader->failed = net_http(reader->arena, &reader->call, &reader->answer);
+    return NULL;
+}
+
+static void begin_reading(struct reader *reader, struct world *world, struct arena *arena, const char *path)
+{
+    reader->arena = arena;
+    reader->heard = buf_in(arena);
+    reader->call.method = "GET";
+    reader->call.url = str_printf(arena, "http://" STR_FMT "%s", STR_ARG(net_server_address(world->server, 0)), path);
+    reader->call.arg = reader;
+    check(pthread_create(&reader->thread, NULL, read_stream, reader) == 0);
+}
+
+TEST(stream, a_client_gets_the_pieces_and_no_body)
+{
+    struct world world = {0};
+    struct arena *other ARENA_SCOPE = arena_create();
+    struct reader reader = {.call = {.piece = hear}};
+    serve(arena, &world, 0);
+    begin_reading(&reader, &world, other, "/stream?plain=1");
+    struct net_stream *stream = wait_for_stream(0);
+    check(net_stream_write(stream, STR("one,")));
+    check(net_stream_write(stream, STR("two")));
+    net_stream_close(stream);
+    pthread_join(reader.thread, NULL);
+    check_ok(reader.failed);
+    check_str(buf_str(&reader.heard), "one,two");
+    check_int(reader.answer.body.n, 0);
+    finish(&world);
+}
+
+TEST(stream, a_client_ends_the_call_by_what_it_hears)
+{
+    struct world world = {0};
+    struct arena *other ARENA_SCOPE = arena_create();
+    struct reader reader = {.call = {.piece = hear}, .stop_at = "two"};
+    serve(arena, &world, 0);
+    begin_reading(&reader, &world, other, "/stream?plain=1");
+    struct net_stream *stream = wait_for_stream(0);
+    check(net_stream_write(stream, STR("one,two")));
+    pthread_join(reader.thread, NULL);
+    check_err(reader.failed, ERR_CANCELLED);
+    wait_until_over(stream);
+    net_stream_close(stream);
+    finish(&world);
+}
+
+TEST(stream, a_client_that_hears_nothing_can_stop_too)
+{
+    struct world world = {0};
+    struct arena *other ARENA_SCOPE = arena_create();
+    struct reader reader = {.call = {.stopped = is_stopped}};
+    serve(arena, &world, 0);
+    begin_reading(&reader, &world, other, "/stream");
+    struct net_stream *stream = wait_for_stream(0);
+    atomic_store(&reader.stop, true);
+    pthread_join(reader.thread, NULL);
+    check_err(reader.failed, ERR_CANCELLED);
+    wait_until_over(stream);
+    net_stream_close(stream);
+    finish(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,6 +465,9 @@ int main(void)
         RUN(stream, head_of_a_stream_ends_at_once),
         RUN(stream, several_threads_write_whole_pieces),
         RUN(stream, clients_that_come_and_go_while_the_server_stops_harm_nothing),
+        RUN(stream, a_client_gets_the_pieces_and_no_body),
+        RUN(stream, a_client_ends_the_call_by_what_it_hears),
+        RUN(stream, a_client_that_hears_nothing_can_stop_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
