@@ -68,7 +68,11 @@ static struct err *open_inbox(struct cli *cli, struct config *config, struct app
     TRY(check_key(cli->arena, app));
     struct source_inbox *inbox = NEW(cli->arena, struct source_inbox);
     *inbox = (struct source_inbox){.db = app->db, .keys = app->keys, .web_url[SOURCE_GITHUB] = config->github_web_url};
-    for (size_t i = 0; i < SOURCE_PROVIDERS; i++) inbox->secrets[i][0] = config->webhook_secrets[i];
+    for (size_t i = 0; i < SOURCE_PROVIDERS; i++) {
+        inbox->secrets[i][0] = config->webhook_secrets[i];
+        inbox->secrets[i][1] = config->webhook_secrets_before[i];
+    }
+    inbox->max_body = (size_t)config->limit_webhook_body;
     inbox->max_age[SOURCE_LINEAR] = SECONDS(config->webhook_max_age_linear);
     inbox->max_age[SOURCE_SENTRY] = SECONDS(config->webhook_max_age_sentry);
     app->inbox = inbox;

@@ -36,6 +36,8 @@ struct config {
     int64_t    limit_search, limit_read, limit_answer, limit_auth_failures; /* a minute, 0 = off */
     int64_t    limit_answer_parallel; /* at once in a workspace, 0 = off */
     struct str webhook_secrets[4]; /* of the instance's apps: GitHub, Vercel, Linear, Sentry; empty: none */
+    struct str webhook_secrets_before[4]; /* those they replace, still valid */
+    int64_t    limit_webhook_body; /* bytes; 0: each provider's own limit */
     int64_t    webhook_max_age_linear, webhook_max_age_sentry; /* s */
     struct str github_web_url; /* "https://github.com", no trailing slash */
 };

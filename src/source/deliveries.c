@@ -81,7 +81,7 @@ static struct err *read_again(struct db_tx *tx, const struct source_delivery_rec
     TRY(json_parse(tx->arena, stored->headers, &headers));
     if (!source_provider_parse(stored->source, &provider))
         return err_new(tx->arena, ERR_CONFLICT, "The provider is no longer known");
-    struct source_request request = {provider, stored->payload, stored_header, (void *)headers};
+    struct source_request request = {.provider = provider, .body = stored->payload, .header = stored_header, .arg = (void *)headers};
     struct source_delivery_options options = {stored->received_at, DAYS(36500)};
     if (source_delivery_read(tx->arena, &request, options, delivery))
         return err_new(tx->arena, ERR_CONFLICT, "The stored payload cannot be read");

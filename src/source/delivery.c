@@ -110,7 +110,7 @@ const struct source_refusal *source_signature_check(const struct source_request 
     const struct provider_row *row = row_of(request->provider);
     unsigned char received[CRYPTO_MAX_DIGEST];
     bool configured = false;
-    if (request->body.n > row->max_body) return &source_refusals.too_large;
+    if (request->body.n > (request->max_body ? request->max_body : row->max_body)) return &source_refusals.too_large;
     if (secret_count > MAX_SECRETS) secret_count = MAX_SECRETS;
     for (size_t i = 0; i < secret_count; i++) configured |= secrets[i].n > 0;
     if (!configured) return &source_refusals.not_configured;

@@ -267,7 +267,9 @@ static struct err *read_reception(const struct source_inbox *inbox, struct arena
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(inbox->db, arena, &tx));
     TRY(find_secrets(inbox, tx, post, &secrets));
-    *refusal = source_signature_check(&post->request, secrets.at, secrets.n);
+    struct source_request limited = post->request;
+    limited.max_body = inbox->max_body;
+    *refusal = source_signature_check(&limited, secrets.at, secrets.n);
     if (post->address.n)
         for (size_t i = 0; i < secrets.n; i++) crypto_wipe((void *)secrets.at[i].s, secrets.at[i].n);
     if (*refusal) return NULL;

@@ -61,8 +61,9 @@ MUST_CHECK struct err *source_allows(struct db_tx *tx, int64_t workspace, const 
 struct source_inbox { /* one per process; does not change */
     struct db *db;
     const struct crypto_keys *keys;
-    struct str secrets[SOURCE_PROVIDERS][2]; /* of the instance's own apps; empty: none */
+    struct str secrets[SOURCE_PROVIDERS][2]; /* of the instance's own apps, and those they replace; empty: none */
     int64_t    max_age[SOURCE_PROVIDERS];    /* ms; 0: default */
+    size_t     max_body;                     /* bytes; 0: each provider's own limit */
     struct str web_url[SOURCE_PROVIDERS];
 };
 

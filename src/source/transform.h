@@ -30,7 +30,8 @@ struct source_request {
     enum source_provider provider;
     struct str body; /* the exact bytes received */
     struct str (*header)(void *arg, const char *name);
-    void *arg;
+    void  *arg;
+    size_t max_body; /* bytes; 0: the provider's own limit */
 };
 
 /* Size, payload and signature, in this order. secrets: those valid now, at most a few (two during rotation); empty ones

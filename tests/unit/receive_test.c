@@ -148,11 +148,45 @@ TEST(receive, two_secrets_are_valid_while_one_replaces_the_other)
     check(DELIVER(&w, "issues", "d3", ISSUE("9", "42"), renewal.id).refusal == &source_refusals.invalid_signature);
 }
 
+TEST(receive, the_apps_secret_is_replaced_without_a_gap)
+{
+    WORLD(w);
+    ADD(&w, .name = STR("acme/api"), .resource_id = STR("42"), .shared = true);
+    w.inbox.secrets[SOURCE_GITHUB][1] = w.inbox.secrets[SOURCE_GITHUB][0];
+    w.inbox.secrets[SOURCE_GITHUB][0] = STR("another secret");
+    check(!DELIVER(&w, "issues", "d1", ISSUE("7", "42")).refusal);
+    check(!DELIVER(&w, "issues", "d2", ISSUE("8", "42"), .secret = STR("another secret")).refusal);
+    w.inbox.secrets[SOURCE_GITHUB][1] = (struct str){0};
+    check(DELIVER(&w, "issues", "d3", ISSUE("9", "42")).refusal == &source_refusals.invalid_signature);
+}
+
+TEST(receive, the_largest_body_is_a_setting)
+{
+    WORLD(w);
+    struct str id = ADD(&w, .name = STR("acme/api"), .secret = STR(SECRET)).source.public_id;
+    w.inbox.max_body = strlen(ISSUE("7", "42")) - 1;
+    check(DELIVER(&w, "issues", "d1", ISSUE("7", "42"), id).refusal == &source_refusals.too_large);
+    w.inbox.max_body++;
+    check(!DELIVER(&w, "issues", "d1", ISSUE("7", "42"), id).refusal);
+}
+
+TEST(receive, each_providers_window_is_a_setting)
+{
+    WORLD(w);
+    const char *old = "{\"type\":\"Issue\",\"action\":\"create\",\"webhookTimestamp\":1767323045000,\"data\":{}}";
+    time_set(INT64_C(1767323045000) + SECONDS(400));
+    check(DELIVER(&w, "", "d1", old, .provider = SOURCE_LINEAR).refusal == &source_refusals.timestamp_too_old);
+    w.inbox.max_age[SOURCE_SENTRY] = SECONDS(500);
+    check(DELIVER(&w, "", "d1", old, .provider = SOURCE_LINEAR).refusal == &source_refusals.timestamp_too_old);
+    w.inbox.max_age[SOURCE_LINEAR] = SECONDS(500);
+    check(!DELIVER(&w, "", "d1", old, .provider = SOURCE_LINEAR).refusal);
+}
+
 TEST(receive, an_unknown_address_is_not_found)
 {
     WORLD(w);
     struct headers headers = {.sent = &(struct sent){"issues", "d1", "{}"}};
-    struct source_post post = {.request = {SOURCE_GITHUB, STR("{}"), header, &headers}, .address = STR("src_nobody")};
+    struct source_post post = {.request = {.body = STR("{}"), .header = header, .arg = &headers}, .address = STR("src_nobody")};
     struct source_answer_to_post answer;
     check_err(source_receive(&w.inbox, arena, &post, &answer), ERR_NOT_FOUND);
 }
@@ -238,6 +272,9 @@ int main(void)
         RUN(receive, a_removed_source_no_longer_knows_its_secret),
         RUN(receive, secrets_are_sealed),
         RUN(receive, two_secrets_are_valid_while_one_replaces_the_other),
+        RUN(receive, the_apps_secret_is_replaced_without_a_gap),
+        RUN(receive, the_largest_body_is_a_setting),
+        RUN(receive, each_providers_window_is_a_setting),
         RUN(receive, an_unknown_address_is_not_found),
         RUN(receive, a_deleted_repository_deactivates_its_source),
         RUN(receive, a_replay_adds_only_what_is_missing),

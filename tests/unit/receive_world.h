@@ -146,7 +146,7 @@ static inline struct source_answer_to_post deliver(struct world *w, struct sent 
     size_t             n = crypto_hmac(kind, sent.secret.n ? sent.secret : STR(SECRET), str_of(sent.body), digest);
     for (size_t i = 0; i < n; i++) buf_printf(&hex, "%02x", digest[i]);
     headers.signature = sent.signature ? str_of(sent.signature) : buf_str(&hex);
-    struct source_post post = {.request = {sent.provider, str_of(sent.body), header, &headers},
+    struct source_post post = {.request = {.provider = sent.provider, .body = str_of(sent.body), .header = header, .arg = &headers},
                                .address = sent.address,
                                .received_at = time_now()};
     struct source_answer_to_post answer;
