@@ -1,4 +1,5 @@
 #include "check.h"
+#include "child.h"
 
 #include "base/time.h"
 #include "db/db.h"
@@ -615,15 +616,16 @@ static void *write_and_acknowledge(void *arg)
     }
 }
 
-static void write_until_killed(struct str dir, int pipe)
+/* Arguments: the directory, the pipe to acknowledge through. */
+static void write_until_killed(char *const arguments[CHILD_ARGUMENTS])
 {
     struct arena        *arena = arena_create();
     struct acknowledging writers[4];
     struct db           *db;
     pthread_t            thread;
-    if (db_open(arena, (struct db_config){.data_dir = dir}, &db)) _exit(3);
+    if (db_open(arena, (struct db_config){.data_dir = str_of(arguments[0])}, &db)) _exit(3);
     for (int i = 0; i < 4; i++) {
-        writers[i] = (struct acknowledging){.db = db, .pipe = pipe, .thread = i};
+        writers[i] = (struct acknowledging){.db = db, .pipe = atoi(arguments[1]), .thread = i};
         pthread_create(&thread, NULL, write_and_acknowledge, &writers[i]);
     }
     for (;;) pause();
@@ -636,8 +638,7 @@ TEST(db, what_was_acknowledged_survives_kill_exactly_once)
         db_close(f.db);
         int ends[2];
         check_int(pipe(ends), 0);
-        pid_t child = fork();
-        if (child == 0) write_until_killed(f.dir, ends[1]);
+        pid_t child = CHILD("write_until_killed", str_z(arena, f.dir), str_z(arena, str_printf(arena, "%d", ends[1])));
         close(ends[1]);
         struct numbered pair;
         int64_t         last[4] = {-1, -1, -1, -1};
@@ -756,6 +757,15 @@ TEST(db, a_directory_has_one_owner)
     db_unlock_directory(lock);
 }
 
+/* Arguments: the directory, the pipe to tell through that it is locked. */
+static void own_directory(char *const arguments[CHILD_ARGUMENTS])
+{
+    struct db_lock *lock;
+    if (db_lock_directory(arena_create(), str_of(arguments[0]), &lock)) _exit(1);
+    if (write(atoi(arguments[1]), "x", 1) == 1) pause();
+    _exit(1);
+}
+
 TEST(db, a_killed_owner_frees_the_directory)
 {
     struct fixture f FIXTURE = {.arena = arena, .dir = new_directory(arena)};
@@ -763,12 +773,7 @@ TEST(db, a_killed_owner_frees_the_directory)
     int ends[2];
     char byte;
     check_int(pipe(ends), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        bool failed = db_lock_directory(arena, f.dir, &lock) || write(ends[1], "x", 1) != 1;
-        if (!failed) pause();
-        _exit(1);
-    }
+    pid_t child = CHILD("own_directory", str_z(arena, f.dir), str_z(arena, str_printf(arena, "%d", ends[1])));
     check_int(read(ends[0], &byte, 1), 1);
     check_err(db_lock_directory(arena, f.dir, &lock), ERR_CONFLICT);
     kill(child, SIGKILL);
@@ -779,19 +784,21 @@ TEST(db, a_killed_owner_frees_the_directory)
     close(ends[1]);
 }
 
-/* In a child that is not root, to whom permissions mean nothing. */
-static int open_unprivileged(struct str dir)
+/* Argument: the directory. Not as root, to whom permissions mean nothing. */
+static void open_read_only(char *const arguments[CHILD_ARGUMENTS])
 {
-    pid_t child = fork();
-    if (child == 0) {
-        struct arena *arena = arena_create();
-        struct db    *db;
-        if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) _exit(9);
-        struct err *err = db_open(arena, (struct db_config){.data_dir = dir}, &db);
-        bool        says_why = err && str_find(err_text(arena, err), STR("read-only"), 0) != SIZE_MAX;
-        _exit(!err ? 1 : err->code != ERR_UNAVAILABLE ? 2 : !says_why ? 3 : 0);
-    }
-    int status;
+    struct arena *arena = arena_create();
+    struct db    *db;
+    if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) _exit(9);
+    struct err *err = db_open(arena, (struct db_config){.data_dir = str_of(arguments[0])}, &db);
+    bool        says_why = err && str_find(err_text(arena, err), STR("read-only"), 0) != SIZE_MAX;
+    _exit(!err ? 1 : err->code != ERR_UNAVAILABLE ? 2 : !says_why ? 3 : 0);
+}
+
+static int open_unprivileged(struct arena *arena, struct str dir)
+{
+    pid_t child = CHILD("open_read_only", str_z(arena, dir));
+    int   status;
     waitpid(child, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
@@ -804,11 +811,11 @@ TEST(db, a_read_only_directory_is_named_as_such)
     check_int(chmod(f.dir.s, 0555), 0);
     const char *file = str_z(arena, str_printf(arena, STR_FMT "/lightfast.db", STR_ARG(f.dir)));
     check_int(chmod(file, 0444), 0);
-    check_int(open_unprivileged(f.dir), 0);
+    check_int(open_unprivileged(arena, f.dir), 0);
     check_int(chmod(f.dir.s, 0755), 0);
     check_int(unlink(file), 0);
     check_int(chmod(f.dir.s, 0555), 0);
-    check_int(open_unprivileged(f.dir), 0);
+    check_int(open_unprivileged(arena, f.dir), 0);
     check_int(chmod(f.dir.s, 0755), 0);
 }
 
@@ -889,8 +896,14 @@ TEST(db, the_log_is_emptied_in_a_pause)
     check_int(count_notes(f.db), 1);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    static const struct child_part parts[] = {
+        {"write_until_killed", write_until_killed},
+        {"own_directory", own_directory},
+        {"open_read_only", open_read_only},
+    };
+    child_play(parts, sizeof parts / sizeof *parts, argc, argv);
     faulty_disk_install();
     const struct CMUnitTest tests[] = {
         RUN(db, every_kind_of_value_comes_back_as_it_went_in),

@@ -1,4 +1,6 @@
-/* What survives: kill -9 at every stage, lost leases, shutdown. KILLS=200 kills more often. */
+/* flow_crash_test.c - what survives: kill -9 at every stage, lost leases, shutdown. KILLS=200 kills more often,
+ * SLEEP_SECONDS=20 sleeps longer. */
+#include "child.h"
 #include "flow_world.h"
 #include "fault/faulty_disk.h"
 
@@ -16,32 +18,51 @@ struct shared {
     _Atomic int     ready;
 };
 static struct shared *shared;
+static int            shared_file;
 
-static void make_shared(void)
+static void map_shared(int file)
 {
-    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    shared_file = file;
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     check(shared != MAP_FAILED);
 }
 
-/* Run `fn` in a process of its own, on the world's database, until `fn` says it is ready and then `ms` longer. */
-static void run_and_kill(struct world *w, void (*fn)(struct world *w), int ms)
+/* One for all tests, emptied for each. */
+static void make_shared(void)
+{
+    if (!shared) {
+        int file = memfd_create("flow-test", 0);
+        check(file >= 0 && ftruncate(file, sizeof *shared) == 0);
+        map_shared(file);
+    }
+    memset(shared, 0, sizeof *shared);
+}
+
+/* Do `part` in a process of its own, on the world's database, until it says it is ready and then `ms` longer. */
+static void run_and_kill(struct world *w, const char *part, int ms)
 {
     world_stop(w);
     db_close(w->db);
     w->db = NULL;
     atomic_store(&shared->ready, 0);
-    pid_t child = fork();
-    if (child == 0) {
-        if (db_open(w->arena, (struct db_config){.data_dir = str_of(w->directory)}, &w->db)) _exit(1);
-        world_start(w);
-        fn(w);
-        for (;;) pause();
-    }
+    pid_t child = CHILD(part, w->directory, str_z(w->arena, str_printf(w->arena, "%d", shared_file)));
     while (!atomic_load(&shared->ready)) check_int(waitpid(child, NULL, WNOHANG), 0), usleep(500);
     usleep((useconds_t)ms * 1000);
     kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     check_ok(db_open(w->arena, (struct db_config){.data_dir = str_of(w->directory)}, &w->db));
+}
+
+/* The other side: in the child, where `fn` sends and steps say that they are ready. */
+static void live_until_killed(struct world *w, char *const arguments[CHILD_ARGUMENTS], void (*fn)(struct world *w))
+{
+    w->arena = arena_create();
+    snprintf(w->directory, sizeof w->directory, "%s", arguments[0]);
+    map_shared(atoi(arguments[1]));
+    if (db_open(w->arena, (struct db_config){.data_dir = str_of(w->directory)}, &w->db)) _exit(1);
+    world_start(w);
+    fn(w);
+    for (;;) pause();
 }
 
 static void be_ready(void) { atomic_store(&shared->ready, 1); }
@@ -74,12 +95,18 @@ static struct err *hang_inside(struct flow_run *run)
 static const struct flow_function hanging = {.name = "hanging", .on = "thing.made", .run = hang_inside, .retries = 0};
 
 static void send_thing(struct world *w) { send_json(w, "thing.made", "{}"); }
+static void hang_in_a_step(char *const arguments[CHILD_ARGUMENTS])
+{
+    struct world w = {.functions = {&hanging}, .function_count = 1};
+    time_set(NOON);
+    live_until_killed(&w, arguments, send_thing);
+}
 
 TEST(flow, a_step_cut_off_by_a_crash_runs_again_with_its_token_and_uses_no_retry)
 {
     make_shared();
     WORLD(w, &hanging);
-    run_and_kill(&w, send_thing, 0);
+    run_and_kill(&w, "hang_in_a_step", 0);
     check_str(ask(&w, "SELECT status FROM flow_run"), "running");
     world_start(&w);
     flow_settle(w.flow);
@@ -103,48 +130,30 @@ static void send_once(struct world *w)
 {
     if (atomic_fetch_add(&shared->round, 1) == 0) send_json(w, "thing.made", "{}");
 }
+static void hang_in_a_run(char *const arguments[CHILD_ARGUMENTS])
+{
+    struct world w = {.functions = {&deadly}, .function_count = 1};
+    time_set(NOON);
+    live_until_killed(&w, arguments, send_once);
+}
 
 TEST(flow, a_run_whose_workers_died_five_times_fails)
 {
     make_shared();
     WORLD(w, &deadly);
-    for (int i = 0; i < 5; i++) run_and_kill(&w, send_once, 0);
+    for (int i = 0; i < 5; i++) run_and_kill(&w, "hang_in_a_run", 0);
     world_start(&w);
     flow_settle(w.flow);
     check_str(only_job(&w).status, "failed");
     check_str(only_job(&w).error, "worker_crashed");
 }
 
-/* ---- sleepers ---------------------------------------------------------------------------------------------------- */
-
-static struct err *sleep_between(struct flow_run *run)
-{
-    TRY(flow_step(run, "before", count_before, NULL, NULL));
-    TRY(flow_sleep(run, "nap", SECONDS(20)));
-    return flow_step(run, "after", count_before, NULL, NULL);
-}
-static const struct flow_function sleeper = {.name = "sleeper", .on = "thing.made", .run = sleep_between};
-static void send_sleepers(struct world *w)
-{
-    for (int i = 0; i < 100; i++) send_json(w, "thing.made", "{}");
-    flow_settle(w->flow);
-    be_ready();
-}
-
-TEST(flow, a_hundred_sleepers_survive_a_kill_each_step_once)
-{
-    make_shared();
-    WORLD(w, &sleeper);
-    run_and_kill(&w, send_sleepers, 0);
-    world_start(&w);
-    flow_settle(w.flow);
-    check_int(shared->effects, 100);
-    advance(&w, SECONDS(20));
-    check_int(shared->effects, 200);
-    check_int(count(&w, "SELECT count(*) FROM flow_run WHERE status = 'completed'"), 100);
-}
-
 /* ---- random instants --------------------------------------------------------------------------------------------- */
+
+static void make_ledger(struct world *w)
+{
+    write_sql(w, "CREATE TABLE ledger (event TEXT NOT NULL, what TEXT NOT NULL)");
+}
 
 static struct err *write_ledger(struct db_tx *tx, struct flow_run *run, const char *what)
 {
@@ -206,18 +215,23 @@ static void send_in_threads(struct world *w)
     pthread_t threads[2];
     for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, send_for_ever, w);
 }
+static void send_at_random(char *const arguments[CHILD_ARGUMENTS])
+{
+    struct world w = {.functions = {&storing, &stepping, &hearing}, .function_count = 3};
+    live_until_killed(&w, arguments, send_in_threads);
+}
 
 TEST(flow, nothing_is_lost_doubled_or_left_running_when_killed_at_random_instants)
 {
     make_shared();
     WORLD(w, &storing, &stepping, &hearing);
-    write_sql(&w, "CREATE TABLE ledger (event TEXT NOT NULL, what TEXT NOT NULL)");
+    make_ledger(&w);
     int kills = getenv("KILLS") ? atoi(getenv("KILLS")) : 12;
     srand(7);
     for (int i = 0; i < kills; i++) {
         time_set(0);
         atomic_fetch_add(&shared->round, 1);
-        run_and_kill(&w, send_in_threads, 20 + rand() % 100);
+        run_and_kill(&w, "send_at_random", 20 + rand() % 100);
     }
     world_start(&w);
     flow_settle(w.flow);
@@ -235,6 +249,51 @@ TEST(flow, nothing_is_lost_doubled_or_left_running_when_killed_at_random_instant
     check_int(
         count(&w, "SELECT count(*) FROM (SELECT 1 FROM ledger GROUP BY event, what HAVING count(*) > 1) AS doubled"),
         0);
+}
+
+/* ---- sleepers ---------------------------------------------------------------------------------------------------- */
+
+enum { SLEEPERS = 100 };
+
+static int sleep_seconds(void)
+{
+    return getenv("SLEEP_SECONDS") ? atoi(getenv("SLEEP_SECONDS")) : 4;
+}
+
+static struct err *sleep_between(struct flow_run *run)
+{
+    TRY(flow_step_in(run, "before", note_in, "before", NULL));
+    TRY(flow_sleep(run, "nap", SECONDS(sleep_seconds())));
+    return flow_step_in(run, "after", note_in, "after", NULL);
+}
+static const struct flow_function sleeper = {.name = "sleeper", .on = "thing.made", .run = sleep_between};
+
+static void send_sleepers(struct world *w)
+{
+    for (int i = 0; i < SLEEPERS; i++) send_json(w, "thing.made", "{}");
+    flow_settle(w->flow);
+    be_ready();
+}
+static void sleep_in_a_run(char *const arguments[CHILD_ARGUMENTS])
+{
+    struct world w = {.functions = {&sleeper}, .function_count = 1};
+    live_until_killed(&w, arguments, send_sleepers);
+}
+
+TEST(flow, a_hundred_sleepers_survive_a_kill_each_step_once)
+{
+    make_shared();
+    WORLD(w, &sleeper);
+    make_ledger(&w);
+    time_set(0);
+    run_and_kill(&w, "sleep_in_a_run", sleep_seconds() * 1000 / 4);
+    check_int(count(&w, "SELECT count(*) FROM ledger WHERE what = 'before'"), SLEEPERS);
+    world_start(&w);
+    while (count(&w, "SELECT count(*) FROM flow_run WHERE completed_at IS NULL") > 0) usleep(20000);
+    check_int(count(&w, "SELECT count(*) FROM flow_run WHERE status = 'completed'"), SLEEPERS);
+    check_int(count(&w, "SELECT count(*) FROM ledger WHERE what = 'after'"), SLEEPERS);
+    check_int(count(&w, "SELECT count(*) FROM ledger"), 2 * SLEEPERS);
+    check_int(count(&w, "SELECT count(*) FROM (SELECT 1 FROM ledger GROUP BY event, what) AS once"), 2 * SLEEPERS);
 }
 
 /* ---- leases ------------------------------------------------------------------------------------------------------ */
@@ -410,14 +469,21 @@ TEST(flow, outcomes_wait_while_the_disk_is_full_and_are_recorded_afterwards)
     check_int(w.calls[1], 1);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    static const struct child_part parts[] = {
+        {"hang_in_a_step", hang_in_a_step},
+        {"hang_in_a_run", hang_in_a_run},
+        {"send_at_random", send_at_random},
+        {"sleep_in_a_run", sleep_in_a_run},
+    };
+    child_play(parts, sizeof parts / sizeof *parts, argc, argv);
     faulty_disk_install();
     const struct CMUnitTest tests[] = {
         RUN(flow, a_step_cut_off_by_a_crash_runs_again_with_its_token_and_uses_no_retry),
         RUN(flow, a_run_whose_workers_died_five_times_fails),
-        RUN(flow, a_hundred_sleepers_survive_a_kill_each_step_once),
         RUN(flow, nothing_is_lost_doubled_or_left_running_when_killed_at_random_instants),
+        RUN(flow, a_hundred_sleepers_survive_a_kill_each_step_once),
         RUN(flow, a_process_whose_lease_ended_is_taken_over_and_can_record_nothing),
         RUN(flow, a_valid_lease_is_respected_by_another_process),
         RUN(flow, two_processes_share_a_cron_tick_without_doubling_it),

@@ -1,4 +1,5 @@
 /* net_test.c - the HTTP server on real sockets: what clients may do to it, and how it stops. */
+#include "child.h"
 #include "unit/net_world.h"
 
 #include <fcntl.h>
@@ -445,6 +446,20 @@ TEST(net, stop_answers_for_a_handler_that_outlives_the_grace)
     workers_stop(running.workers);
 }
 
+/* Arguments: the socket, the pipe that ends when it shall stop. */
+static void serve_passed_socket(char *const arguments[CHILD_ARGUMENTS])
+{
+    struct arena *arena ARENA_SCOPE = arena_create();
+    int           kept = fcntl(atoi(arguments[1]), F_DUPFD, 10), passed = fcntl(atoi(arguments[0]), F_DUPFD, 10);
+    dup2(passed, 3);
+    setenv("LISTEN_PID", str_z(arena, str_printf(arena, "%d", (int)getpid())), 1);
+    setenv("LISTEN_FDS", "1", 1);
+    struct running running = serve(arena, (struct net_server_config){.inherit = true});
+    char           c;
+    (void)!read(kept, &c, 1);
+    finish(running);
+}
+
 TEST(net, a_passed_socket_takes_the_place_of_the_addresses)
 {
     int                passed = socket(AF_INET, SOCK_STREAM, 0);
@@ -452,25 +467,14 @@ TEST(net, a_passed_socket_takes_the_place_of_the_addresses)
     socklen_t          n = sizeof at;
     check(bind(passed, (struct sockaddr *)&at, n) == 0 && listen(passed, 5) == 0);
     check(getsockname(passed, (struct sockaddr *)&at, &n) == 0);
-    int   stop[2];
-    check(pipe(stop) == 0);
-    pid_t child = fork();
-    if (child == 0) {
-        int kept = fcntl(stop[0], F_DUPFD, 10), socket_kept = fcntl(passed, F_DUPFD, 10);
-        close(stop[1]);
-        dup2(socket_kept, 3);
-        setenv("LISTEN_PID", str_z(arena, str_printf(arena, "%d", (int)getpid())), 1);
-        setenv("LISTEN_FDS", "1", 1);
-        struct running running = serve(arena, (struct net_server_config){.inherit = true});
-        char           c;
-        (void)!read(kept, &c, 1); /* until the parent closes its end */
-        finish(running);
-        _exit(0);
-    }
+    int stop[2];
+    check(pipe(stop) == 0 && fcntl(stop[1], F_SETFD, FD_CLOEXEC) == 0);
+    pid_t child = CHILD("serve_passed_socket", str_z(arena, str_printf(arena, "%d", passed)),
+                        str_z(arena, str_printf(arena, "%d", stop[0])));
     close(stop[0]);
     int fd = dial(str_printf(arena, "127.0.0.1:%d", ntohs(at.sin_port)));
     say(fd, "GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
-    check(has(hear_all(arena, fd), "GET /x? 0 ok remote"));
+    check(has(hear_until(arena, fd, "remote"), "GET /x? 0 ok remote"));
     close(stop[1]);
     close(passed);
     int status;
@@ -501,8 +505,10 @@ TEST(net, a_percent_sign_without_digits_stands_for_itself)
     check_str(net_decode(arena, STR("a%2Fb"), true), "a/b");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    static const struct child_part parts[] = {{"serve_passed_socket", serve_passed_socket}};
+    child_play(parts, 1, argc, argv);
     const struct CMUnitTest tests[] = {
         RUN(net, answers_and_keeps_the_connection),
         RUN(net, pipelined_requests_are_answered_in_order),

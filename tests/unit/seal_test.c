@@ -1,8 +1,10 @@
 /* seal_test.c - sealed secrets and the keys that seal them (spec/console.md 6). */
 #include "check.h"
+#include "child.h"
 
 #include "crypto/crypto.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -268,22 +270,30 @@ TEST(file, is_made_once_for_the_owner_alone)
     directory_remove(&directory);
 }
 
+enum { ID = 8 };
+
+/* Arguments: the directory, the pipe that ends when all shall begin, the pipe for the key's id. */
+static void open_keys_together(char *const arguments[CHILD_ARGUMENTS])
+{
+    struct arena *arena ARENA_SCOPE = arena_create();
+    struct crypto_keys *keys;
+    char go;
+    crypto_start();
+    if (read(atoi(arguments[1]), &go, 1) != 0 || crypto_keys_open(arena, STR(""), str_of(arguments[0]), &keys) ||
+        write(atoi(arguments[2]), crypto_key_id(keys, 0).s, ID) != ID)
+        _exit(1);
+}
+
 TEST(file, of_several_processes_that_make_it_one_wins)
 {
-    enum { PROCESSES = 8, ID = 8 };
+    enum { PROCESSES = 8 };
     struct directory directory = directory_new();
     int start[2], ids[2];
-    char all[PROCESSES * ID], go;
-    check(pipe(start) == 0 && pipe(ids) == 0);
-    for (int i = 0; i < PROCESSES; i++) {
-        if (fork() != 0) continue;
-        struct crypto_keys *keys;
-        close(start[1]);
-        bool failed = read(start[0], &go, 1) != 0 || /* until the parent closes its end */
-                      crypto_keys_open(arena, STR(""), str_of(directory.path), &keys) ||
-                      write(ids[1], crypto_key_id(keys, 0).s, ID) != ID;
-        _exit(failed);
-    }
+    char all[PROCESSES * ID];
+    check(pipe(start) == 0 && pipe(ids) == 0 && fcntl(start[1], F_SETFD, FD_CLOEXEC) == 0);
+    for (int i = 0; i < PROCESSES; i++)
+        CHILD("open_keys_together", directory.path, str_z(arena, str_printf(arena, "%d", start[0])),
+              str_z(arena, str_printf(arena, "%d", ids[1])));
     close(start[1]);
     for (int i = 0; i < PROCESSES; i++) {
         int status;
@@ -391,8 +401,10 @@ TEST(base64, refuses_everything_else)
     check(!crypto_base64_decode(arena, (struct str){"Zm9v\0", 5}, &data));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    static const struct child_part parts[] = {{"open_keys_together", open_keys_together}};
+    child_play(parts, 1, argc, argv);
     crypto_start();
     const struct CMUnitTest tests[] = {
         RUN(seal, opens_to_what_was_sealed),
