@@ -137,6 +137,7 @@ static struct err *listen_inherited(struct arena *arena, struct net_server *serv
             return unavailable(arena, STR("the socket passed in LISTEN_FDS"), strerror(errno));
         /* whoever may open a socket that we did not make is not known to be the owner: no local rights */
         TRY(add(arena, server, fd, false));
+        server->listeners[server->listener_count - 1].passed = true;
         *any = true;
     }
     return NULL;

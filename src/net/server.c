@@ -176,13 +176,24 @@ static void wait_for_requests(struct net_server *server, int64_t ms)
     while (server->in_flight && pthread_cond_timedwait(&server->changed, &server->lock, &until) != ETIMEDOUT) continue;
 }
 
+/* The descriptors are closed when the loops have ended: until then a loop may still name them to epoll, and a number
+ * that is free already may be another file's. */
 static void stop_accepting(struct net_server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++) {
         struct listener *listener = &server->listeners[i];
         if (listener->local) listen_remove_socket(server->config.socket_path);
-        int fd = MHD_quiesce_daemon(listener->daemon);
-        if (fd != MHD_INVALID_SOCKET) close(fd);
+        listener->fd = MHD_quiesce_daemon(listener->daemon);
+        if (!listener->passed) shutdown(listener->fd, SHUT_RDWR);
+    }
+}
+
+static void stop_loops(struct net_server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++) {
+        struct listener *listener = &server->listeners[i];
+        MHD_stop_daemon(listener->daemon); /* closes what could not be quiesced */
+        if (listener->fd != MHD_INVALID_SOCKET) close(listener->fd);
     }
 }
 
@@ -204,6 +215,6 @@ void net_server_stop(struct net_server *server, int64_t grace_ms)
     pthread_mutex_unlock(&server->lock);
     pthread_join(server->watcher, NULL);
     while (atomic_load(&server->running)) nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-    for (size_t i = 0; i < server->listener_count; i++) MHD_stop_daemon(server->listeners[i].daemon);
+    stop_loops(server);
     destroy(server);
 }

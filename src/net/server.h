@@ -51,7 +51,7 @@ struct listener {
     struct net_server *server;
     struct MHD_Daemon *daemon;
     int                fd;
-    bool               local;
+    bool               local, passed; /* passed: made by another process, which goes on using it */
     struct str         address; /* empty for Unix sockets */
 };
 
