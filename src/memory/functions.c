@@ -469,5 +469,6 @@ static const struct flow_function pipeline_sweep = {
     .finish_within = 60 * 60000,
 };
 
-const struct flow_function *const memory_functions[] = {&observation_capture, &profile_update, &cluster_close, &pipeline_sweep};
+const struct flow_function *const memory_functions[] = {&observation_capture, &profile_update, &cluster_close, &pipeline_sweep,
+                                                        &memory_references_settle};
 const size_t memory_function_count = sizeof memory_functions / sizeof *memory_functions;

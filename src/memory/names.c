@@ -53,14 +53,14 @@ struct err *names_any_number(struct work *work, bool *any)
     return NULL;
 }
 
-static struct err *is_known(struct work *work, struct str key, bool *known)
+static struct err *is_known(struct work *work, const struct memory_link *link, bool *known)
 {
     struct db_rows rows;
     int64_t        observation;
     TRY(db_query(work->tx, &rows,
-                 "SELECT observation_id FROM observation_reference WHERE workspace_id = $1 AND ref_type = 'issue' "
-                 "AND ref_key = $2 LIMIT 1",
-                 work->workspace, key));
+                 "SELECT observation_id FROM observation_reference WHERE workspace_id = $1 AND ref_type = $2 "
+                 "AND ref_key = $3 LIMIT 1",
+                 work->workspace, link->type, link->key));
     *known = db_next(&rows, &observation);
     return db_done(&rows);
 }
@@ -73,7 +73,7 @@ struct err *names_number(struct work *work, struct str number, struct str *key)
             str_printf(work->arena, STR_FMT STR_FMT, STR_ARG(work->names->repositories[i].name), STR_ARG(number));
         bool known;
         if (str_eq(candidate, *key)) continue;
-        TRY(is_known(work, candidate, &known));
+        TRY(is_known(work, &(struct memory_link){.type = STR("issue"), .key = candidate}, &known));
         if (!known) continue;
         if (key->n) {
             *key = (struct str){NULL, 0};
@@ -86,34 +86,23 @@ struct err *names_number(struct work *work, struct str number, struct str *key)
 
 /* ---- edges that are made again --------------------------------------------------------------------------------------- */
 
-/* Edges by keys from `from` up to but not including `to`. */
-static struct err *forget_edges(struct work *work, int64_t observation, struct str from, struct str to)
-{
-    TRY(db_exec(work->tx,
-                "DELETE FROM relationship WHERE workspace_id = $1 AND source_observation_id = $2 AND linking_key >= $3 "
-                "AND linking_key < $4 AND linking_key_type IN ('commit', 'issue', 'pr')",
-                work->workspace, observation, from, to));
-    return db_exec(work->tx,
-                   "DELETE FROM relationship WHERE workspace_id = $1 AND target_observation_id = $2 "
-                   "AND linking_key >= $3 AND linking_key < $4 AND linking_key_type IN ('commit', 'issue', 'pr')",
-                   work->workspace, observation, from, to);
-}
-
+/* Edges by keys that are LIKE this: of a SHA its longer spellings, of a number that number of any repository, for the
+ * repository that made the edge may no longer be a source. */
 static struct err *forget_edges_of(struct work *work, const struct unsettled *unsettled)
 {
-    struct arena *arena = work->arena;
-    if (!number_alone(unsettled->key))
-        return forget_edges(work, unsettled->observation, unsettled->key,
-                            str_printf(arena, STR_FMT "~", STR_ARG(unsettled->key)));
-    for (size_t i = 0; i < work->names->repository_count; i++) {
-        struct str key =
-            str_printf(arena, STR_FMT STR_FMT, STR_ARG(work->names->repositories[i].name), STR_ARG(unsettled->key));
-        TRY(forget_edges(work, unsettled->observation, key, str_printf(arena, STR_FMT " ", STR_ARG(key))));
-    }
-    return NULL;
+    bool       number = number_alone(unsettled->key);
+    struct str like = str_printf(work->arena, number ? "%%" STR_FMT : STR_FMT "%%", STR_ARG(unsettled->key));
+    TRY(db_exec(work->tx,
+                "DELETE FROM relationship WHERE workspace_id = $1 AND source_observation_id = $2 AND linking_key LIKE $3 "
+                "AND linking_key_type IN ('commit', 'issue', 'pr')",
+                work->workspace, unsettled->observation, like));
+    return db_exec(work->tx,
+                   "DELETE FROM relationship WHERE workspace_id = $1 AND target_observation_id = $2 "
+                   "AND linking_key LIKE $3 AND linking_key_type IN ('commit', 'issue', 'pr')",
+                   work->workspace, unsettled->observation, like);
 }
 
-static struct err *read_links(struct work *work, int64_t observation, struct memory_analysis *analysis)
+struct err *names_links(struct work *work, int64_t observation, struct memory_analysis *analysis)
 {
     VEC(struct memory_link) links = {0};
     struct memory_link link = {0};
@@ -144,7 +133,64 @@ struct err *names_settle(struct work *work, const struct unsettled *unsettled)
     if (!found) return NULL;
     item.family = str_slice(type, 0, str_find_char(type, '.', 0));
     TRY(json_parse(work->arena, metadata, &item.metadata));
-    TRY(read_links(work, unsettled->observation, &item.analysis));
+    TRY(names_links(work, unsettled->observation, &item.analysis));
     TRY(forget_edges_of(work, unsettled));
     return relations_link_again(work, &item, unsettled->observation);
+}
+
+typedef VEC(struct unsettled) unsettled_list;
+
+static struct err *settle_all(struct work *work, struct db_rows *rows, unsettled_list *all)
+{
+    struct unsettled one;
+    while (db_next(rows, &one.key, &one.observation)) *VEC_PUSH(work->arena, all) = one;
+    TRY(db_done(rows));
+    for (size_t i = 0; i < all->n; i++) TRY(names_settle(work, &all->at[i]));
+    return NULL;
+}
+
+struct err *names_settle_numbers(struct work *work, struct unsettled *after, size_t limit, bool *more)
+{
+    unsettled_list all = {0};
+    struct db_rows rows;
+    TRY(db_query(work->tx, &rows,
+                 "SELECT ref_key, observation_id FROM observation_reference WHERE workspace_id = $1 "
+                 "AND ref_type = 'issue' AND ref_key >= $2 AND ref_key < '$' AND (ref_key > $2 OR observation_id > $3) "
+                 "GROUP BY ref_key, observation_id ORDER BY ref_key, observation_id LIMIT $4",
+                 work->workspace, after->key.n ? after->key : STR("#"), after->observation, (int64_t)limit));
+    TRY(settle_all(work, &rows, &all));
+    *more = all.n == limit;
+    if (all.n) *after = all.at[all.n - 1];
+    return NULL;
+}
+
+/* What the key that is gone was, or could have been, the meaning of. */
+static struct err *settle_short(struct work *work, const struct memory_link *gone)
+{
+    enum { SHORT_SHA = 7, MOST = 200 };
+    unsettled_list all = {0};
+    struct db_rows rows;
+    size_t         hash = str_find_char(gone->key, '#', 0);
+    bool           issue = str_eq(gone->type, STR("issue")) && hash != SIZE_MAX && hash > 0, known;
+    if (!issue && (!str_eq(gone->type, STR("commit")) || gone->key.n <= SHORT_SHA)) return NULL;
+    TRY(is_known(work, gone, &known));
+    if (known) return NULL;
+    if (issue)
+        TRY(db_query(work->tx, &rows,
+                     "SELECT ref_key, observation_id FROM observation_reference WHERE workspace_id = $1 "
+                     "AND ref_type = 'issue' AND ref_key = $2 GROUP BY ref_key, observation_id LIMIT $3",
+                     work->workspace, str_skip(gone->key, hash), (int)MOST));
+    else
+        TRY(db_query(work->tx, &rows,
+                     "SELECT ref_key, observation_id FROM observation_reference WHERE workspace_id = $1 "
+                     "AND ref_type = 'commit' AND ref_key >= $2 AND ref_key < $3 AND $3 LIKE ref_key || '%' "
+                     "GROUP BY ref_key, observation_id LIMIT $4",
+                     work->workspace, str_slice(gone->key, 0, SHORT_SHA), gone->key, (int)MOST));
+    return settle_all(work, &rows, &all);
+}
+
+struct err *names_forgotten(struct work *work, const struct memory_analysis *gone)
+{
+    for (size_t i = 0; i < gone->link_count; i++) TRY(settle_short(work, &gone->links[i]));
+    return NULL;
 }

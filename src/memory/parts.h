@@ -124,6 +124,16 @@ MUST_CHECK struct err *names_any_number(struct work *work, bool *any);     /* do
 MUST_CHECK struct err *names_number(struct work *work, struct str number, struct str *key);
 /* Make the edges of that observation under the key again. */
 MUST_CHECK struct err *names_settle(struct work *work, const struct unsettled *unsettled);
+/* The same for all numbers without a repository, for the repositories are others now: up to `limit` of them beyond
+ * *after, which moves on. */
+MUST_CHECK struct err *names_settle_numbers(struct work *work, struct unsettled *after, size_t limit, bool *more);
+/* The same for what an observation with these links, which is gone, gave a meaning or took it from. */
+MUST_CHECK struct err *names_forgotten(struct work *work, const struct memory_analysis *gone);
+/* The links of a stored observation. */
+MUST_CHECK struct err *names_links(struct work *work, int64_t observation, struct memory_analysis *analysis);
+
+struct flow_function;
+extern const struct flow_function memory_references_settle; /* functions_names.c */
 
 /* One row of another observation under a key of ours. */
 struct shared_reference {
