@@ -343,10 +343,13 @@ struct flow_queue_record { struct str function; int64_t queued, oldest_at; };
 MUST_CHECK struct err *flow_queues(struct db_tx *tx, struct flow_queue_record **queues, size_t *n);
 
 /* Delete what is past its time, in small transactions; call daily. Nothing a live run needs. */
+struct flow_kept_jobs { int64_t workspace, days; }; /* days 0: for ever */
 struct flow_retention {
     int64_t event_days;  /* 0: 30; also the steps of completed runs */
     int64_t failed_days; /* 0: 90: the steps of failed runs */
-    int64_t job_days;    /* 0: 365 */
+    int64_t job_days;    /* 0: 365; of workspaces that have no period of their own: */
+    const struct flow_kept_jobs *workspaces; /* in ascending order */
+    size_t  workspace_count;
 };
 MUST_CHECK struct err *flow_sweep(struct db *db, struct arena *arena, struct flow_retention retention,
                                   int64_t *deleted);

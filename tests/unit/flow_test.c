@@ -683,6 +683,44 @@ TEST(flow, retention_removes_what_is_old_and_nothing_that_lives)
     check_int(count(&w, "SELECT count(*) FROM flow_run WHERE function = 'sleeper'"), 0);
 }
 
+TEST(flow, a_workspace_keeps_its_jobs_as_long_as_it_says)
+{
+    WORLD(w, &one_step);
+    for (int64_t workspace = 1; workspace <= 3; workspace++)
+        send_message(&w, (struct flow_message){.workspace = workspace, .name = STR("thing.made")});
+    flow_settle(w.flow);
+    time_set(time_now() + DAYS(400));
+    const struct flow_kept_jobs kept[] = {{1, 500}, {3, 0}};
+    int64_t deleted;
+    check_ok(flow_sweep(w.db, arena, (struct flow_retention){.workspaces = kept, .workspace_count = 2}, &deleted));
+    check_str(ask(&w, "SELECT workspace_id FROM flow_run ORDER BY 1"), "1 3");
+    check_int(count(&w, "SELECT count(*) FROM flow_step"), 0);
+    check_int(count(&w, "SELECT count(*) FROM flow_event"), 0);
+    check_ok(flow_sweep(w.db, arena, (struct flow_retention){.workspaces = kept, .workspace_count = 2}, &deleted));
+    check_int(deleted, 0); /* what has lost its steps is not looked at again */
+}
+
+static struct err *refuse_all(struct flow_run *run)
+{
+    return flow_fail(run, err_new(run->arena, ERR_INVALID, "no"));
+}
+
+TEST(flow, a_long_past_is_swept_to_its_end_and_a_resumed_run_stays)
+{
+    static const struct flow_function refusing = {.name = "refusing", .on = "thing.made", .run = refuse_all};
+    WORLD(w, &one_step, &refusing);
+    for (int i = 0; i < 1300; i++) send_json(&w, "thing.made", "{}");
+    flow_settle(w.flow);
+    write_sql(&w, "INSERT INTO flow_pause VALUES ('refusing', 0)");
+    check_int(count(&w, "SELECT count(*) FROM flow_run"), 2600);
+    time_set(time_now() + DAYS(400));
+    check_ok(db_write(w.db, arena, resume_in, (void *)(intptr_t)count(&w, "SELECT max(id) FROM flow_run WHERE function = 'refusing'")));
+    int64_t deleted;
+    check_ok(flow_sweep(w.db, arena, (struct flow_retention){0}, &deleted));
+    check_str(ask(&w, "SELECT status FROM flow_run"), "queued");
+    check_int(count(&w, "SELECT count(*) FROM flow_event"), 1);
+}
+
 struct bulk { enum flow_action action; struct flow_job_filter filter; int64_t count; };
 static struct err *bulk_in(struct db_tx *tx, void *arg)
 {
@@ -808,6 +846,8 @@ int main(void)
         RUN(flow, events_sent_without_an_engine_are_dispatched_when_one_starts),
         RUN(flow, an_event_of_the_future_starts_its_run_then),
         RUN(flow, retention_removes_what_is_old_and_nothing_that_lives),
+        RUN(flow, a_workspace_keeps_its_jobs_as_long_as_it_says),
+        RUN(flow, a_long_past_is_swept_to_its_end_and_a_resumed_run_stays),
         RUN(flow, many_jobs_are_cancelled_resumed_and_restarted_at_once),
         RUN(flow, the_backlog_and_the_queues_are_counted),
         RUN(flow, a_forgotten_workspace_leaves_nothing_and_others_stay),
