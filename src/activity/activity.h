@@ -6,6 +6,7 @@
  *         .workspace = ws.id, .org = ws.org_id, .actor = {.type = ACTIVITY_API, .key = key.public_id},
  *         .action = STR("apikey.revoked"), .entity_type = STR("api_key"), .entity_id = revoked.public_id}));
  *
+ * What happens at every request goes through the recorder instead: it may lose its last second, and delays nothing.
  * Statistics (console.md 2.6) are read off the table of runs, which is the engine's: a run is a job.
  */
 #pragma once
@@ -87,14 +88,72 @@ MUST_CHECK struct err *activity_export(struct arena *arena, struct db *db, int64
                                        const struct activity_filter *filter, enum activity_format format,
                                        struct str *text);
 
-/* Delete what is past its time (365 days; auth, permission and api_key 730), in small transactions; call daily. */
-MUST_CHECK struct err *activity_sweep(struct db *db, struct arena *arena, int64_t *deleted);
+/* Delete what is older than that many days (0: nothing; auth, permission and api_key: at least 730), in small
+ * transactions. Adds to *deleted. */
+MUST_CHECK struct err *activity_sweep(struct db *db, struct arena *arena, int64_t workspace, int64_t days, int64_t *deleted);
 /* A workspace is being erased: everything of it. */
 MUST_CHECK struct err *activity_forget_workspace(struct db_tx *tx, int64_t workspace);
 
-/* What the engine runs (any context): `record-activity` writes events activity.record {action, actorType, entityId ...,
- * timestamp} in batches, for what need not be told in the transaction of the change; `activity.job-failed` tells of jobs
- * that failed; `retention.sweep` forgets what is past its time, of this room and of the engine, once a day. */
+/* ---- metrics (console.md 4) -------------------------------------------------------------------------------------- */
+
+struct activity_sample {
+    int64_t    workspace;
+    struct str type;   /* "job_duration" */
+    struct str source; /* "src_..." or empty */
+    struct str tags;   /* JSON object: what is worth grouping by, so no ids of single things; the same in one order */
+    double     value;  /* ms of durations, else how many */
+    int64_t    n;      /* so often */
+    int64_t    at;
+};
+const char *activity_metric_unit(struct str type); /* "ms", "count", "score"; NULL: there is no such metric */
+MUST_CHECK struct err *activity_sample_write(struct db_tx *tx, const struct activity_sample *sample);
+
+struct activity_series {
+    int64_t    workspace;
+    struct str type, source;  /* source empty: all */
+    struct str group;         /* a tag, or empty */
+    int64_t    from, to;      /* multiples of an hour */
+    int64_t    interval;      /* HOURS(1) or DAYS(1) */
+};
+struct activity_point {
+    int64_t    at;    /* begin of the interval, UTC */
+    struct str group; /* the tag's value; "": without it, "other": beyond the first 50 */
+    int64_t    n;
+    double     total, least, most, p50, p95, p99; /* percentiles within one percent */
+    struct spread *spread;
+};
+struct activity_points { struct activity_point *at; size_t n, capacity; };
+/* Points of intervals in which something was measured, oldest first: from the hours that are added up, then samples. */
+MUST_CHECK struct err *activity_metric_series(struct db_tx *tx, const struct activity_series *asked,
+                                              struct activity_points *points);
+MUST_CHECK struct err *activity_metric_total(struct db_tx *tx, int64_t workspace, struct str type, int64_t from,
+                                             int64_t to, int64_t *total);
+
+/* ---- what may lose its last second ------------------------------------------------------------------------------- */
+
+/* Samples, and activities that happen at every request (search, deliveries), are gathered in memory and written together
+ * about a second later by a thread of this recorder. A crash loses that second; nothing waits, nothing fails. */
+struct activity_recorder;
+struct activity_recorder *activity_recorder_start(struct db *db);
+void activity_recorder_stop(struct activity_recorder *recorder); /* writes what is left; NULL is fine */
+/* recorder NULL: forgotten. What is given is copied. Of an action that happens more than 50 times a second in a workspace
+ * the rest is one activity, whose impact.events says how many. */
+void activity_measure(struct activity_recorder *recorder, const struct activity_sample *sample);
+void activity_note(struct activity_recorder *recorder, const struct activity *activity);
+/* The log of deliveries has new rows: they come into the timeline as integration.webhook_received, none is lost. */
+void activity_look_at_deliveries(struct activity_recorder *recorder);
+/* Hear of the engine's jobs: their start and end become activities (of user-visible functions; those of the pipeline only
+ * when they fail) in the same transaction, their durations and outcomes samples. Before flow_start. */
+void activity_watch_jobs(struct activity_recorder *recorder, struct flow *flow);
+
+/* ---- what the engine runs ---------------------------------------------------------------------------------------- */
+
+/* The settings retention.*, days. Periods of a workspace are in its own settings. */
+struct activity_periods { int64_t events, failed_runs, deliveries; };
+
+/* Context: struct activity_periods. `record-activity` writes events activity.record {action, actorType, entityId ...,
+ * timestamp} in batches, for what need not be told in the transaction of the change; `metrics.rollup` adds up the samples
+ * of each hour; `retention.sweep` forgets what is past its time, of all rooms that keep logs, once a day. */
 extern const struct flow_function *const activity_functions[];
 extern const size_t activity_function_count;
 

@@ -1,5 +1,5 @@
-/* functions.c - what the engine runs for this room: activities that come as events, failed jobs, the daily sweep. */
-#include "activity/activity.h"
+/* functions.c - what the engine runs for this room: activities that come as events, the hourly and the daily upkeep. */
+#include "activity/inside.h"
 
 #include "base/log.h"
 #include "base/time.h"
@@ -67,65 +67,41 @@ static struct err *run_record(struct flow_run *run)
     return db_write(run->db, run->arena, write_batch, run);
 }
 
-/* ---- jobs that fail -------------------------------------------------------------------------------------------------- */
+/* ---- upkeep ---------------------------------------------------------------------------------------------------------- */
 
-static struct err *write_failure(struct db_tx *tx, void *arg)
+static struct err *sweep(struct flow_run *run, void *arg, struct str *result)
 {
-    struct flow_run  *run = arg;
-    const json_value *job = flow_data(run);
-    struct json_out   metadata = json_out(tx->arena);
-    json_begin(&metadata, NULL, '{');
-    json_put(&metadata, "jobName", json_str(job, "name"));
-    json_put(&metadata, "functionId", json_str(job, "functionId"));
-    if (json_str(job, "sourceId").n) json_put(&metadata, "sourceId", json_str(job, "sourceId"));
-    json_put(&metadata, "error", json_str(job, "error"));
-    json_end(&metadata);
-    struct activity failure = {
-        .workspace = run->workspace,
-        .actor = {.type = ACTIVITY_SYSTEM, .user = json_str(job, "triggeredBy")},
-        .action = STR("job.failed"),
-        .entity_type = STR("job"),
-        .entity_id = json_str(job, "jobId"),
-        .entity_name = json_str(job, "name"),
-        .status = ACTIVITY_FAILURE,
-        .impact = {.errors = 1, .duration = json_int(job, "durationMs", 0)},
-        .metadata = json_out_text(&metadata),
-        .job = json_str(job, "jobId"),
-        .ts = run->events[0].ts,
-    };
-    TRY(activity_record(tx, &failure));
-    return flow_complete_in(run, tx);
-}
-
-static struct err *run_failure(struct flow_run *run)
-{
-    return db_write(run->db, run->arena, write_failure, run);
-}
-
-/* ---- what is past its time ------------------------------------------------------------------------------------------- */
-
-static struct err *sweep_engine(struct flow_run *run, void *arg, struct str *result)
-{
-    int64_t deleted;
+    static const struct activity_periods usual = {0};
+    int64_t deleted = 0;
     (void)arg;
-    TRY(flow_sweep(run->db, run->arena, (struct flow_retention){0}, &deleted));
-    *result = str_printf(run->arena, "%lld", (long long)deleted);
+    TRY(activity_retention_sweep(run->db, run->arena, run->context ? run->context : &usual, &deleted));
+    *result = str_printf(run->arena, "{\"status\":\"success\",\"deleted\":%lld}", (long long)deleted);
     return NULL;
 }
 
-static struct err *sweep_activities(struct flow_run *run, void *arg, struct str *result)
+static struct err *roll(struct flow_run *run, void *arg, struct str *result)
 {
-    int64_t deleted;
+    int64_t hours;
     (void)arg;
-    TRY(activity_sweep(run->db, run->arena, &deleted));
-    *result = str_printf(run->arena, "%lld", (long long)deleted);
+    TRY(activity_metrics_roll(run->db, run->arena, &hours));
+    *result = str_printf(run->arena, "{\"status\":\"success\",\"hours\":%lld}", (long long)hours);
     return NULL;
 }
 
 static struct err *run_retention(struct flow_run *run)
 {
-    TRY(flow_step(run, "engine", sweep_engine, NULL, NULL));
-    return flow_step(run, "activities", sweep_activities, NULL, NULL);
+    struct str output;
+    TRY(flow_step(run, "sweep", sweep, NULL, &output));
+    flow_output(run, output);
+    return NULL;
+}
+
+static struct err *run_rollup(struct flow_run *run)
+{
+    struct str output;
+    TRY(flow_step(run, "roll", roll, NULL, &output));
+    flow_output(run, output);
+    return NULL;
 }
 
 /* workflow-engine.md 9 */
@@ -140,9 +116,6 @@ static const struct flow_function record_activity = {
     .finish_within = MINUTES(2),
 };
 
-static const struct flow_function record_failure = {
-    .name = "activity.job-failed", .on = "job.failed", .run = run_failure, .retries = 3, .system = true};
-
 static const struct flow_function retention_sweep = {
     .name = "retention.sweep",
     .cron = "@daily",
@@ -154,5 +127,17 @@ static const struct flow_function retention_sweep = {
     .finish_within = HOURS(1),
 };
 
-const struct flow_function *const activity_functions[] = {&record_activity, &record_failure, &retention_sweep};
+/* Some minutes after the hour: its last samples are written by then. */
+static const struct flow_function metrics_rollup = {
+    .name = "metrics.rollup",
+    .cron = "5 * * * *",
+    .run = run_rollup,
+    .retries = 2,
+    .system = true,
+    .concurrency = {{.limit = 1, .per_run = true}},
+    .start_within = MINUTES(1),
+    .finish_within = HOURS(1),
+};
+
+const struct flow_function *const activity_functions[] = {&record_activity, &metrics_rollup, &retention_sweep};
 const size_t activity_function_count = sizeof activity_functions / sizeof *activity_functions;

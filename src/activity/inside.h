@@ -12,3 +12,14 @@ bool activity_next(struct db_rows *rows, struct activity *activity);
 /* Rows that pass the filter, newest first. */
 MUST_CHECK struct err *activity_query(struct db_tx *tx, struct db_rows *rows, int64_t workspace,
                                       const struct activity_filter *filter, int64_t limit);
+
+/* metrics.c */
+enum { ACTIVITY_ROLL_DELAY = 60 * 1000 }; /* samples come so late at most */
+MUST_CHECK struct err *activity_metrics_roll(struct db *db, struct arena *arena, int64_t *hours);
+/* Samples of more than 30 days, hours of more than `days` (0: none). */
+MUST_CHECK struct err *activity_metrics_sweep(struct db *db, struct arena *arena, int64_t workspace, int64_t days,
+                                              int64_t *deleted);
+
+/* retention.c */
+MUST_CHECK struct err *activity_retention_sweep(struct db *db, struct arena *arena, const struct activity_periods *periods,
+                                                int64_t *deleted);

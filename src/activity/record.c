@@ -6,9 +6,9 @@
 #include "base/utf8.h"
 
 enum { MAX_ENTITY_TYPE = 50, MAX_ENTITY_ID = 191, MAX_ENTITY_NAME = 500, MAX_ADDRESS = 45, MAX_TEXT = 500,
-       SWEEP_ROWS = 500, KEPT_DAYS = 365, KEPT_LONG_DAYS = 730 };
+       SWEEP_ROWS = 500, KEPT_LONG_DAYS = 730 };
 
-/* category, what its actions begin with, kept for two years instead of one */
+/* category, what its actions begin with, kept for two years at least */
 /* clang-format off */
 #define CATEGORIES(X)                          \
     X("workspace",   "workspace.",   false)    \
@@ -107,7 +107,7 @@ struct err *activity_record(struct db_tx *tx, const struct activity *activity)
 /* ---- forgetting -------------------------------------------------------------------------------------------------- */
 
 struct sweep {
-    int64_t    before, before_long;
+    int64_t    workspace, before, before_long;
     struct str kept_long; /* ",auth,api_key," */
     int64_t    deleted;   /* by the last closure */
 };
@@ -116,23 +116,24 @@ static struct err *sweep_some(struct db_tx *tx, void *arg)
 {
     struct sweep *sweep = arg;
     TRY(db_exec(tx,
-                "DELETE FROM activity WHERE id IN (SELECT id FROM activity WHERE ts < $1 AND "
-                "(ts < $2 OR $3 NOT LIKE '%,' || category || ',%') ORDER BY ts LIMIT $4)",
-                sweep->before, sweep->before_long, sweep->kept_long, (int)SWEEP_ROWS));
+                "DELETE FROM activity WHERE id IN (SELECT id FROM activity WHERE workspace_id = $1 AND ts < $2 AND "
+                "(ts < $3 OR $4 NOT LIKE '%,' || category || ',%') ORDER BY ts LIMIT $5)",
+                sweep->workspace, sweep->before, sweep->before_long, sweep->kept_long, (int)SWEEP_ROWS));
     sweep->deleted = db_changes(tx);
     return NULL;
 }
 
-struct err *activity_sweep(struct db *db, struct arena *arena, int64_t *deleted)
+struct err *activity_sweep(struct db *db, struct arena *arena, int64_t workspace, int64_t days, int64_t *deleted)
 {
     int64_t    now = time_now();
     struct buf kept_long = buf_in(arena);
     for (size_t i = 0; i < CATEGORY_COUNT; i++)
         if (categories[i].kept_long) buf_printf(&kept_long, ",%s,", categories[i].category);
-    struct sweep sweep = {.kept_long = buf_str(&kept_long),
-                          .before = now - DAYS(KEPT_DAYS),
-                          .before_long = now - DAYS(KEPT_LONG_DAYS)};
-    *deleted = 0;
+    struct sweep sweep = {.workspace = workspace,
+                          .kept_long = buf_str(&kept_long),
+                          .before = now - DAYS(days),
+                          .before_long = now - DAYS(days > KEPT_LONG_DAYS ? days : KEPT_LONG_DAYS)};
+    if (!days) return NULL;
     do {
         TRY(db_write(db, arena, sweep_some, &sweep));
         *deleted += sweep.deleted;
@@ -142,5 +143,9 @@ struct err *activity_sweep(struct db *db, struct arena *arena, int64_t *deleted)
 
 struct err *activity_forget_workspace(struct db_tx *tx, int64_t workspace)
 {
-    return db_exec(tx, "DELETE FROM activity WHERE workspace_id = $1", workspace);
+    static const char *const statements[] = {"DELETE FROM activity WHERE workspace_id = $1",
+                                             "DELETE FROM metric_sample WHERE workspace_id = $1",
+                                             "DELETE FROM metric_hour WHERE workspace_id = $1"};
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) TRY(db_exec(tx, statements[i], workspace));
+    return NULL;
 }

@@ -13,6 +13,7 @@
 #include "net/net.h"
 #include "search/search.h"
 
+struct activity_recorder;
 struct answer;
 struct flow;
 struct source_inbox;
@@ -28,6 +29,7 @@ struct app { /* built in main, passed down; read-only once the server runs */
     struct crypto_keys *keys;        /* of sealed secrets */
     const struct source_inbox *inbox;
     struct flow    *flow;    /* NULL in one-shot commands: what they send runs when a server starts */
+    struct activity_recorder *recorder; /* NULL in one-shot commands */
     struct workers *workers;   /* NULL in one-shot commands */
     struct workers *receivers; /* of deliveries: they wait for the disk, not for a processor; NULL: workers do that too */
     struct api     *api;     /* rate limits, key cache, counters */

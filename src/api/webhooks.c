@@ -41,6 +41,7 @@ struct err *api_webhook(struct api_call *call)
         send_refusal(call, answer.refusal);
         return NULL;
     }
+    activity_look_at_deliveries(call->app->recorder);
     call->reply->status = 200;
     call->reply->body = answer.body;
     return NULL;

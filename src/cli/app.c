@@ -136,7 +136,13 @@ struct err *cli_app_work(struct cli *cli, struct config *config, struct cli_app 
     struct app *app = &opened->app;
     app->flow = flow_create(app->db, (struct flow_config){.shutdown_grace = config->shutdown_grace_ms});
     TRY(flow_register(app->flow, cli->arena, memory_functions, memory_function_count, &app->memory));
-    TRY(flow_register(app->flow, cli->arena, activity_functions, activity_function_count, NULL));
+    struct activity_periods *periods = NEW(cli->arena, struct activity_periods);
+    *periods = (struct activity_periods){.events = config->retention_event_days,
+                                         .failed_runs = config->retention_failed_run_days,
+                                         .deliveries = config->retention_delivery_days};
+    TRY(flow_register(app->flow, cli->arena, activity_functions, activity_function_count, periods));
+    app->recorder = activity_recorder_start(app->db);
+    activity_watch_jobs(app->recorder, app->flow);
     return flow_start(app->flow, cli->arena);
 }
 
@@ -144,6 +150,7 @@ void cli_app_close(struct cli_app *opened)
 {
     struct app *app = &opened->app;
     if (app->flow) flow_destroy(app->flow);
+    activity_recorder_stop(app->recorder);
     if (app->api) api_destroy(app->api);
     answer_destroy(app->answer);
     if (app->search) search_destroy(app->search);

@@ -82,6 +82,9 @@ static const struct setting settings[] = {
     {"limits.webhook_body_bytes",      BYTES,   AT(limit_webhook_body), "", 1024, 25 << 20},
     {"linear.webhook_max_age_seconds", INTEGER, AT(webhook_max_age_linear), "300", 1, 86400},
     {"sentry.webhook_max_age_seconds", INTEGER, AT(webhook_max_age_sentry), "300", 1, 86400},
+    {"retention.delivery_days",        INTEGER, AT(retention_delivery_days), "30", 1, 36500},
+    {"retention.event_days",           INTEGER, AT(retention_event_days), "30", 1, 36500},
+    {"retention.failed_run_days",      INTEGER, AT(retention_failed_run_days), "90", 1, 36500},
     {"github.web_url",                 URL,     AT(github_web_url), "https://github.com"},
 };
 // clang-format on

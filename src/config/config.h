@@ -39,6 +39,7 @@ struct config {
     struct str webhook_secrets_before[4]; /* those they replace, still valid */
     int64_t    limit_webhook_body; /* bytes; 0: each provider's own limit */
     int64_t    webhook_max_age_linear, webhook_max_age_sentry; /* s */
+    int64_t    retention_delivery_days, retention_event_days, retention_failed_run_days;
     struct str github_web_url; /* "https://github.com", no trailing slash */
 };
 

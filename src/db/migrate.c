@@ -21,7 +21,8 @@ struct migration {
     X(6, 0006, activity)     \
     X(7, 0007, jobs)         \
     X(8, 0008, cluster_recent) \
-    X(9, 0009, items)
+    X(9, 0009, items)           \
+    X(10, 0010, metrics)
 
 #define DECLARE(version, number, name) extern const char file_##number##_##name##_sql[], file_##number##_##name##_sql_end[];
 MIGRATIONS(DECLARE)

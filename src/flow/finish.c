@@ -38,6 +38,27 @@ void flow_announce(struct db_tx *tx, struct flow *flow, struct flow_change chang
     db_when_committed(tx, announce, a);
 }
 
+void flow_follow_jobs(struct flow *flow, flow_job_fn fn, void *arg)
+{
+    *VEC_PUSH(flow->arena, &flow->job_followers) = (struct job_follower){fn, arg};
+}
+
+static struct err *tell_followers(struct db_tx *tx, struct flow *flow, const struct ended *job, const struct ending *e)
+{
+    struct flow_job_turn turn = {
+        .workspace = job->workspace, .function = job->function->name, .status = e->status,
+        .name = job->title.s ? job->title : job->function_name, .source = job->source, .triggered_by = job->caused_by,
+        .input = e->input, .output = e->output, .error = e->error, .cause = (enum flow_cause)job->cause,
+        .system = job->function->table->system || job->function->follow_up,
+    };
+    if (!flow->job_followers.n) return NULL;
+    turn.public_id = str_printf(tx->arena, "job_" STR_FMT, STR_ARG(job->xid));
+    turn.duration = time_now() - job->started_at;
+    for (size_t i = 0; i < flow->job_followers.n; i++)
+        TRY(flow->job_followers.at[i].fn(tx, flow->job_followers.at[i].arg, &turn));
+    return NULL;
+}
+
 /* ---- the row ----------------------------------------------------------------------------------------------------- */
 
 static bool is_filtered(struct arena *arena, struct str output)
@@ -94,6 +115,14 @@ static void describe(const struct flow_run_inside *in, struct ended *ended)
         .parent_step = in->parent_step, .title = in->new_title.s ? in->new_title : in->title, .source = in->source,
         .caused_by = in->caused_by, .armed = in->armed, .function = in->function, .event = in->run.events[0],
     };
+}
+
+struct err *flow_tell_start(struct db_tx *tx, struct flow_run_inside *in)
+{
+    struct ended job;
+    if (!in->flow->job_followers.n) return NULL;
+    describe(in, &job);
+    return tell_followers(tx, in->flow, &job, &(struct ending){.status = "running"});
 }
 
 /* ---- what follows ------------------------------------------------------------------------------------------------ */
@@ -245,6 +274,7 @@ static struct err *follow(struct db_tx *tx, struct flow *flow, const struct ende
                                        .public_id = ended->xid,
                                        .function = ended->function->name,
                                        .status = e->status});
+    TRY(tell_followers(tx, flow, ended, e));
     if (failed && ended->event_count > 1 && ended->function->gather == GATHER_BATCH)
         return split_batch(tx, flow, ended);
     if (!completed) TRY(run_follow_up(tx, flow, ended, e));

@@ -187,6 +187,22 @@ struct flow_change {
 };
 void flow_watch(struct flow *flow, void (*fn)(void *arg, const struct flow_change *change), void *arg);
 
+/* A job that begins or has ended, told inside the transaction in which it does: for what is written with it. */
+struct flow_job_turn {
+    int64_t         workspace;
+    struct str      public_id;        /* "job_..." */
+    const char     *function, *status; /* status: running, completed, failed, cancelled */
+    struct str      name, source, triggered_by;
+    struct str      input, output, error; /* of one that has ended; input: only if the function set one */
+    enum flow_cause cause;
+    bool            system;
+    int64_t         duration;         /* ms */
+};
+/* Must be quick; its error undoes the transaction. Register before flow_start. */
+typedef struct err *(*flow_job_fn)(struct db_tx *tx, void *arg, const struct flow_job_turn *turn);
+void flow_follow_jobs(struct flow *flow, flow_job_fn fn, void *arg);
+const char *flow_cause_name(enum flow_cause cause); /* "webhook": what a job calls its trigger */
+
 struct flow_numbers {
     uint64_t accepted, duplicates, ignored, completed, failed, cancelled, retries, takeovers, steps;
     int64_t  timer_lag;  /* ms that the last turn's first timer was late */

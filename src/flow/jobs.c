@@ -16,6 +16,11 @@ enum { DEFAULT_LIMIT = 20, LIST_LIMIT = 100, BULK_LIMIT = 1000, OUTPUT_BYTES = 6
 
 static const char *const cause_names[CAUSES] = {"automatic", "manual", "scheduled", "webhook"}; /* enum flow_cause */
 
+const char *flow_cause_name(enum flow_cause cause)
+{
+    return cause_names[cause];
+}
+
 /* What a job's status is among those of runs. */
 static const struct state {
     const char *name, *run, *other_run;

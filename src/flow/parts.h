@@ -64,6 +64,7 @@ struct flow {
     VEC(struct interest *) interest_list;
     VEC(struct wildcard { struct str prefix; struct function *function; }) wildcards;
     VEC(struct watcher) watchers;
+    VEC(struct job_follower { flow_job_fn fn; void *arg; }) job_followers;
 
     int64_t     worker; /* flow_worker.id of this process */
     struct str  boot;
@@ -236,6 +237,7 @@ struct ending {
 /* *ended (may be NULL): false if the run was not as named (lost lease, ended already). */
 MUST_CHECK struct err *flow_end_run(struct db_tx *tx, struct flow *flow, const struct ending *ending, bool *ended);
 void flow_announce(struct db_tx *tx, struct flow *flow, struct flow_change change);
+MUST_CHECK struct err *flow_tell_start(struct db_tx *tx, struct flow_run_inside *in);
 MUST_CHECK struct err *flow_cancel_run(struct db_tx *tx, struct flow *flow, int64_t run, struct str reason, bool *done);
 MUST_CHECK struct err *flow_queue_waiting(struct db_tx *tx, int64_t run);
 

@@ -143,6 +143,7 @@ static struct err *hand_out(struct claim *claim, struct claimed *claimed)
         bool cancelled;
         TRY(check_start(claim, claimed->runs.at[i], &cancelled));
         if (cancelled) claimed->runs.at[i]->outcome = OUTCOME_RECORDED;
+        else if (claimed->runs.at[i]->first_entry) TRY(flow_tell_start(claim->tx, claimed->runs.at[i]));
     }
     return NULL;
 }

@@ -99,3 +99,9 @@ MUST_CHECK struct err *source_delivery_find(struct db_tx *tx, int64_t workspace,
  * ends as duplicate. Errors: ERR_CONFLICT if the payload is no longer kept. */
 MUST_CHECK struct err *source_delivery_replay(const struct source_inbox *inbox, struct db_tx *tx, int64_t workspace,
                                               struct str public_id, struct str *fresh);
+
+/* Delete what is past its time, in small transactions; both add to *deleted. days 0: 30 for deliveries, which must be
+ * remembered so long against replays; payloads for ever. */
+MUST_CHECK struct err *source_sweep_deliveries(struct db *db, struct arena *arena, int64_t days, int64_t *deleted);
+MUST_CHECK struct err *source_sweep_payloads(struct db *db, struct arena *arena, int64_t workspace, int64_t days,
+                                             int64_t *deleted);

@@ -1,82 +1,5 @@
 /* activity_test.c - the timeline: what is recorded, found, counted, exported, forgotten; and the statistics of jobs. */
-#include "check.h"
-
-#include "activity/activity.h"
-#include "base/time.h"
-#include "flow/flow.h"
-
-#include <dirent.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#define NOW INT64_C(1767623400000) /* 2026-01-05T14:30:00Z, a Monday */
-
-enum { WORKSPACE = 1, OTHER = 2 };
-
-struct fixture {
-    struct arena *arena;
-    struct db    *db;
-    char          dir[64];
-};
-
-static void fixture_start(struct fixture *f, struct arena *arena)
-{
-    strcpy(f->dir, "/tmp/lightfast-test-XXXXXX");
-    f->arena = arena;
-    check(mkdtemp(f->dir) != NULL);
-    check_ok(db_open(arena, (struct db_config){.data_dir = str_of(f->dir)}, &f->db));
-    time_set(NOW);
-}
-
-static void fixture_end(struct fixture *f)
-{
-    time_set(0);
-    if (!f->db) return;
-    db_close(f->db);
-    struct arena *arena ARENA_SCOPE = arena_create();
-    DIR *directory = opendir(f->dir);
-    for (struct dirent *entry; directory && (entry = readdir(directory));)
-        unlink(str_z(arena, str_printf(arena, "%s/%s", f->dir, entry->d_name)));
-    if (directory) closedir(directory);
-    rmdir(f->dir);
-}
-#define FIXTURE(name)                                                  \
-    struct fixture name __attribute__((cleanup(fixture_end))) = {0};   \
-    fixture_start(&name, arena)
-
-static struct err *write_activity(struct db_tx *tx, void *arg)
-{
-    return activity_record(tx, arg);
-}
-
-static void record(struct fixture *f, struct activity activity)
-{
-    if (!activity.workspace) activity.workspace = WORKSPACE;
-    check_ok(db_write(f->db, f->arena, write_activity, &activity));
-}
-#define RECORD(f, ...) record((f), (struct activity){__VA_ARGS__})
-
-struct listed { struct activity *at; size_t n; };
-
-static struct listed list(struct fixture *f, struct activity_filter filter)
-{
-    struct listed    listed;
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    check_ok(db_read_begin(f->db, f->arena, &tx));
-    check_ok(activity_list(tx, WORKSPACE, &filter, &listed.at, &listed.n));
-    return listed;
-}
-#define LIST(f, ...) list((f), (struct activity_filter){__VA_ARGS__})
-
-static struct err *write_source(struct db_tx *tx, void *arg)
-{
-    TRY(db_exec(tx, "INSERT INTO organization (id, public_id, slug, created_at) VALUES (1, 'org_1', 'local', 0)"));
-    TRY(db_exec(tx, "INSERT INTO workspace (id, org_id, public_id, name, name_norm, slug, created_at) VALUES "
-                    "($1, 1, 'ws_1', 'main', 'main', 'main', 0)", (int)WORKSPACE));
-    return db_exec(tx, "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, source_config, "
-                       "last_sync_status, connected_at) VALUES ($1, 1, 'src_1', 'github', 'acme/api', '{}', $2, 0)",
-                   (int)WORKSPACE, (const char *)arg);
-}
+#include "activity_world.h"
 
 /* ---- the timeline ------------------------------------------------------------------------------------------------ */
 
@@ -282,10 +205,15 @@ TEST(activity, a_year_is_kept_and_two_of_what_concerns_access)
         {STR("auth.signed_in"), 731}, {STR("permission.role_changed"), 400}, {STR("apikey.created"), 400},
         {STR("search.query"), 400}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) RECORD(&f, .action = rows[i].action, .ts = NOW - DAYS(rows[i].days));
-    int64_t deleted;
-    check_ok(activity_sweep(f.db, arena, &deleted));
+    int64_t deleted = 0;
+    check_ok(activity_sweep(f.db, arena, OTHER, 365, &deleted));
+    check_ok(activity_sweep(f.db, arena, WORKSPACE, 0, &deleted)); /* for ever */
+    check_int(deleted, 0);
+    check_ok(activity_sweep(f.db, arena, WORKSPACE, 365, &deleted));
     check_int(deleted, 3);
     check_int(LIST(&f).n, 4);
+    check_ok(activity_sweep(f.db, arena, WORKSPACE, 90, &deleted));
+    check_int(LIST(&f).n, 3); /* access is told for two years at least */
 }
 
 /* ---- statistics of jobs ------------------------------------------------------------------------------------------ */
@@ -447,92 +375,6 @@ TEST(jobs, a_change_from_nothing_is_new)
     check(!activity_change(0, 5, &percent));
 }
 
-/* ---- functions of the engine ------------------------------------------------------------------------------------- */
-
-static struct err *send_events(struct db_tx *tx, void *arg)
-{
-    static const char *const data[] = {
-        ("{\"action\":\"document.indexed\",\"actorType\":\"system\",\"entityId\":\"src_1\",\"metadata\":{\"chunks\":3},"
-        "\"impact\":{\"documents\":2},\"status\":\"failure\",\"timestamp\":\"2026-01-01T00:00:00Z\"}"),
-        "{\"action\":\"gossip.heard\"}", "{\"action\":\"job.started\",\"actorType\":\"webhook\"}"};
-    (void)arg;
-    for (size_t i = 0; i < 3; i++)
-        TRY(flow_send(tx, .workspace = WORKSPACE, .name = STR("activity.record"), .data = str_of(data[i])));
-    return NULL;
-}
-
-TEST(functions, events_become_activities_in_batches_and_a_wrong_one_keeps_none_out)
-{
-    FIXTURE(f);
-    struct flow *flow = flow_create(f.db, (struct flow_config){.workers = 1});
-    check_ok(flow_register(flow, arena, activity_functions, activity_function_count, NULL));
-    check_ok(flow_start(flow, arena));
-    check_ok(db_write(f.db, arena, send_events, NULL));
-    flow_settle(flow);
-    time_set(NOW + SECONDS(11));
-    flow_settle(flow);
-    struct listed all = LIST(&f);
-    check_int(all.n, 2);
-    check_str(all.at[0].action, "job.started");
-    check_int(all.at[0].actor.type, ACTIVITY_WEBHOOK);
-    check_int(all.at[0].ts, NOW);
-    check_str(all.at[1].category, "document");
-    check_str(all.at[1].metadata, "{\"chunks\":3}");
-    check_int(all.at[1].impact.documents, 2);
-    check_int(all.at[1].status, ACTIVITY_FAILURE);
-    check_str(time_format(arena, all.at[1].ts), "2026-01-01T00:00:00.000Z"); /* of the event, not of the batch */
-    flow_stop(flow);
-    flow_destroy(flow);
-}
-
-static struct err *run_failing(struct flow_run *run)
-{
-    return err_new(run->arena, ERR_INVALID, "no such repository");
-}
-
-static const struct flow_function failing = {.name = "sync", .on = "sync.requested", .run = run_failing, .title = "\"Sync \" + name"};
-
-static struct err *send_sync(struct db_tx *tx, void *arg)
-{
-    (void)arg;
-    return flow_send(tx, .workspace = WORKSPACE, .name = STR("sync.requested"), .data = STR("{\"name\":\"acme/api\"}"));
-}
-
-TEST(functions, a_job_that_failed_is_told_with_its_reason)
-{
-    FIXTURE(f);
-    struct flow *flow = flow_create(f.db, (struct flow_config){.workers = 1});
-    check_ok(flow_register(flow, arena, activity_functions, activity_function_count, NULL));
-    check_ok(flow_register(flow, arena, (const struct flow_function *const[]){&failing}, 1, NULL));
-    check_ok(flow_start(flow, arena));
-    check_ok(db_write(f.db, arena, send_sync, NULL));
-    flow_settle(flow);
-    struct listed all = LIST(&f, .action = STR("job.failed"));
-    check_int(all.n, 1);
-    check_str(all.at[0].entity_name, "Sync acme/api");
-    check(str_starts(all.at[0].job, STR("job_")));
-    check_int(all.at[0].status, ACTIVITY_FAILURE);
-    check_int(all.at[0].actor.type, ACTIVITY_SYSTEM);
-    check(str_find(all.at[0].metadata, STR("no such repository"), 0) != SIZE_MAX);
-    flow_stop(flow);
-    flow_destroy(flow);
-}
-
-TEST(functions, what_is_past_its_time_is_forgotten_within_a_day)
-{
-    FIXTURE(f);
-    RECORD(&f, .action = STR("job.started"), .ts = NOW - DAYS(366));
-    RECORD(&f, .action = STR("job.started"));
-    struct flow *flow = flow_create(f.db, (struct flow_config){.workers = 1});
-    check_ok(flow_register(flow, arena, activity_functions, activity_function_count, NULL));
-    check_ok(flow_start(flow, arena));
-    time_set(NOW + DAYS(1));
-    flow_settle(flow);
-    check_int(LIST(&f).n, 1);
-    flow_stop(flow);
-    flow_destroy(flow);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -554,9 +396,6 @@ int main(void)
         RUN(jobs, a_source_has_the_health_of_its_own_jobs_and_degrades_the_workspace),
         RUN(jobs, a_store_that_is_down_takes_the_workspace_along),
         RUN(jobs, a_change_from_nothing_is_new),
-        RUN(functions, events_become_activities_in_batches_and_a_wrong_one_keeps_none_out),
-        RUN(functions, a_job_that_failed_is_told_with_its_reason),
-        RUN(functions, what_is_past_its_time_is_forgotten_within_a_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

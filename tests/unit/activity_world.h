@@ -1,0 +1,80 @@
+/* activity_world.h - a database for each test, activities in it, and a clock that stands still. */
+#pragma once
+#include "check.h"
+
+#include "activity/activity.h"
+#include "base/time.h"
+#include "flow/flow.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define NOW INT64_C(1767623400000) /* 2026-01-05T14:30:00Z, a Monday */
+
+enum { WORKSPACE = 1, OTHER = 2 };
+
+struct fixture {
+    struct arena *arena;
+    struct db    *db;
+    char          dir[64];
+};
+
+static inline void fixture_start(struct fixture *f, struct arena *arena)
+{
+    strcpy(f->dir, "/tmp/lightfast-test-XXXXXX");
+    f->arena = arena;
+    check(mkdtemp(f->dir) != NULL);
+    check_ok(db_open(arena, (struct db_config){.data_dir = str_of(f->dir)}, &f->db));
+    time_set(NOW);
+}
+
+static inline void fixture_end(struct fixture *f)
+{
+    time_set(0);
+    if (!f->db) return;
+    db_close(f->db);
+    struct arena *arena ARENA_SCOPE = arena_create();
+    DIR *directory = opendir(f->dir);
+    for (struct dirent *entry; directory && (entry = readdir(directory));)
+        unlink(str_z(arena, str_printf(arena, "%s/%s", f->dir, entry->d_name)));
+    if (directory) closedir(directory);
+    rmdir(f->dir);
+}
+#define FIXTURE(name)                                                  \
+    struct fixture name __attribute__((cleanup(fixture_end))) = {0};   \
+    fixture_start(&name, arena)
+
+static inline struct err *write_activity(struct db_tx *tx, void *arg)
+{
+    return activity_record(tx, arg);
+}
+
+static inline void record(struct fixture *f, struct activity activity)
+{
+    if (!activity.workspace) activity.workspace = WORKSPACE;
+    check_ok(db_write(f->db, f->arena, write_activity, &activity));
+}
+#define RECORD(f, ...) record((f), (struct activity){__VA_ARGS__})
+
+struct listed { struct activity *at; size_t n; };
+
+static inline struct listed list(struct fixture *f, struct activity_filter filter)
+{
+    struct listed    listed;
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    check_ok(db_read_begin(f->db, f->arena, &tx));
+    check_ok(activity_list(tx, WORKSPACE, &filter, &listed.at, &listed.n));
+    return listed;
+}
+#define LIST(f, ...) list((f), (struct activity_filter){__VA_ARGS__})
+
+static inline struct err *write_source(struct db_tx *tx, void *arg)
+{
+    TRY(db_exec(tx, "INSERT INTO organization (id, public_id, slug, created_at) VALUES (1, 'org_1', 'local', 0)"));
+    TRY(db_exec(tx, "INSERT INTO workspace (id, org_id, public_id, name, name_norm, slug, created_at) VALUES "
+                    "($1, 1, 'ws_1', 'main', 'main', 'main', 0)", (int)WORKSPACE));
+    return db_exec(tx, "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, source_config, "
+                       "last_sync_status, connected_at) VALUES ($1, 1, 'src_1', 'github', 'acme/api', '{}', $2, 0)",
+                   (int)WORKSPACE, (const char *)arg);
+}
