@@ -13,7 +13,6 @@ enum {
     FAILURES_BEFORE_PAUSE = 5,
     BYTES_OF_A_TOKEN = 3, /* on the safe side: English has about four */
     MAX_REPLY = 4 << 20,
-    MOST_TOKENS = 100000000, /* a count above this is a service's mistake */
     MAX_REFUSAL_NAME = 40,
 };
 #define DEFAULT_TIMEOUT      SECONDS(20)
@@ -100,6 +99,11 @@ struct str llm_model(const struct llm *llm, enum llm_task task)
     return llm->models[task];
 }
 
+bool llm_takes_tools(const struct llm *llm, enum llm_task task)
+{
+    return !(atomic_load(&llm->options[task]) & LLM_NO_TOOLS);
+}
+
 /* ---- the pause after failures in a row --------------------------------------------------------------------------- */
 
 /* Milliseconds left. A clock that was set back does not make it longer. */
@@ -147,6 +151,9 @@ struct asking {
     const struct llm_call *call;
     struct llm_reply *reply;
     const json_value **object; /* NULL: any text is an answer */
+    struct llm_stream *stream;  /* of this attempt; NULL: the answer comes in one */
+    bool lacks_tools;           /* the service refused them */
+    bool heard;                 /* the listener has heard text: nothing may be asked again */
     struct llm_usage used;
     int64_t begun_us, timeout_ms;
     unsigned options; /* of the request that was sent last */
@@ -178,6 +185,18 @@ static struct str body_of(struct asking *asking)
     return json_out_text(&out);
 }
 
+static bool is_stopped(void *arg)
+{
+    const struct llm_listener *listener = &((struct asking *)arg)->call->listener;
+    return listener->stopped && listener->stopped(listener->arg);
+}
+
+static bool take_piece(void *arg, struct str text)
+{
+    struct asking *asking = arg;
+    return llm_stream_piece(asking->stream, text);
+}
+
 static struct err *send(struct asking *asking, struct str body, struct net_answer *answer)
 {
     struct llm *llm = asking->llm;
@@ -190,6 +209,9 @@ static struct err *send(struct asking *asking, struct str body, struct net_answe
         .body = body,
         .timeout_ms = left > 1 ? left : 1,
         .max_reply = MAX_REPLY,
+        .piece = asking->stream ? take_piece : NULL,
+        .stopped = asking->call->listener.stopped ? is_stopped : NULL,
+        .arg = asking,
     };
     if (llm->service->version_header)
         call.headers[call.header_count++] =
@@ -197,25 +219,25 @@ static struct err *send(struct asking *asking, struct str body, struct net_answe
     if (llm->key_value.n)
         call.headers[call.header_count++] = (struct net_header){str_of(llm->service->key_header), llm->key_value};
     struct err *failed = net_http(asking->arena, &call, answer);
+    if (failed && asking->stream && asking->stream->failed) return NULL; /* told by the service: read_stream says so */
     return failed ? err_wrap(asking->arena, failed, "the language model does not answer") : NULL;
 }
 
-static int64_t token_count(const json_value *root, const char *path)
+static void add_usage(struct asking *asking, int64_t input, int64_t output)
 {
-    int64_t n = path ? json_int(root, path, 0) : 0;
-    return n < 0 ? 0 : n > MOST_TOKENS ? MOST_TOKENS : n;
+    const struct llm *llm = asking->llm;
+    asking->used.input_tokens += input;
+    asking->used.output_tokens += output;
+    asking->used.cost += ((double)input * llm->price_input + (double)output * llm->price_output) / 1e6;
 }
 
 static void count_usage(struct asking *asking, const json_value *root)
 {
-    const struct llm *llm = asking->llm;
-    const struct llm_service *service = llm->service;
-    int64_t input = 0, output = token_count(root, service->output_tokens);
+    const struct llm_service *service = asking->llm->service;
+    int64_t input = 0;
     for (size_t i = 0; i < sizeof service->input_tokens / sizeof *service->input_tokens; i++)
-        input += token_count(root, service->input_tokens[i]);
-    asking->used.input_tokens += input;
-    asking->used.output_tokens += output;
-    asking->used.cost += ((double)input * llm->price_input + (double)output * llm->price_output) / 1e6;
+        input += llm_token_count(root, service->input_tokens[i]);
+    add_usage(asking, input, llm_token_count(root, service->output_tokens));
 }
 
 static struct err *nonsense(struct asking *asking, const char *what)
@@ -225,14 +247,19 @@ static struct err *nonsense(struct asking *asking, const char *what)
     return err_new(asking->arena, ERR_UNAVAILABLE, "the language model's answer %s", what);
 }
 
+static void name_model(struct asking *asking, struct str model)
+{
+    asking->reply->model = str_dup(asking->arena, model.n ? model : asking->llm->models[asking->call->task]);
+}
+
 static struct err *read_answer(struct asking *asking, struct str body)
 {
     const json_value *root;
     if (json_parse(asking->arena, body, &root)) return nonsense(asking, "is not JSON");
     count_usage(asking, root);
+    *asking->reply = (struct llm_reply){0};
     if (!asking->llm->service->read(asking->arena, root, asking->reply)) return nonsense(asking, "holds no text");
-    struct str model = json_str(root, "model");
-    asking->reply->model = str_dup(asking->arena, model.n ? model : asking->llm->models[asking->call->task]);
+    name_model(asking, json_str(root, "model"));
     if (!asking->object) return NULL;
     *asking->object = llm_first_object(asking->arena, asking->reply->text);
     return *asking->object ? NULL : nonsense(asking, "holds no JSON object");
@@ -247,6 +274,7 @@ static const struct {
 } refusals[] = {
     {"max_completion_tokens", LLM_COMPLETION_TOKENS}, /* "Use 'max_completion_tokens' instead." */
     {"temperature", LLM_NO_TEMPERATURE},
+    {"stream_options", LLM_NO_STREAM_OPTIONS},
 };
 
 static bool learn_from_refusal(struct asking *asking, const json_value *root)
@@ -281,8 +309,22 @@ static int64_t pause_asked(struct str retry_after)
     return seconds > HOURS(1) / 1000 ? HOURS(1) : SECONDS(seconds);
 }
 
+/* Servers say it in many ways and with many statuses, but name what they lack. */
+static bool refuses_tools(struct asking *asking, const struct net_answer *answer)
+{
+    if (!asking->call->tool_count || answer->status == 429 || str_find(answer->body, STR("tool"), 0) == SIZE_MAX)
+        return false;
+    atomic_fetch_or(&asking->llm->options[asking->call->task], LLM_NO_TOOLS);
+    asking->again = false;
+    asking->lacks_tools = true;
+    return true;
+}
+
 static struct err *refused(struct asking *asking, const struct net_answer *answer)
 {
+    if (refuses_tools(asking, answer))
+        return err_new(asking->arena, ERR_INVALID, "the language model's service takes no tools (status %d)",
+                       answer->status);
     const json_value *root = NULL;
     if (json_parse(asking->arena, answer->body, &root)) root = NULL;
     struct str name = refusal_name(asking, root);
@@ -298,12 +340,41 @@ static struct err *refused(struct asking *asking, const struct net_answer *answe
                    answer->status, STR_ARG(name));
 }
 
+/* ---- an answer in pieces ----------------------------------------------------------------------------------------- */
+
+static struct err *read_stream(struct asking *asking)
+{
+    struct llm_stream *stream = asking->stream;
+    *asking->reply = (struct llm_reply){0};
+    bool complete = llm_stream_end(stream, asking->reply);
+    if (!complete) return nonsense(asking, stream->failed ? "broke off with an error" : "broke off");
+    name_model(asking, stream->model);
+    return NULL;
+}
+
+static struct err *attempt_stream(struct asking *asking, struct str body)
+{
+    struct net_answer answer = {.status = 200};
+    struct llm_stream stream = llm_stream_begin(asking->arena, asking->llm->service, asking->call->listener);
+    asking->stream = &stream;
+    struct err *failed = send(asking, body, &answer);
+    if (!failed && (answer.status < 200 || answer.status > 299)) failed = refused(asking, &answer);
+    else if (!failed) failed = read_stream(asking);
+    add_usage(asking, stream.input_tokens, stream.output_tokens);
+    asking->heard |= stream.told > 0;
+    asking->again = asking->again && !asking->heard;
+    asking->stream = NULL;
+    llm_stream_free(&stream);
+    return failed;
+}
+
 /* ---- a call with its retry --------------------------------------------------------------------------------------- */
 
 static struct err *attempt(struct asking *asking, struct str body)
 {
     struct net_answer answer;
     asking->again = asking->learnt = false;
+    if (asking->call->listener.text) return attempt_stream(asking, body);
     TRY(send(asking, body, &answer));
     if (answer.status < 200 || answer.status > 299) return refused(asking, &answer);
     return read_answer(asking, answer.body);
@@ -318,10 +389,14 @@ static struct err *check_budget(struct asking *asking, struct str body)
     return call->budget.check(call->budget.arg, asking->arena, used + (int64_t)(body.n / BYTES_OF_A_TOKEN) + output);
 }
 
-static void wait_ms(int64_t ms)
+/* In small steps, so that whoever stops the call need not wait for it. */
+static void wait_ms(struct asking *asking, int64_t ms)
 {
-    struct timespec left = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
-    while (nanosleep(&left, &left) != 0) {
+    enum { STEP = 100 };
+    for (int64_t left = ms; left > 0 && !is_stopped(asking); left -= STEP) {
+        struct timespec part = {.tv_nsec = (long)(left < STEP ? left : STEP) * 1000000};
+        while (nanosleep(&part, &part) != 0) {
+        }
     }
 }
 
@@ -335,7 +410,7 @@ static struct err *attempts(struct asking *asking, struct str body)
         if (!attempts_left || asking->pause >= time_left(asking)) return failed;
         body = body_of(asking);
         if (check_budget(asking, body)) return failed;
-        wait_ms(asking->pause);
+        wait_ms(asking, asking->pause);
     }
 }
 
@@ -345,11 +420,14 @@ static struct err *ask(struct asking *asking, struct llm_usage *usage)
     if (!llm->service) return err_new(asking->arena, ERR_UNAVAILABLE, "no language model is configured");
     asking->begun_us = time_monotonic_us();
     asking->timeout_ms = llm->timeout_ms * (asking->call->task == LLM_ANSWER ? ANSWER_TIMES : 1);
+    if (asking->call->timeout_ms > 0 && asking->call->timeout_ms < asking->timeout_ms)
+        asking->timeout_ms = asking->call->timeout_ms;
     struct str body = body_of(asking);
     TRY(check_budget(asking, body));
     TRY(enter(llm, asking->arena));
     struct err *failed = attempts(asking, body);
-    leave(llm, failed == NULL);
+    /* who left early says nothing about the service, and one that lacks tools works without */
+    if (!failed || (failed->code != ERR_CANCELLED && !asking->lacks_tools)) leave(llm, failed == NULL);
     usage->input_tokens += asking->used.input_tokens;
     usage->output_tokens += asking->used.output_tokens;
     usage->cost += asking->used.cost;

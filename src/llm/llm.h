@@ -29,6 +29,8 @@ void llm_destroy(struct llm *llm);       /* NULL is fine */
 bool llm_enabled(const struct llm *llm); /* false for NULL and for provider "none" */
 bool llm_available(struct llm *llm);     /* enabled, and not paused after failures */
 struct str llm_model(const struct llm *llm, enum llm_task task);
+/* False once the service has refused a call because of its tools: send none then. */
+bool llm_takes_tools(const struct llm *llm, enum llm_task task);
 
 /* What calls cost, counted also when they fail: every call adds to it. */
 struct llm_usage {
@@ -43,9 +45,35 @@ struct llm_budget {
     void *arg;
 };
 
+/* A function that the model may call; the caller runs it and sends its result in the next message. */
+struct llm_tool {
+    const char *name, *description;
+    struct str schema; /* JSON Schema of its input, an object */
+};
+struct llm_use {
+    struct str id, name;
+    struct str input; /* JSON object; {NULL, 0}: what the model wrote is none */
+};
+struct llm_result {
+    struct str use;    /* id of the llm_use */
+    struct str output; /* any text */
+    bool failed;
+};
+
 struct llm_message {
     enum { LLM_USER, LLM_ASSISTANT } role;
-    struct str text;
+    struct str text;               /* may be empty beside uses or results */
+    const struct llm_use *uses;    /* of the assistant */
+    size_t use_count;
+    const struct llm_result *results; /* of the user: one for each use of the message before */
+    size_t result_count;
+};
+
+/* Who hears an answer while it comes, on a thread of the HTTP client; must be quick. */
+struct llm_listener {
+    void *arg;
+    void (*text)(void *arg, struct str piece); /* NULL: the answer comes in one */
+    bool (*stopped)(void *arg);                /* true ends the call: ERR_CANCELLED. NULL: never */
 };
 
 struct llm_call {
@@ -55,18 +83,27 @@ struct llm_call {
     const struct llm_message *messages;
     size_t message_count;
     int64_t max_output_tokens; /* 0: the setting */
+    int64_t timeout_ms;        /* if shorter than the task's; 0: that */
+    const struct llm_tool *tools;
+    size_t tool_count;
+    bool conclude; /* the tools stay named, but the model is to answer without another use */
     struct llm_budget budget;
+    struct llm_listener listener;
 };
 
+enum { LLM_MAX_USES = 16 };
 struct llm_reply {
     struct str text;
+    struct llm_use uses[LLM_MAX_USES]; /* what the model wants to be run; those past the bound are left out */
+    size_t use_count;
     struct str model; /* as the service names it */
     bool cut;         /* it ended at the output limit */
 };
 
 /* Ask and wait. One retry on 429, 5xx and unreadable answers, within the timeout; after 5 calls in a row that failed,
  * none is made for 60 s, then one tries. Errors: ERR_UNAVAILABLE (no model configured, paused, the service is down or
- * answers nonsense), ERR_TIMEOUT, ERR_INVALID (the service refuses the request), those of the budget's check. */
+ * answers nonsense), ERR_TIMEOUT, ERR_INVALID (the service refuses the request), ERR_CANCELLED (by the listener), those
+ * of the budget's check. Nothing is asked again once the listener has heard text. */
 MUST_CHECK struct err *llm_ask(struct llm *llm, struct arena *arena, const struct llm_call *call,
                                struct llm_reply *reply, struct llm_usage *usage);
 

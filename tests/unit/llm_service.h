@@ -60,44 +60,125 @@ static inline bool only_members(const json_value *object, const char *const *nam
     return true;
 }
 
-static inline bool messages_fit(const json_value *messages, bool system_allowed)
+/* Ids of the uses of tools in a message that still need a result. */
+struct open_uses {
+    struct str ids[16];
+    size_t n;
+};
+
+static inline bool close_use(struct open_uses *open, struct str id)
+{
+    for (size_t i = 0; i < open->n; i++)
+        if (str_eq(open->ids[i], id)) {
+            open->ids[i] = open->ids[--open->n];
+            return true;
+        }
+    return false;
+}
+
+static inline bool part_fits(const json_value *part, bool user, struct open_uses *open)
+{
+    struct str type = json_str(part, "type");
+    if (str_eq(type, STR("text"))) return json_str(part, "text").n > 0;
+    if (user && str_eq(type, STR("tool_result")))
+        return json_is_string(json_get(part, "content")) && close_use(open, json_str(part, "tool_use_id"));
+    if (user || !str_eq(type, STR("tool_use")) || open->n == 16) return false;
+    open->ids[open->n++] = json_str(part, "id");
+    return json_str(part, "id").n && json_str(part, "name").n && json_is_object(json_get(part, "input"));
+}
+
+/* Roles, contents and, for each use of a tool, its result in the very next message. */
+static inline bool parts_fit(const json_value *messages)
 {
     static const char *const members[] = {"role", "content"};
+    struct open_uses open = {0};
     if (!json_is_array(messages) || !json_count(messages)) return false;
     for (struct json_iter it = json_iter(messages); json_step(&it);) {
-        struct str role = json_str(it.value, "role");
-        bool known = str_eq(role, STR("user")) || str_eq(role, STR("assistant")) ||
-                     (system_allowed && str_eq(role, STR("system")));
-        if (!known || !json_str(it.value, "content").n || !only_members(it.value, members, 2)) return false;
+        bool user = str_eq(json_str(it.value, "role"), STR("user"));
+        const json_value *content = json_get(it.value, "content");
+        if (!user && !str_eq(json_str(it.value, "role"), STR("assistant"))) return false;
+        if (!only_members(it.value, members, 2) || (open.n && !user)) return false;
+        for (struct json_iter part = json_iter(json_is_array(content) ? content : NULL); json_step(&part);)
+            if (!part_fits(part.value, user, &open)) return false;
+        if ((user && open.n) || !(json_is_array(content) ? json_count(content) : json_str(content, "").n)) return false;
     }
-    return true;
+    return open.n == 0;
+}
+
+static inline bool use_fits(const json_value *use, struct open_uses *open)
+{
+    if (open->n == 16 || !json_str(use, "id").n || !str_eq(json_str(use, "type"), STR("function"))) return false;
+    open->ids[open->n++] = json_str(use, "id");
+    return json_str(use, "function.name").n && json_is_string(json_get(use, "function.arguments"));
+}
+
+static inline bool turn_fits(const json_value *message, struct open_uses *open)
+{
+    static const char *const members[] = {"role", "content", "tool_calls", "tool_call_id"};
+    struct str role = json_str(message, "role");
+    bool text = json_str(message, "content").n > 0;
+    if (!only_members(message, members, 4)) return false;
+    if (str_eq(role, STR("tool")))
+        return json_is_string(json_get(message, "content")) && close_use(open, json_str(message, "tool_call_id"));
+    if (open->n) return false; /* a use without its result */
+    if (str_eq(role, STR("user")) || str_eq(role, STR("system"))) return text;
+    for (struct json_iter it = json_iter(json_get(message, "tool_calls")); json_step(&it);)
+        if (!use_fits(it.value, open)) return false;
+    return str_eq(role, STR("assistant")) && (text || open->n);
+}
+
+static inline bool turns_fit(const json_value *messages)
+{
+    struct open_uses open = {0};
+    for (struct json_iter it = json_iter(messages); json_step(&it);)
+        if (!turn_fits(it.value, &open)) return false;
+    return json_count(messages) && open.n == 0;
+}
+
+/* Tools as the service wants them: names and schemas below `prefix`. */
+static inline bool tools_fit(const json_value *tools, const char *prefix, const char *schema)
+{
+    for (struct json_iter it = json_iter(tools); json_step(&it);) {
+        const json_value *tool = json_get(it.value, prefix);
+        if (!json_str(tool, "name").n || !json_str(tool, "description").n) return false;
+        if (!str_eq(json_str(json_get(tool, schema), "type"), STR("object"))) return false;
+    }
+    return tools == NULL || json_count(tools) > 0;
 }
 
 static inline const char *anthropic_problem(const struct seen *request)
 {
-    static const char *const members[] = {"model", "max_tokens", "temperature", "system", "messages"};
+    static const char *const members[] = {"model",    "max_tokens", "temperature", "system",
+                                          "messages", "tools",      "tool_choice", "stream"};
     const json_value *body = request->body;
     double temperature = json_real(body, "temperature", 0);
     if (!has_header(request->head, "\r\nx-api-key: " KEY "\r\n")) return "x-api-key";
     if (!has_header(request->head, "\r\nanthropic-version: 2023-06-01\r\n")) return "anthropic-version";
     if (has_header(request->head, "\r\nauthorization:")) return "authorization";
-    if (!only_members(body, members, 5)) return "members";
+    if (!only_members(body, members, 8)) return "members";
+    if (!tools_fit(json_get(body, "tools"), "", "input_schema")) return "tools";
+    if (json_get(body, "tool_choice") && !json_get(body, "tools")) return "tool_choice";
     if (json_int(body, "max_tokens", 0) < 1) return "max_tokens";
     if (temperature < 0 || temperature > 1) return "temperature";
-    if (!messages_fit(json_get(body, "messages"), false)) return "messages";
+    if (!parts_fit(json_get(body, "messages"))) return "messages";
     return NULL;
 }
 
 static inline const char *openai_problem(const struct seen *request)
 {
-    static const char *const members[] = {"model", "max_tokens", "max_completion_tokens", "temperature", "messages"};
+    static const char *const members[] = {"model",    "max_tokens", "max_completion_tokens", "temperature",
+                                          "messages", "tools",      "tool_choice",           "stream",
+                                          "stream_options"};
     const json_value *body = request->body;
     if (!has_header(request->head, "\r\nauthorization: Bearer " KEY "\r\n")) return "authorization";
     if (has_header(request->head, "\r\nx-api-key:")) return "x-api-key";
-    if (!only_members(body, members, 5)) return "members";
+    if (!only_members(body, members, 9)) return "members";
+    if (!tools_fit(json_get(body, "tools"), "function", "parameters")) return "tools";
+    if (json_get(body, "tool_choice") && !json_get(body, "tools")) return "tool_choice";
+    if (json_get(body, "stream_options") && !json_bool(body, "stream", false)) return "stream_options";
     if (json_int(body, "max_tokens", json_int(body, "max_completion_tokens", 0)) < 1) return "max_tokens";
     if (json_real(body, "temperature", 0) < 0 || json_real(body, "temperature", 0) > 2) return "temperature";
-    if (!messages_fit(json_get(body, "messages"), true)) return "messages";
+    if (!turns_fit(json_get(body, "messages"))) return "messages";
     return NULL;
 }
 
@@ -232,6 +313,31 @@ static inline struct str openai_reply(struct arena *arena, const char *text)
     json_put_raw(&out, "usage", STR("{\"prompt_tokens\":50,\"completion_tokens\":5,\"total_tokens\":55}"));
     json_end(&out);
     return json_out_text(&out);
+}
+
+/* The model wants a tool to be run; text beside it may be empty. */
+static inline struct str anthropic_use(struct arena *arena, const char *text, const char *id, const char *tool,
+                                       const char *input)
+{
+    return str_printf(arena,
+                      "{\"type\":\"message\",\"model\":\"claude-test\",\"content\":[%s%s%s{\"type\":\"tool_use\",\"id\":"
+                      "\"%s\",\"name\":\"%s\",\"input\":%s}],\"stop_reason\":\"tool_use\",\"usage\":{\"input_tokens\":100,"
+                      "\"output_tokens\":10}}",
+                      *text ? "{\"type\":\"text\",\"text\":\"" : "", text, *text ? "\"}," : "", id, tool, input);
+}
+
+static inline struct str openai_use(struct arena *arena, const char *id, const char *tool, const char *arguments)
+{
+    struct json_out out = json_out(arena);
+    json_begin(&out, NULL, '{');
+    json_put(&out, "arguments", arguments);
+    json_end(&out);
+    struct str wrapped = json_out_text(&out); /* {"arguments":"..."} */
+    return str_printf(arena,
+                      "{\"model\":\"gpt-test\",\"choices\":[{\"message\":{\"role\":\"assistant\",\"content\":null,"
+                      "\"tool_calls\":[{\"id\":\"%s\",\"type\":\"function\",\"function\":{\"name\":\"%s\"," STR_FMT
+                      "}]},\"finish_reason\":\"tool_calls\"}],\"usage\":{\"prompt_tokens\":50,\"completion_tokens\":5}}",
+                      id, tool, STR_ARG(str_skip(wrapped, 1)));
 }
 
 static inline void say(struct service *service, int status, struct str body)
