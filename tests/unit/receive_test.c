@@ -59,6 +59,35 @@ TEST(receive, a_skipped_delivery_may_come_again)
     check_int(count(&w, "SELECT COUNT(*) FROM inbound_delivery WHERE outcome = 'skipped'"), 1);
 }
 
+TEST(receive, a_genuine_payload_that_makes_no_event_is_kept_as_failed)
+{
+    WORLD(w);
+    struct making source = ADD(&w, .name = STR("acme/api"), .secret = STR(SECRET));
+    const char *body = "{\"action\":\"opened\",\"issue\":{\"title\":\"no number\"}," REPOSITORY("42") "}";
+    check_str(DELIVER(&w, "issues", "d1", body, source.source.public_id).body, "{\"received\":true}");
+    check_str(text(&w, "SELECT outcome || ' ' || reason FROM inbound_delivery"), "failed invalid_event");
+    check_int(count(&w, "SELECT payload_bytes FROM ingestion_payload"), strlen(body));
+    check_str(DELIVER(&w, "issues", "d1", body, source.source.public_id).body, "{\"received\":true}"); /* no duplicate */
+    check_int(count(&w, OBSERVATIONS), 0);
+}
+
+TEST(receive, what_is_no_json_or_too_deep_is_refused_and_logged_without_its_content)
+{
+    WORLD(w);
+    struct str  id = ADD(&w, .name = STR("acme/api"), .secret = STR(SECRET)).source.public_id;
+    struct buf  deep = buf_in(arena);
+    const char *secret = "sk-secret-of-a-customer";
+    for (int i = 0; i < 200; i++) buf_lit(&deep, "{\"a\":");
+    buf_printf(&deep, "\"%s\"", secret);
+    for (int i = 0; i < 200; i++) buf_char(&deep, '}');
+    const char *bodies[] = {str_z(arena, buf_str(&deep)), "[\"sk-secret-of-a-customer\"]", "{\"sk-secret-of-a-customer\"", "sk-secret-of-a-customer"};
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
+        check(DELIVER(&w, "issues", "d1", bodies[i], id).refusal == &source_refusals.invalid_json);
+    check_int(count(&w, "SELECT COUNT(*) FROM inbound_delivery WHERE outcome = 'rejected' AND reason = 'INVALID_JSON'"), 4);
+    check_int(count(&w, "SELECT COUNT(*) FROM inbound_delivery WHERE headers || event || delivery_id LIKE '%secret%'"), 0);
+    check_int(count(&w, "SELECT COUNT(*) FROM ingestion_payload"), 0);
+}
+
 TEST(receive, a_wrong_signature_stores_nothing_but_the_refusal)
 {
     WORLD(w);
@@ -265,6 +294,8 @@ int main(void)
         RUN(receive, the_same_delivery_id_or_the_same_body_again_is_a_duplicate),
         RUN(receive, deliveries_are_remembered_for_30_days),
         RUN(receive, a_skipped_delivery_may_come_again),
+        RUN(receive, a_genuine_payload_that_makes_no_event_is_kept_as_failed),
+        RUN(receive, what_is_no_json_or_too_deep_is_refused_and_logged_without_its_content),
         RUN(receive, a_wrong_signature_stores_nothing_but_the_refusal),
         RUN(receive, the_app_hears_only_for_sources_that_share_it),
         RUN(receive, categories_that_the_source_does_not_want_are_filtered_with_the_reason),
