@@ -131,10 +131,18 @@ struct err *cli_app_open(struct cli *cli, struct config *config, struct cli_app 
     return err;
 }
 
+/* Handlers that wait for a service far away must not keep the others from a thread: what may wait at once in a
+ * workspace has one of its own. */
+enum { WAITING_WORKERS = 8 };
+
 struct err *cli_app_work(struct cli *cli, struct config *config, struct cli_app *opened)
 {
     struct app *app = &opened->app;
-    app->flow = flow_create(app->db, (struct flow_config){.shutdown_grace = config->shutdown_grace_ms});
+    size_t workers = (size_t)config->workers;
+    if (llm_enabled(app->llm)) app->memory.askers = workers_start(MEMORY_ASKERS, "model");
+    if (llm_enabled(app->llm) || !embed_inline(app->embed)) workers += WAITING_WORKERS;
+    app->flow = flow_create(
+        app->db, (struct flow_config){.workers = workers, .shutdown_grace = config->shutdown_grace_ms});
     TRY(flow_register(app->flow, cli->arena, memory_functions, memory_function_count, &app->memory));
     struct activity_periods *periods = NEW(cli->arena, struct activity_periods);
     *periods = (struct activity_periods){.events = config->retention_event_days,
@@ -150,6 +158,7 @@ void cli_app_close(struct cli_app *opened)
 {
     struct app *app = &opened->app;
     if (app->flow) flow_destroy(app->flow);
+    if (app->memory.askers) workers_stop(app->memory.askers);
     activity_recorder_stop(app->recorder);
     if (app->api) api_destroy(app->api);
     answer_destroy(app->answer);

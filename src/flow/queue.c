@@ -115,11 +115,11 @@ static struct flow_run_inside *run_create(struct flow *flow, struct function *fu
 static struct err *check_start(struct claim *claim, struct flow_run_inside *in, bool *cancelled)
 {
     const struct flow_function *table = in->function->table;
+    int64_t waited = claim->now - (in->ready + in->advantage); /* since it was due: a debounce is no delay */
     *cancelled = false;
-    if (!in->first_entry || !table->start_within || claim->now - in->created_at <= table->start_within) return NULL;
+    if (!in->first_entry || !table->start_within || waited <= table->start_within) return NULL;
     if (!table->cancel_late) {
-        log_warn("flow", "a run of %s was queued for %lld s", in->function->name,
-                 (long long)(claim->now - in->created_at) / 1000);
+        log_warn("flow", "a run of %s was queued for %lld s", in->function->name, (long long)waited / 1000);
         return NULL;
     }
     struct ending ending = {.run = in->run.id, .epoch = in->epoch, .status = "cancelled", .in = in,

@@ -83,6 +83,7 @@ static void execute_one(struct flow_run_inside *in)
     if (!may_begin(in) || !note_begin(in)) return;
     struct flow_run *run = &in->run;
     in->completing = false;
+    in->uses = NULL; /* an entry after that of a batch finds the steps of it */
     in->verdict = VERDICT_BY_CODE;
     if (in->function->run)
         decide(in, in->function->run(run));

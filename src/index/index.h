@@ -59,6 +59,11 @@ uint64_t index_entity_hash(struct str category, struct str key, struct str scope
  * Errors: ERR_TOO_LARGE above the bounds; ERR_INVALID for terms out of order, an id that is not positive. */
 MUST_CHECK struct err *index_add(struct index_writer *writer, const struct index_item *item);
 
+/* An item as it was added last, in tx->arena; attributes changed since and views.mean are not in it. *found is false if
+ * it was never added or the rows are gone. */
+MUST_CHECK struct err *index_read(struct db_tx *tx, int64_t workspace, enum index_kind kind, int64_t id,
+                                  struct index_item *item, bool *found);
+
 /* Change attributes without the vectors and terms being written again. Fields as in index_item. */
 struct index_change {
     int64_t    id;

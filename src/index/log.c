@@ -81,6 +81,26 @@ struct err *index_add(struct index_writer *writer, const struct index_item *item
     return append(writer, row);
 }
 
+struct err *index_read(struct db_tx *tx, int64_t workspace, enum index_kind kind, int64_t id, struct index_item *item,
+                       bool *found)
+{
+    struct db_rows rows;
+    struct str     model = {0};
+    struct bytes   payload = {0};
+    TRY(db_query(tx, &rows,
+                 "SELECT model, payload FROM search_log WHERE workspace_id = $1 AND item = $2 AND item_kind = $3 "
+                 "AND kind = $4 ORDER BY seq DESC LIMIT 1",
+                 workspace, id, (int)kind, (int)INDEX_ROW_ADD));
+    *found = db_next(&rows, &model, &payload);
+    TRY(db_done(&rows));
+    if (!*found) return NULL;
+    TRY(index_decode_item(tx->arena, payload, item));
+    item->id = id;
+    item->kind = kind;
+    item->model = model;
+    return NULL;
+}
+
 struct err *index_change(struct index_writer *writer, struct index_change change)
 {
     if (!change.set_actor && !change.set_cluster) return NULL;

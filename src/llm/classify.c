@@ -80,7 +80,7 @@ static void add_secondary(struct llm_classification *result, enum text_category 
     if (!known && result->secondary_count < LLM_MAX_SECONDARY) result->secondary[result->secondary_count++] = category;
 }
 
-static struct err *read_classification(struct arena *arena, const json_value *answer, struct llm_classification *result)
+struct err *llm_classification_read(struct arena *arena, const json_value *answer, struct llm_classification *result)
 {
     struct str topics[LLM_MAX_TOPICS];
     *result = (struct llm_classification){
@@ -103,6 +103,22 @@ static struct err *read_classification(struct arena *arena, const json_value *an
     return NULL;
 }
 
+void llm_classification_write(struct json_out *out, const struct llm_classification *classification)
+{
+    json_begin(out, NULL, '{');
+    json_put(out, "primaryCategory", text_category_name(classification->primary));
+    json_begin(out, "secondaryCategories", '[');
+    for (size_t i = 0; i < classification->secondary_count; i++)
+        json_put(out, NULL, text_category_name(classification->secondary[i]));
+    json_end(out);
+    json_begin(out, "topics", '[');
+    for (size_t i = 0; i < classification->topic_count; i++) json_put(out, NULL, classification->topics[i]);
+    json_end(out);
+    json_put(out, "confidence", classification->confidence);
+    if (classification->reasoning.n) json_put(out, "reasoning", classification->reasoning);
+    json_end(out);
+}
+
 struct err *llm_classify(struct llm *llm, struct arena *arena, const struct llm_event *event, struct llm_budget budget,
                          struct llm_classification *result, struct llm_usage *usage)
 {
@@ -115,7 +131,7 @@ struct err *llm_classify(struct llm *llm, struct arena *arena, const struct llm_
         .budget = budget,
     };
     TRY(llm_question(llm, arena, &question, &answer, usage));
-    return read_classification(arena, answer, result);
+    return llm_classification_read(arena, answer, result);
 }
 
 enum text_category llm_primary(const struct llm_classification *classification, enum text_category rules)

@@ -100,7 +100,7 @@ static struct str evidence(struct arena *arena, const json_value *value, enum te
 }
 
 /* A key that is too long names nothing, and a part of it would name something else. */
-static bool read_entity(struct arena *arena, const json_value *value, struct words known, struct llm_entity *entity)
+static bool read_entity(struct arena *arena, const json_value *value, struct llm_entity *entity)
 {
     *entity = (struct llm_entity){.confidence = llm_confidence(json_get(value, "confidence"))};
     if (entity->confidence < LEAST_CONFIDENCE) return false;
@@ -111,6 +111,11 @@ static bool read_entity(struct arena *arena, const json_value *value, struct wor
     entity->value = llm_line(arena, json_get(value, "value"), LONGEST_KEY);
     if (!entity->value.n) entity->value = (struct str){0};
     entity->evidence = evidence(arena, value, entity->category);
+    return true;
+}
+
+static bool in_text(struct arena *arena, struct words known, const struct llm_entity *entity)
+{
     return share_a_word(known, words_of(arena, entity->key)) || share_a_word(known, words_of(arena, entity->value));
 }
 
@@ -126,7 +131,8 @@ static void add_entity(struct llm_entities *result, struct llm_entity entity)
     if (result->n < LLM_MAX_ENTITIES) result->at[result->n++] = entity;
 }
 
-static struct err *read_entities(struct arena *arena, const json_value *answer, struct words known,
+/* known NULL: whatever it is. */
+static struct err *read_entities(struct arena *arena, const json_value *answer, const struct words *known,
                                  struct llm_entities *result)
 {
     const json_value *list = json_get(answer, "entities");
@@ -134,9 +140,33 @@ static struct err *read_entities(struct arena *arena, const json_value *answer, 
     if (!json_is_array(list)) return err_new(arena, ERR_UNAVAILABLE, "the language model's answer holds no entities");
     for (struct json_iter it = json_iter(list); json_step(&it);) {
         struct llm_entity entity;
-        if (read_entity(arena, it.value, known, &entity)) add_entity(result, entity);
+        if (read_entity(arena, it.value, &entity) && (!known || in_text(arena, *known, &entity)))
+            add_entity(result, entity);
     }
     return NULL;
+}
+
+struct err *llm_entities_read(struct arena *arena, const json_value *value, struct llm_entities *entities)
+{
+    return read_entities(arena, value, NULL, entities);
+}
+
+void llm_entities_write(struct json_out *out, const struct llm_entities *entities)
+{
+    json_begin(out, NULL, '{');
+    json_begin(out, "entities", '[');
+    for (size_t i = 0; i < entities->n; i++) {
+        const struct llm_entity *entity = &entities->at[i];
+        json_begin(out, NULL, '{');
+        json_put(out, "category", text_entity_name(entity->category));
+        json_put(out, "key", entity->key);
+        if (entity->value.n) json_put(out, "value", entity->value);
+        json_put(out, "confidence", entity->confidence);
+        json_put(out, "reasoning", entity->evidence);
+        json_end(out);
+    }
+    json_end(out);
+    json_end(out);
 }
 
 struct err *llm_entities(struct llm *llm, struct arena *arena, struct str title, struct str body,
@@ -152,5 +182,6 @@ struct err *llm_entities(struct llm *llm, struct arena *arena, struct str title,
     };
     TRY(llm_question(llm, arena, &question, &answer, usage));
     struct str text = str_printf(arena, STR_FMT "\n" STR_FMT, STR_ARG(title), STR_ARG(body));
-    return read_entities(arena, answer, words_of(arena, text), result);
+    struct words known = words_of(arena, text);
+    return read_entities(arena, answer, &known, result);
 }

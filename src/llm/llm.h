@@ -5,6 +5,7 @@
  * it is made from workers, outside transactions. The API key appears in no log, error or answer.
  */
 #pragma once
+#include "db/db.h"
 #include "json/json.h"
 #include "text/text.h"
 
@@ -44,6 +45,23 @@ struct llm_budget {
     struct err *(*check)(void *arg, struct arena *arena, int64_t tokens);
     void *arg;
 };
+
+/* ---- what workspaces use: table llm_usage ------------------------------------------------------------------------ */
+
+/* Add a call to the month's counts; does nothing for a call that cost nothing. */
+MUST_CHECK struct err *llm_usage_record(struct db *db, struct arena *arena, int64_t workspace, enum llm_task task,
+                                        const struct llm_usage *usage);
+/* Tokens of the current month, UTC. */
+MUST_CHECK struct err *llm_usage_month(struct db_tx *tx, int64_t workspace, int64_t *tokens);
+
+/* A workspace's tokens a month, as a budget: calls are refused (ERR_RATE_LIMITED) when they may exceed it. */
+struct llm_allowance {
+    struct db *db;
+    int64_t workspace, monthly_tokens; /* 0: no limit */
+};
+struct llm_budget llm_budget_of(struct llm_allowance *allowance); /* which must live as long */
+
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 /* A function that the model may call; the caller runs it and sends its result in the next message. */
 struct llm_tool {
@@ -136,6 +154,11 @@ MUST_CHECK struct err *llm_classify(struct llm *llm, struct arena *arena, const 
                                     struct llm_budget budget, struct llm_classification *result,
                                     struct llm_usage *usage);
 
+/* As JSON, to be remembered, and back: reading is as tolerant as it is with a model's answer. */
+void llm_classification_write(struct json_out *out, const struct llm_classification *classification);
+MUST_CHECK struct err *llm_classification_read(struct arena *arena, const json_value *value,
+                                               struct llm_classification *classification);
+
 /* Whose category counts: the rules' where the model is unsure (below 0.6) and the rules found one. */
 enum text_category llm_primary(const struct llm_classification *classification, enum text_category rules);
 
@@ -151,6 +174,9 @@ struct llm_entities {
     struct llm_entity at[LLM_MAX_ENTITIES]; /* in the model's order; one for each category and key */
     size_t n;
 };
+/* As JSON, to be remembered, and back; what is read was an answer before: it is not compared with the text again. */
+void llm_entities_write(struct json_out *out, const struct llm_entities *entities);
+MUST_CHECK struct err *llm_entities_read(struct arena *arena, const json_value *value, struct llm_entities *entities);
 /* Only entities of which the text has a word. */
 MUST_CHECK struct err *llm_entities(struct llm *llm, struct arena *arena, struct str title, struct str body,
                                     struct llm_budget budget, struct llm_entities *result, struct llm_usage *usage);
@@ -171,5 +197,7 @@ struct llm_summary {
     size_t topic_count, contributor_count;
     const char *status; /* "active", "completed", "stalled"; NULL if the model said none of them */
 };
+void llm_summary_write(struct json_out *out, const struct llm_summary *summary);
+MUST_CHECK struct err *llm_summary_read(struct arena *arena, const json_value *value, struct llm_summary *summary);
 MUST_CHECK struct err *llm_summarise(struct llm *llm, struct arena *arena, const struct llm_cluster *cluster,
                                      struct llm_budget budget, struct llm_summary *result, struct llm_usage *usage);

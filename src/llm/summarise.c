@@ -42,7 +42,7 @@ static const char *read_status(struct arena *arena, const json_value *value)
     return NULL;
 }
 
-static struct err *read_summary(struct arena *arena, const json_value *answer, struct llm_summary *result)
+struct err *llm_summary_read(struct arena *arena, const json_value *answer, struct llm_summary *result)
 {
     *result = (struct llm_summary){
         .text = llm_line(arena, json_get(answer, "summary"), LONGEST_SUMMARY),
@@ -53,6 +53,23 @@ static struct err *read_summary(struct arena *arena, const json_value *answer, s
     result->contributor_count =
         llm_lines(arena, json_get(answer, "keyContributors"), LONGEST_KEY, result->contributors, LLM_MAX_KEYS);
     return NULL;
+}
+
+static void write_lines(struct json_out *out, const char *key, const struct str *lines, size_t n)
+{
+    json_begin(out, key, '[');
+    for (size_t i = 0; i < n; i++) json_put(out, NULL, lines[i]);
+    json_end(out);
+}
+
+void llm_summary_write(struct json_out *out, const struct llm_summary *summary)
+{
+    json_begin(out, NULL, '{');
+    json_put(out, "summary", summary->text);
+    write_lines(out, "keyTopics", summary->topics, summary->topic_count);
+    write_lines(out, "keyContributors", summary->contributors, summary->contributor_count);
+    if (summary->status) json_put(out, "status", summary->status);
+    json_end(out);
 }
 
 struct err *llm_summarise(struct llm *llm, struct arena *arena, const struct llm_cluster *cluster,
@@ -67,5 +84,5 @@ struct err *llm_summarise(struct llm *llm, struct arena *arena, const struct llm
         .budget = budget,
     };
     TRY(llm_question(llm, arena, &question, &answer, usage));
-    return read_summary(arena, answer, result);
+    return llm_summary_read(arena, answer, result);
 }

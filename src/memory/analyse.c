@@ -36,13 +36,15 @@ static struct str url_of(const struct analysis *analysis)
     return url.n ? url : branch;
 }
 
-void memory_analyse(struct arena *arena, const struct source_event *event, struct memory_analysis *result)
+void memory_analyse_by(struct arena *arena, const struct source_event *event, const struct llm_classification *model,
+                       struct memory_analysis *result)
 {
     *result = (struct memory_analysis){0};
     struct analysis analysis = {
         .arena = arena,
         .event = event,
         .result = result,
+        .model = model,
         .title = text_without_label(event->title),
         .text = str_printf(arena, STR_FMT "\n" STR_FMT, STR_ARG(event->title), STR_ARG(event->body)),
         .family = str_slice(event->source_type, 0, str_find_char(event->source_type, '.', 0)),
@@ -58,4 +60,9 @@ void memory_analyse(struct arena *arena, const struct source_event *event, struc
     analysis_links(&analysis);
     analysis_entities(&analysis);
     result->url = url_of(&analysis);
+}
+
+void memory_analyse(struct arena *arena, const struct source_event *event, struct memory_analysis *result)
+{
+    memory_analyse_by(arena, event, NULL, result);
 }

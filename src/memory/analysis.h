@@ -12,6 +12,7 @@ struct analysis {
     struct str                 family;   /* "pull-request": sourceType up to its first '.' */
     struct str                 repo;     /* "owner/repo" in lower case, empty if unknown */
     const json_value          *metadata; /* an object, or NULL */
+    const struct llm_classification *model; /* NULL: the rules alone decide */
     struct text_signs          signs;
 };
 

@@ -111,29 +111,38 @@ static struct err *keep_facts(struct work *work, const struct prepared_event *it
     return commits_record(work, item);
 }
 
+/* Dedupe and threshold; stored is what the workspace has under the event's sourceId. */
+static struct err *decide(struct work *work, const struct prepared_event *item, struct stored_observation *stored,
+                          enum memory_outcome *outcome)
+{
+    bool found = false;
+    *outcome = MEMORY_REFUSED;
+    if (item->refused.s) return NULL;
+    TRY(observation_find(work, item->event.source_id, stored, &found));
+    bool low = wants_threshold(work->ingestion) && item->analysis.score < work->threshold;
+    if (found) *outcome = may_replace(stored->ingestion, work->ingestion) ? MEMORY_REPLACED : MEMORY_DUPLICATE;
+    else *outcome = low ? MEMORY_BELOW_THRESHOLD : MEMORY_STORED;
+    return NULL;
+}
+
+struct err *memory_expect(struct db_tx *tx, const struct memory_batch *batch, enum memory_outcome *outcomes)
+{
+    struct work work = {.tx = tx, .arena = tx->arena, .workspace = batch->workspace, .ingestion = batch->ingestion};
+    TRY(read_workspace(&work));
+    for (size_t i = 0; i < batch->count; i++)
+        TRY(decide(&work, &batch->events[i], &(struct stored_observation){0}, &outcomes[i]));
+    return NULL;
+}
+
 static struct err *store_event(struct work *work, const struct prepared_event *item, struct memory_result *result)
 {
     struct stored_observation stored = {0};
-    bool                      found;
-    *result = (struct memory_result){.score = item->analysis.score};
-    if (item->refused.s) {
-        result->outcome = MEMORY_REFUSED;
-        result->error = item->refused;
-        return NULL;
-    }
-    TRY(observation_find(work, item->event.source_id, &stored, &found));
-    if (found && !may_replace(stored.ingestion, work->ingestion)) {
-        result->outcome = MEMORY_DUPLICATE;
-    } else if (found) {
-        result->outcome = MEMORY_REPLACED;
-        TRY(store_in_place(work, item, &stored));
-    } else if (wants_threshold(work->ingestion) && item->analysis.score < work->threshold) {
-        result->outcome = MEMORY_BELOW_THRESHOLD;
-        return keep_facts(work, item);
-    } else {
-        result->outcome = MEMORY_STORED;
-        TRY(store_new(work, item, &stored));
-    }
+    *result = (struct memory_result){.score = item->analysis.score, .error = item->refused};
+    TRY(decide(work, item, &stored, &result->outcome));
+    if (result->outcome == MEMORY_REFUSED) return NULL;
+    if (result->outcome == MEMORY_BELOW_THRESHOLD) return keep_facts(work, item);
+    if (result->outcome == MEMORY_REPLACED) TRY(store_in_place(work, item, &stored));
+    if (result->outcome == MEMORY_STORED) TRY(store_new(work, item, &stored));
     result->id = stored.id;
     result->public_id = str_printf(work->arena, "obs_" STR_FMT, STR_ARG(stored.xid));
     return NULL;

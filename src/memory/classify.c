@@ -17,6 +17,28 @@ static const struct {
     {TEXT_IS_DISCUSSION, "comment_"},
 };
 
+static enum text_category named(const char *name)
+{
+    int i = 0;
+    while (i < TEXT_IS_OTHER && strcmp(name, text_category_name((enum text_category)i)) != 0) i++;
+    return (enum text_category)i;
+}
+
+/* The model's classes take the place of the rules', unless it is unsure and they found one. */
+static void take_model(struct analysis *analysis)
+{
+    struct memory_analysis          *result = analysis->result;
+    const struct llm_classification *model = analysis->model;
+    enum text_category               rules = named(result->primary);
+    if (llm_primary(model, rules) != model->primary) return;
+    result->primary = text_category_name(model->primary);
+    result->secondary_count = model->secondary_count;
+    for (size_t i = 0; i < model->secondary_count; i++) result->secondary[i] = text_category_name(model->secondary[i]);
+    result->confidence = model->confidence;
+    result->method = "llm";
+}
+_Static_assert((int)MOST_SECONDARY >= (int)LLM_MAX_SECONDARY, "a model's classes fit");
+
 void analysis_classify(struct analysis *analysis)
 {
     struct memory_analysis *result = analysis->result;
@@ -32,6 +54,8 @@ void analysis_classify(struct analysis *analysis)
     }
     if (!result->primary) result->primary = text_category_name(TEXT_IS_OTHER);
     result->confidence = RULES_CONFIDENCE;
+    result->method = "rules";
+    if (analysis->model) take_model(analysis);
 }
 
 static void add_topic(struct analysis *analysis, struct str topic)
@@ -53,8 +77,13 @@ void analysis_topics(struct analysis *analysis)
     const char                *words[8];
     result->topics = NEW_ARRAY(analysis->arena, struct str, MOST_TOPICS);
 
-    size_t n = text_keywords(analysis->arena, analysis->title, event->body, keywords);
-    for (size_t i = 0; i < n; i++) add_topic(analysis, keywords[i]);
+    const struct str *content = analysis->model ? analysis->model->topics : keywords;
+    size_t            n = analysis->model ? analysis->model->topic_count : 0;
+    if (!n) {
+        content = keywords;
+        n = text_keywords(analysis->arena, analysis->title, event->body, keywords);
+    }
+    for (size_t i = 0; i < n; i++) add_topic(analysis, content[i]);
     for (size_t i = 0; i < event->reference_count; i++)
         if (str_eq(event->references[i].type, STR("label"))) add_topic(analysis, event->references[i].id);
     result->content_topics = result->topic_count;

@@ -8,13 +8,15 @@
 #include "source/source.h"
 #include "text/text.h"
 
+struct workers;
+
 /* ---- analysis: pure functions of the event ----------------------------------------------------------------------- */
 
 struct memory_entity {
     struct str category, key, value, scope; /* scope: "owner/repo" (lower case) for "#n" keys, else empty */
     double     confidence;
     struct str evidence;
-    const char *method; /* "pattern", "reference" */
+    const char *method; /* "pattern", "reference", "llm" */
 };
 
 /* A row of observation_reference: a typed key of the event (spec section 10), normalised. Keys:
@@ -36,6 +38,7 @@ struct memory_analysis {
     const char *primary;                     /* category */
     const char *secondary[3]; size_t secondary_count;
     double      confidence;
+    const char *method;                      /* who classified: "rules", "llm" */
     struct str *topics; size_t topic_count;  /* content topics first, at most 20 */
     struct memory_entity *entities; size_t entity_count;
     struct memory_link   *links; size_t link_count;
@@ -45,6 +48,9 @@ struct memory_analysis {
 
 /* The event must be normalised. Never fails: whatever the text is, there is an answer. */
 void memory_analyse(struct arena *arena, const struct source_event *event, struct memory_analysis *analysis);
+/* The same with a model's word on class and topics; NULL: by rules. */
+void memory_analyse_by(struct arena *arena, const struct source_event *event, const struct llm_classification *model,
+                       struct memory_analysis *analysis);
 
 /* ---- capture ------------------------------------------------------------------------------------------------------ */
 
@@ -52,7 +58,9 @@ struct memory {          /* what the pipeline needs; one per process */
     struct db    *db;
     struct embed *embed;
     struct llm   *llm;   /* NULL or off: classes and summaries go by rules */
+    struct workers *askers; /* threads that wait for the model's classes, as many as may at once; NULL: none to spare */
 };
+enum { MEMORY_ASKERS = 10 };
 
 enum memory_outcome { MEMORY_STORED, MEMORY_REPLACED, MEMORY_DUPLICATE, MEMORY_BELOW_THRESHOLD, MEMORY_REFUSED };
 const char *memory_outcome_name(enum memory_outcome outcome); /* "stored", "replaced", "duplicate" ... */

@@ -62,6 +62,12 @@ static struct str resource_of(const struct prepared_event *item)
     return null_if_empty(json_str(item->metadata, "resourceId"));
 }
 
+/* Vectors that did not come are asked for again. */
+static int64_t embedding_due(const struct prepared_event *item)
+{
+    return strcmp(item->embedding_status, "pending") == 0 ? time_now() + embedding_pause(0) : 0;
+}
+
 struct err *observation_insert(struct work *work, const struct prepared_event *item,
                                const struct stored_observation *stored)
 {
@@ -89,7 +95,7 @@ struct err *observation_insert(struct work *work, const struct prepared_event *i
         db_of_z(analysis->primary),
         db_of_str(item->secondary),
         db_of_real(analysis->confidence),
-        db_of_z("rules"),
+        db_of_z(analysis->method),
         db_of_str(item->topics),
         db_of_int((int64_t)analysis->content_topics),
         db_of_int(analysis->score),
@@ -100,6 +106,7 @@ struct err *observation_insert(struct work *work, const struct prepared_event *i
         db_of_str(model_of(work, item)),
         db_of_z(source_ingestion_name(work->ingestion)),
         db_of_z("done"),
+        db_of_int(embedding_due(item)),
     };
     return db_exec_values(
         work->tx,
@@ -107,9 +114,9 @@ struct err *observation_insert(struct work *work, const struct prepared_event *i
         "title, content, url, occurred_at, captured_at, actor, actor_id, cluster_id, primary_category, "
         "secondary_categories, classification_confidence, classification_method, topics, content_topics, "
         "significance_score, significance_factors, source_references, metadata, embedding_status, embedding_model, "
-        "ingestion_source, pipeline_state, created_at) "
+        "ingestion_source, pipeline_state, embedding_due_at, created_at) "
         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, "
-        "$23, $24, $25, $26, $27, $28, $29, $30, $13)",
+        "$23, $24, $25, $26, $27, $28, $29, $30, $31, $13)",
         values, sizeof values / sizeof *values);
 }
 
@@ -125,14 +132,15 @@ struct err *observation_replace(struct work *work, const struct prepared_event *
                    "actor_id = $13, primary_category = $14, secondary_categories = $15, "
                    "classification_confidence = $16, topics = $17, content_topics = $18, significance_score = $19, "
                    "significance_factors = $20, source_references = $21, metadata = $22, embedding_status = $23, "
-                   "embedding_model = $24, ingestion_source = $25 WHERE workspace_id = $1 AND id = $2",
+                   "embedding_model = $24, ingestion_source = $25, classification_method = $26, embedding_due_at = $27 "
+                   "WHERE workspace_id = $1 AND id = $2",
                    work->workspace, stored->id, event->source, event->source_type, analysis->observation_type,
                    resource_of(item), event->title, empty_if_null(event->body),
                    null_if_empty(analysis->url), event->occurred_at, time_now(), item->actor,
                    null_if_empty(stored->actor), analysis->primary, item->secondary, analysis->confidence,
                    item->topics, (int64_t)analysis->content_topics, analysis->score, item->factors, item->references,
                    event->metadata, item->embedding_status, model_of(work, item),
-                   source_ingestion_name(work->ingestion));
+                   source_ingestion_name(work->ingestion), analysis->method, embedding_due(item));
 }
 
 struct err *observation_index(struct work *work, const struct prepared_event *item,

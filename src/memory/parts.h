@@ -80,6 +80,25 @@ static inline struct str empty_if_null(struct str text) { return text.s ? text :
 /* ["a","b"] */
 struct str memory_json_list(struct arena *arena, const struct str *at, size_t n);
 
+/* prepare.c: everything but the vectors. Terms are made in scratch. */
+void prepare_event(struct arena *arena, struct arena *scratch, const struct source_event *event,
+                   struct prepared_event *item);
+/* Take a model's word into the item. */
+void prepared_classify(struct arena *arena, struct prepared_event *item, const struct llm_classification *model);
+/* capture.c: what memory_store would do with each event as things stand, in any transaction. */
+MUST_CHECK struct err *memory_expect(struct db_tx *tx, const struct memory_batch *batch, enum memory_outcome *outcomes);
+/* prepare.c: the vectors of the batch's items, which may mean a call over the network; each gets its embedding_status. */
+void prepared_embed(struct memory *memory, struct arena *arena, struct memory_batch *batch);
+
+/* models.c: when language models are asked (settings llm.* of the workspace) */
+struct model_rules {
+    bool    on, history;    /* history: asked about imports and backfills as well */
+    int     least_score;
+    int64_t monthly_tokens; /* 0: no limit */
+};
+MUST_CHECK struct err *models_rules(struct db_tx *tx, const struct memory *memory, int64_t workspace,
+                                    struct model_rules *rules);
+
 /* ---- one concern a file ------------------------------------------------------------------------------------------ */
 
 /* observation.c */
@@ -101,6 +120,16 @@ MUST_CHECK struct err *observation_index(struct work *work, const struct prepare
 /* NULL in *facts if it does not exist. */
 MUST_CHECK struct err *observation_facts(struct work *work, int64_t id, struct observation_facts **facts);
 void observation_remember(struct work *work, struct observation_facts facts);
+
+/* Milliseconds until a failed embedding is tried again: 1, 2, 4 ... 60 minutes. */
+int64_t embedding_pause(int64_t attempts);
+/* A stored observation as it was prepared, with its stored topics and with the entities that a model found in it,
+ * but without vectors. *found is false if there is none. */
+MUST_CHECK struct err *observation_load(struct work *work, int64_t id, struct prepared_event *item,
+                                        struct stored_observation *stored, bool *found);
+
+/* The working set goes on where the observation was captured: history may join closed clusters. */
+void observation_work(struct work *work, const struct stored_observation *stored);
 
 /* references.c: rows of observation_reference */
 MUST_CHECK struct err *references_write(struct work *work, int64_t observation, const struct memory_analysis *analysis);

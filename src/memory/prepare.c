@@ -161,7 +161,7 @@ static void embed_far(struct memory *memory, struct arena *arena, struct memory_
     }
 }
 
-static void embed_batch(struct memory *memory, struct arena *arena, struct memory_batch *batch)
+void prepared_embed(struct memory *memory, struct arena *arena, struct memory_batch *batch)
 {
     batch->embedding = memory->embed && embed_enabled(memory->embed);
     for (size_t i = 0; i < batch->count; i++) batch->events[i].embedding_status = "disabled";
@@ -180,7 +180,8 @@ static struct str family_of(struct str source_type)
     return dot == SIZE_MAX ? source_type : str_slice(source_type, 0, dot);
 }
 
-static void prepare_event(struct arena *arena, struct arena *scratch, const struct source_event *event, struct prepared_event *item)
+void prepare_event(struct arena *arena, struct arena *scratch, const struct source_event *event,
+                   struct prepared_event *item)
 {
     item->event = *event;
     struct err *err = source_event_normalise(arena, &item->event);
@@ -200,6 +201,13 @@ static void prepare_event(struct arena *arena, struct arena *scratch, const stru
     entity_hashes(arena, item);
 }
 
+/* Entities and terms do not depend on the class. */
+void prepared_classify(struct arena *arena, struct prepared_event *item, const struct llm_classification *model)
+{
+    memory_analyse_by(arena, &item->event, model, &item->analysis);
+    json_columns(arena, item);
+}
+
 struct err *memory_prepare(struct memory *memory, struct arena *arena, struct memory_capture capture,
                            struct memory_batch **out)
 {
@@ -211,7 +219,7 @@ struct err *memory_prepare(struct memory *memory, struct arena *arena, struct me
     batch->events = NEW_ARRAY(arena, struct prepared_event, capture.count);
     struct arena *scratch ARENA_SCOPE = arena_create();
     for (size_t i = 0; i < capture.count; i++) prepare_event(arena, scratch, &capture.events[i], &batch->events[i]);
-    embed_batch(memory, arena, batch);
+    prepared_embed(memory, arena, batch);
     *out = batch;
     return NULL;
 }

@@ -66,6 +66,14 @@ struct err *source_delivery_find(struct db_tx *tx, int64_t workspace, struct str
     return read_payload(tx, workspace, delivery);
 }
 
+struct err *source_delivery_failed(struct db_tx *tx, int64_t workspace, struct str public_id, struct str error)
+{
+    return db_exec(tx,
+                   "UPDATE inbound_delivery SET outcome = 'failed', reason = 'capture_failed', error = $3 "
+                   "WHERE public_id = $2 AND id IN (SELECT delivery FROM inbound_delivery_share WHERE workspace_id = $1)",
+                   workspace, public_id, error);
+}
+
 /* ---- replay -------------------------------------------------------------------------------------------------------- */
 
 static struct str stored_header(void *arg, const char *name)

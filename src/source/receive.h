@@ -95,6 +95,9 @@ MUST_CHECK struct err *source_delivery_list(struct db_tx *tx, int64_t workspace,
                                             struct source_delivery_record **deliveries, size_t *count);
 MUST_CHECK struct err *source_delivery_find(struct db_tx *tx, int64_t workspace, struct str public_id,
                                             struct source_delivery_record *delivery);
+/* A capture of this workspace has failed for good: the delivery of that id, if it is one, is no longer "processed", so
+ * that the provider may send it again. */
+MUST_CHECK struct err *source_delivery_failed(struct db_tx *tx, int64_t workspace, struct str public_id, struct str error);
 /* Transform the stored payload again for this workspace; *fresh is the new delivery's id. What it finds stored already
  * ends as duplicate. Errors: ERR_CONFLICT if the payload is no longer kept. */
 MUST_CHECK struct err *source_delivery_replay(const struct source_inbox *inbox, struct db_tx *tx, int64_t workspace,

@@ -273,6 +273,31 @@ TEST(receive, profiles_are_computed_when_an_actor_has_been_quiet)
     check_int(count(&w, "SELECT COUNT(*) FROM flow_run WHERE function = 'neural.profile.update'"), 1);
 }
 
+static struct err *run_sql(struct db_tx *tx, void *sql) { return db_exec_values(tx, sql, NULL, 0); }
+
+TEST(receive, a_delivery_whose_capture_fails_for_good_says_so_and_may_come_again)
+{
+    WORLD(w);
+    struct str id = ADD(&w, .name = STR("acme/api"), .secret = STR(SECRET)).source.public_id;
+    check_ok(db_write(w.db, arena, run_sql, "ALTER TABLE cluster RENAME TO cluster_away"));
+    DELIVER(&w, "issues", "d1", ISSUE("7", "42"), id);
+    check_str(text(&w, "SELECT outcome FROM inbound_delivery"), "processed"); /* it will be tried again */
+    for (int i = 0; i < 3; i++) {
+        time_set(time_now() + MINUTES(2));
+        flow_settle(w.flow);
+    }
+    check_str(text(&w, "SELECT status FROM flow_run WHERE function = 'neural.observation.capture'"), "failed");
+    check_str(text(&w, "SELECT json_extract(output, '$.status') || ' ' || json_extract(output, '$.sourceId') "
+                       "FROM flow_run WHERE function = 'neural.observation.capture'"),
+              "failure issue:acme/api#7:opened");
+    check_str(text(&w, "SELECT outcome || ' ' || reason FROM inbound_delivery"), "failed capture_failed");
+    check(text(&w, "SELECT error FROM inbound_delivery").n > 0);
+    check_ok(db_write(w.db, arena, run_sql, "ALTER TABLE cluster_away RENAME TO cluster"));
+    DELIVER(&w, "issues", "d1", ISSUE("7", "42"), id);
+    check_int(count(&w, OBSERVATIONS), 1);
+    check_str(text(&w, "SELECT outcome FROM inbound_delivery ORDER BY id DESC"), "processed");
+}
+
 TEST(receive, clusters_are_closed_after_seven_quiet_days)
 {
     WORLD(w);
@@ -310,6 +335,7 @@ int main(void)
         RUN(receive, a_deleted_repository_deactivates_its_source),
         RUN(receive, a_replay_adds_only_what_is_missing),
         RUN(receive, profiles_are_computed_when_an_actor_has_been_quiet),
+        RUN(receive, a_delivery_whose_capture_fails_for_good_says_so_and_may_come_again),
         RUN(receive, clusters_are_closed_after_seven_quiet_days),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,76 @@
+/* announce.h - what the durable functions of this room tell: events that follow from stored observations, and job
+ * outputs. */
+#pragma once
+#include "flow/flow.h"
+#include "memory/parts.h"
+
+/* Events on their way, of one workspace. */
+struct outbox {
+    struct arena *arena;
+    int64_t       workspace, parent_run;
+    struct str    workspace_id, org_id; /* public; every event names them */
+    VEC(struct flow_message) messages;
+};
+/* Errors: ERR_NOT_FOUND for an unknown workspace. */
+MUST_CHECK struct err *outbox_open(struct db_tx *tx, int64_t workspace, struct arena *arena, struct outbox *outbox);
+struct json_out outbox_begin(const struct outbox *outbox); /* a payload with the two ids */
+struct flow_message *outbox_add(struct outbox *outbox, const char *name, struct json_out *payload);
+MUST_CHECK struct err *outbox_send(struct db_tx *tx, const struct outbox *outbox);
+
+/* What is told of an observation, as it is stored. */
+struct news {
+    struct str xid, source, source_type, source_id, type, title, url, topics, category, actor, embedding, ingestion;
+    struct str cluster, cluster_label; /* empty while none is assigned */
+    int64_t    id, occurred_at, embedding_due, score, entities, length, members, closed_at;
+    bool       cluster_is_new, cluster_is_closed;
+};
+/* ERR_NOT_FOUND if it is gone. */
+MUST_CHECK struct err *news_read(struct db_tx *tx, int64_t workspace, int64_t id, struct news *news);
+
+/* At most this many events follow from one observation. */
+enum { MEMORY_MOST_NEWS = 7 };
+void news_captured(struct outbox *outbox, const struct news *news);
+void news_profile(struct outbox *outbox, const struct news *news);
+/* began: when this capture did; a cluster that was closed since was closed by it. */
+void news_cluster(struct outbox *outbox, const struct news *news, int64_t began);
+void news_entities(struct outbox *outbox, const struct news *news);
+void news_embed(struct outbox *outbox, struct str xid, int64_t attempt, int64_t due);
+
+/* "clu_" and 21 characters, or null. */
+void put_public(struct json_out *out, const char *key, const char *prefix, struct str xid);
+/* "obs_..." -> the 21 characters; {NULL, 0} if it is not of that form. */
+struct str public_xid(struct str id, const char *prefix);
+
+/* {"status": status, key: value, "reason" or "error": why}; why empty: left out. */
+struct str job_output(struct arena *arena, const char *status, const char *key, struct str value, struct str why);
+/* Keep err as the job's output; returns it. */
+struct err *job_failed(struct flow_run *run, const char *key, struct str value, struct err *err);
+
+/* In a step's function: what a call has cost, kept with the step and in the month's counts. */
+void models_used(struct flow_run *run, const struct memory *memory, enum llm_task task, const struct llm_usage *usage);
+
+/* In a step that asks a model: wait while it is left alone; what a failed call means for the run (each returns err). */
+MUST_CHECK struct err *models_wait(struct flow_run *run, const struct memory *memory);
+struct err *models_failed(struct flow_run *run, struct err *err);
+/* on_failure of functions that ask a model: say in the log that it has failed for good. */
+struct err *models_gave_up(struct flow_run *run);
+
+/* The functions, one table each. */
+extern const struct flow_function memory_profile_update;     /* functions_profiles.c */
+extern const struct flow_function memory_cluster_close;      /* functions_clusters.c */
+extern const struct flow_function memory_cluster_summary;    /* functions_summaries.c */
+extern const struct flow_function memory_entity_extraction;  /* functions_entities.c */
+extern const struct flow_function memory_observation_embed;  /* functions_embed.c */
+extern const struct flow_function memory_pipeline_sweep;     /* functions_sweep.c */
+
+/* ---- upkeep of all workspaces (functions_clusters.c) ------------------------------------------------------------- */
+
+struct upkeep {
+    struct memory *memory;
+    int64_t        workspace, began;
+    struct str     workspace_id, org_id;
+    int64_t        after, reached; /* how far the calls before, and this one, came */
+    int64_t        done;
+    bool           more; /* call again */
+};
+MUST_CHECK struct err *for_each_workspace(struct flow_run *run, db_write_fn fn, int64_t *done);
