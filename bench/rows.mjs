@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Server, git, median, output, repeat, seconds, timed } from './lightfast.mjs';
 import { corpora, history, questions } from './corpus.mjs';
+import { measureEvents, measurePeer, measureWebhooks } from './inbound.mjs';
 import { commit, goalText, head, met, save, tableLine } from './report.mjs';
 
 const build = resolve(process.argv[2]);
@@ -16,6 +17,8 @@ const found = corpora(process.env.CORPORA);
 const RUNS = 3;
 const MILLION = 1000000;
 const VALKEY_COMMITS = 12676;
+const DELIVERIES = 20000; // 22 KB each, made before the clock starts
+const EVENTS = 60000;
 const quiet = {
   LIGHTFAST_LIMITS_SEARCH_PER_MINUTE: '0',
   LIGHTFAST_LIMITS_READ_PER_MINUTE: '0',
@@ -143,21 +146,33 @@ async function messages() {
   return file;
 }
 
-// sqlite-vec comes from its npm package; only its library is used, by a program of ours in one process with SQLite.
-async function sqliteVec() {
-  const directory = join(work, 'sqlite-vec');
-  const library = join(directory, 'node_modules', `sqlite-vec-linux-${process.arch}`, 'vec0.so');
-  if (!existsSync(library)) {
+// The directory of `modules` (name@version), installed on first use.
+async function npm(name, ...modules) {
+  const directory = join(work, name), installed = join(directory, 'node_modules');
+  if (!existsSync(installed)) {
     mkdirSync(directory, { recursive: true });
     try {
-      await output('npm', ['install', '--prefix', directory, '--no-audit', '--no-fund', 'sqlite-vec@0.1.9']);
+      await output('npm', ['install', '--prefix', directory, '--no-audit', '--no-fund', '--ignore-scripts', ...modules]);
     } catch {
-      throw new Skipped('sqlite-vec cannot be had from npm');
+      throw new Skipped(`${modules.join(", ")} cannot be had from npm`);
     }
   }
+  return installed;
+}
+
+// Only the library of sqlite-vec is used, by a program of ours in one process with SQLite.
+async function sqliteVec() {
+  const library = join(await npm('sqlite-vec', 'sqlite-vec@0.1.9'), `sqlite-vec-linux-${process.arch}`, 'vec0.so');
   if (!existsSync(library)) throw new Skipped(`sqlite-vec has no library for linux-${process.arch}`);
   return library;
 }
+
+const inbound = { program, post: bench('post'), work };
+const webhooks = once('webhooks', () => repeat(RUNS, () => measureWebhooks(inbound, DELIVERIES)));
+const webhooksPeer = once('webhooks-peer', async () => {
+  const modules = await npm('octokit', '@octokit/webhooks@14.2.0');
+  return median(await repeat(RUNS, () => measurePeer(inbound, modules, DELIVERIES)));
+});
 
 // ---- the rows ------------------------------------------------------------------------------------------------------------
 
@@ -213,6 +228,29 @@ const rows = [
       const runs = await repeat(RUNS, async () => JSON.parse(await output(bench('embed'), [file])));
       return { value: median(runs.map(({ perSecond }) => perSecond)) };
     },
+  },
+  {
+    name: 'webhooks', unit: 'requests/s', least: 8000,
+    measure: async () => ({ value: median((await webhooks()).map(({ rate }) => rate)) }),
+  },
+  {
+    name: 'webhooks-peer', unit: 'x peer', least: 0.7, peer: 'Node, @octokit/webhooks verify only',
+    measure: async () => {
+      const peerValue = await webhooksPeer();
+      return { value: median((await webhooks()).map(({ rate }) => rate)) / peerValue, peerValue };
+    },
+  },
+  {
+    name: 'capture', unit: 'observations/s', least: 3000,
+    measure: async () => ({ value: median((await webhooks()).map(({ captured }) => captured)) }),
+  },
+  {
+    name: 'ingest-single', unit: 'events/s', least: 3000,
+    measure: async () => ({ value: median(await repeat(RUNS, () => measureEvents(inbound, EVENTS / 3, 1, 64))) }),
+  },
+  {
+    name: 'ingest-batch', unit: 'events/s', least: 20000,
+    measure: async () => ({ value: median(await repeat(RUNS, () => measureEvents(inbound, EVENTS, 1000, 4))) }),
   },
   ...['overall', 'paraphrase', 'identifier'].map((category, i) => ({
     name: i ? `retrieval-${category}` : 'retrieval', unit: 'nDCG@10', least: [0.74, 0.36, 0.86][i], peer: 'SQLite FTS5',
