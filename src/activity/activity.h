@@ -168,6 +168,9 @@ struct activity_jobs {
 MUST_CHECK struct err *activity_job_statistics(struct db_tx *tx, int64_t workspace, int64_t from, int64_t to,
                                                struct activity_jobs *jobs);
 
+/* Observations stored in [from, to); to 0: until now. */
+MUST_CHECK struct err *activity_observations(struct db_tx *tx, int64_t workspace, int64_t from, int64_t to, int64_t *n);
+
 /* Durations in ms of completed jobs created since then, those of 0 left out. */
 struct activity_percentiles { int64_t samples, p50, p95, p99, most; };
 MUST_CHECK struct err *activity_job_percentiles(struct db_tx *tx, int64_t workspace, int64_t from,

@@ -49,6 +49,43 @@ struct err *activity_job_statistics(struct db_tx *tx, int64_t workspace, int64_t
     return db_done(&rows);
 }
 
+/* ---- observations ------------------------------------------------------------------------------------------------ */
+
+/* The first observation stored at that time or later: their ids follow the clock. */
+static struct err *observation_since(struct db_tx *tx, int64_t workspace, int64_t at, int64_t *first)
+{
+    int64_t        low = 0, high = 0, found, created_at;
+    struct db_rows rows;
+    TRY(db_query(tx, &rows, "SELECT MAX(id) + 1 FROM observation WHERE workspace_id = $1", workspace));
+    db_next(&rows, &high);
+    TRY(db_done(&rows));
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        found = 0;
+        TRY(db_query(tx, &rows,
+                     "SELECT id, created_at FROM observation WHERE workspace_id = $1 AND id >= $2 ORDER BY id LIMIT 1",
+                     workspace, middle));
+        db_next(&rows, &found, &created_at);
+        TRY(db_done(&rows));
+        if (found && created_at < at) low = found + 1;
+        else high = middle;
+    }
+    *first = low;
+    return NULL;
+}
+
+struct err *activity_observations(struct db_tx *tx, int64_t workspace, int64_t from, int64_t to, int64_t *n)
+{
+    int64_t        first, end = INT64_MAX;
+    struct db_rows rows;
+    TRY(observation_since(tx, workspace, from, &first));
+    if (to) TRY(observation_since(tx, workspace, to, &end));
+    TRY(db_query(tx, &rows, "SELECT COUNT(*) FROM observation WHERE workspace_id = $1 AND id >= $2 AND id < $3", workspace,
+                 first, end));
+    db_next(&rows, n);
+    return db_done(&rows);
+}
+
 /* ---- percentiles ------------------------------------------------------------------------------------------------- */
 
 #define COMPLETED                                                                                          \

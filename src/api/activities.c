@@ -1,9 +1,6 @@
 /* activities.c - W/activities: the timeline, its counts, comparison and export (console.md 3). */
 #include "api/call.h"
 
-#include <stdio.h>
-#include <time.h>
-
 struct activity_actor api_actor(const struct api_call *call)
 {
     bool local = call->key.id == 0;
@@ -173,82 +170,11 @@ struct err *api_activity_stats(struct api_call *call)
 
 /* ---- comparison -------------------------------------------------------------------------------------------------- */
 
-static const char *const presets[] = {"day", "week", "month", NULL};
-enum preset { PRESET_DAY, PRESET_WEEK, PRESET_MONTH };
-
-struct intervals {
-    int     preset;
-    int64_t current_start, current_end, previous_start, previous_end; /* [start, end) */
-};
-
-static const struct api_field interval_fields[] = {
-    {"preset", NULL, API_ENUM, offsetof(struct intervals, preset), .values = presets, .otherwise = PRESET_WEEK},
-    {"currentStart", NULL, API_TIME, offsetof(struct intervals, current_start), .required = false},
-    {"currentEnd", NULL, API_TIME, offsetof(struct intervals, current_end), .required = false},
-    {"previousStart", NULL, API_TIME, offsetof(struct intervals, previous_start), .required = false},
-    {"previousEnd", NULL, API_TIME, offsetof(struct intervals, previous_end), .required = false},
-    {0},
-};
-
-/* Begin of the UTC day, week (Monday) or month that lies `back` before the present one; -1: the next. */
-static int64_t period_start(enum preset preset, int back)
-{
-    time_t    seconds = (time_t)(time_now() / 1000);
-    struct tm date;
-    gmtime_r(&seconds, &date);
-    date.tm_hour = date.tm_min = date.tm_sec = 0;
-    if (preset == PRESET_DAY) date.tm_mday -= back;
-    if (preset == PRESET_WEEK) date.tm_mday -= (date.tm_wday + 6) % 7 + 7 * back;
-    if (preset == PRESET_MONTH) date.tm_mday = 1, date.tm_mon -= back;
-    return SECONDS(timegm(&date));
-}
-
-static struct err *read_intervals(struct api_call *call, struct intervals *intervals)
-{
-    const json_value *given;
-    *intervals = (struct intervals){0};
-    TRY(api_query_object(call, interval_fields, (struct str){0}, &given));
-    api_fields(call, given, interval_fields, intervals);
-    const int64_t times[] = {intervals->current_start, intervals->current_end, intervals->previous_start,
-                             intervals->previous_end};
-    size_t stated = 0;
-    for (size_t i = 0; i < 4; i++) stated += times[i] != 0;
-    if (stated == 0) {
-        intervals->current_start = period_start((enum preset)intervals->preset, 0);
-        intervals->current_end = period_start((enum preset)intervals->preset, -1);
-        intervals->previous_start = period_start((enum preset)intervals->preset, 1);
-        intervals->previous_end = intervals->current_start;
-    } else if (stated < 4)
-        api_issue(call, STR("currentStart"), "currentStart, currentEnd, previousStart and previousEnd belong together");
-    else if (times[0] > times[1] || times[2] > times[3])
-        api_issue(call, STR("currentStart"), "An interval must not end before it starts");
-    return api_check(call);
-}
-
-static void put_interval(struct json_out *out, const char *key, int64_t start, int64_t end)
-{
-    json_begin(out, key, '{');
-    json_put_time(out, "start", start);
-    json_put_time(out, "end", end);
-    json_end(out);
-}
-
-static void put_change(struct json_out *out, const char *key, int64_t current, int64_t previous)
-{
-    double percent;
-    json_begin(out, key, '{');
-    json_put(out, "current", current);
-    json_put(out, "previous", previous);
-    if (activity_change((double)previous, (double)current, &percent)) json_put(out, "changePercent", percent);
-    else json_put_null(out, "changePercent");
-    json_end(out);
-}
-
 struct err *api_activity_comparison(struct api_call *call)
 {
-    struct intervals intervals;
+    struct api_intervals intervals;
     struct counts    current, previous;
-    TRY(read_intervals(call, &intervals));
+    TRY(api_intervals(call, &intervals));
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(call->app->db, call->arena, &tx));
     TRY(activity_counts(tx, call->workspace.id, intervals.current_start, intervals.current_end, &current.at,
@@ -256,13 +182,13 @@ struct err *api_activity_comparison(struct api_call *call)
     TRY(activity_counts(tx, call->workspace.id, intervals.previous_start, intervals.previous_end, &previous.at,
                         &previous.n));
     struct json_out out = api_answer(call);
-    put_interval(&out, "current", intervals.current_start, intervals.current_end);
-    put_interval(&out, "previous", intervals.previous_start, intervals.previous_end);
-    put_change(&out, "total", sum(&current, NULL, NULL), sum(&previous, NULL, NULL));
+    api_put_intervals(&out, &intervals);
+    api_put_change(&out, "total", (double)sum(&current, NULL, NULL), (double)sum(&previous, NULL, NULL));
     for (size_t g = 0; g < GROUPINGS; g++) {
         json_begin(&out, groupings[g].key, '{');
         for (const char *const *name = groupings[g].names; *name; name++)
-            put_change(&out, *name, sum(&current, &groupings[g], *name), sum(&previous, &groupings[g], *name));
+            api_put_change(&out, *name, (double)sum(&current, &groupings[g], *name),
+                           (double)sum(&previous, &groupings[g], *name));
         json_end(&out);
     }
     api_send_with_id(call, &out);

@@ -148,6 +148,20 @@ int64_t api_end_of(const struct api_call *call, const char *name, int64_t at);
 /* timeRange of the query string, 24h, 7d or 30d, in hours. */
 MUST_CHECK struct err *api_time_range(struct api_call *call, int64_t *hours);
 
+/* Two intervals [start, end) beside each other: `preset` day, week or month of the query string, or its four bounds. */
+struct api_intervals {
+    int     preset;
+    int64_t current_start, current_end, previous_start, previous_end;
+};
+MUST_CHECK struct err *api_intervals(struct api_call *call, struct api_intervals *intervals);
+void api_put_intervals(struct json_out *out, const struct api_intervals *intervals);
+void api_put_change(struct json_out *out, const char *key, double current, double previous);
+
+/* A job as lists show it. */
+struct flow_job;
+void api_put_job_counts(struct json_out *out, const struct activity_jobs *jobs); /* members of the open object */
+void api_put_job(struct json_out *out, const struct api_call *call, const struct flow_job *job);
+
 /* The caller, as the timeline names who did something. */
 struct activity_actor api_actor(const struct api_call *call);
 
@@ -238,6 +252,9 @@ struct err *api_job_statistics(struct api_call *call);
 struct err *api_job_percentiles(struct api_call *call);
 struct err *api_performance(struct api_call *call);
 struct err *api_workspace_health(struct api_call *call);
+struct err *api_statistics(struct api_call *call);
+struct err *api_statistics_comparison(struct api_call *call);
+struct err *api_metric_series(struct api_call *call);
 struct err *api_activity_list(struct api_call *call);
 struct err *api_activity_get(struct api_call *call);
 struct err *api_activity_stats(struct api_call *call);

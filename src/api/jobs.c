@@ -106,13 +106,11 @@ static void put_job_fields(struct json_out *out, const struct api_call *call, co
     put_stored(out, call->arena, "output", job->output);
 }
 
-static void put_jobs(struct json_out *out, const struct api_call *call, const struct flow_job *jobs, size_t n)
+void api_put_job(struct json_out *out, const struct api_call *call, const struct flow_job *job)
 {
-    for (size_t i = 0; i < n; i++) {
-        json_begin(out, NULL, '{');
-        put_job_fields(out, call, &jobs[i]);
-        json_end(out);
-    }
+    json_begin(out, NULL, '{');
+    put_job_fields(out, call, job);
+    json_end(out);
 }
 
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
@@ -172,7 +170,7 @@ struct err *api_job_list(struct api_call *call)
     struct json_out out = api_answer(call);
     TRY(put_counts(&out, tx, call->workspace.id, filter));
     json_begin(&out, "data", '[');
-    put_jobs(&out, call, jobs, n);
+    for (size_t i = 0; i < n; i++) api_put_job(&out, call, &jobs[i]);
     api_page_end(&out, call, more, n ? jobs[n - 1].id : 0);
     return NULL;
 }
@@ -196,7 +194,7 @@ struct err *api_job_recent(struct api_call *call)
     TRY(flow_job_list(tx, call->workspace.id, (struct flow_job_filter){.limit = (int)limit}, &jobs, &n));
     struct json_out out = api_answer(call);
     json_begin(&out, "data", '[');
-    put_jobs(&out, call, jobs, n);
+    for (size_t i = 0; i < n; i++) api_put_job(&out, call, &jobs[i]);
     json_end(&out);
     api_send_with_id(call, &out);
     return NULL;

@@ -38,8 +38,9 @@ static const struct api_field hours_fields[] = {
     {0},
 };
 
-static void put_statuses(struct json_out *out, const struct activity_jobs *jobs)
+void api_put_job_counts(struct json_out *out, const struct activity_jobs *jobs)
 {
+    json_put(out, "total", jobs->total);
     json_begin(out, "byStatus", '{');
     json_put(out, "queued", jobs->queued);
     json_put(out, "running", jobs->running);
@@ -47,6 +48,8 @@ static void put_statuses(struct json_out *out, const struct activity_jobs *jobs)
     json_put(out, "failed", jobs->failed);
     json_put(out, "cancelled", jobs->cancelled);
     json_end(out);
+    json_put(out, "avgDurationMs", jobs->mean);
+    json_put(out, "successRate", jobs->success);
 }
 
 struct err *api_job_statistics(struct api_call *call)
@@ -62,10 +65,7 @@ struct err *api_job_statistics(struct api_call *call)
     TRY(activity_job_statistics(tx, call->workspace.id, now - HOURS(hours), 0, &jobs));
     struct json_out out = api_answer(call);
     json_put(&out, "hours", hours);
-    json_put(&out, "total", jobs.total);
-    put_statuses(&out, &jobs);
-    json_put(&out, "avgDurationMs", jobs.mean);
-    json_put(&out, "successRate", jobs.success);
+    api_put_job_counts(&out, &jobs);
     api_send_with_id(call, &out);
     return NULL;
 }

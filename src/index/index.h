@@ -131,6 +131,7 @@ struct index_filter {
 /* The distinct values that live items have, without the empty one, for expanding families: calls each(arg, value). */
 void index_types(const struct index *index, void (*each)(void *arg, struct str type), void *arg);
 void index_sources(const struct index *index, void (*each)(void *arg, struct str source), void *arg);
+size_t index_count_of_source(const struct index *index, struct str source); /* live items */
 
 /* The k clusters whose centroids are nearest to vector, best first; returns their number. */
 struct index_near_cluster {

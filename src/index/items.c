@@ -44,6 +44,12 @@ void index_sources(const struct index *index, void (*each)(void *arg, struct str
     each_name(&index->sources, each, arg);
 }
 
+size_t index_count_of_source(const struct index *index, struct str source)
+{
+    const int64_t *number = map_find(index->sources.numbers, source);
+    return number ? index->sources.live.at[*number - 1] : 0;
+}
+
 /* ---- terms ------------------------------------------------------------------------------------------------------ */
 
 size_t index_live_postings(const struct index *index, const struct posting_list *list)

@@ -140,3 +140,7 @@ MUST_CHECK struct err *search_query_terms(struct search *search, struct arena *a
 /* How many items the index holds and how many rows there are; equal unless something is broken. */
 struct search_state { int64_t indexed, stored; struct str model; };
 MUST_CHECK struct err *search_check(struct search *search, struct arena *arena, int64_t workspace, struct search_state *state);
+/* How many items there are of each source. */
+struct search_source { struct str source; int64_t items; };
+MUST_CHECK struct err *search_sources(struct search *search, struct arena *arena, int64_t workspace,
+                                      struct search_source **sources, size_t *count);

@@ -125,6 +125,40 @@ test('health, performance and percentiles of an idle workspace', async (t) => {
   assert.equal((await read('/jobs/statistics')).successRate, 0);
 });
 
+test('what was done is measured, counted and compared', async (t) => {
+  const env = home(t);
+  const key = json(env, 'key', 'create', 'console', '--scope', 'admin,ingest,read').key;
+  const server = await serve(t, env);
+  const document = await (await fetch(server.url + '/v1/openapi.json')).json();
+  const validate = validator(document);
+  const ask = async (operation, path) => {
+    const answer = await fetch(server.url + W + path, { headers: { authorization: `Bearer ${key}` } });
+    const value = await answer.json();
+    validate(answerSchema(document, operation, answer.status), value, `${operation} ${answer.status}`);
+    return value;
+  };
+  const event = (n) => ({ source: 'custom', sourceType: 'note.created', sourceId: `n:${n}`, title: 'A decision', body: 'Raise the timeout', occurredAt: '2026-01-01T00:00:00Z' });
+  for (const n of [1, 2, 3]) await post(server, key, '/v1/events', event(n));
+  let captured;
+  for (let i = 0; i < 200 && captured !== 3; i++) {
+    captured = (await ask('metricSeries', '/metrics?type=observation_captured&interval=day')).data[0]?.sum;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  assert.equal(captured, 3);
+  const durations = await ask('metricSeries', '/metrics?type=job_duration&groupBy=jobType');
+  assert.deepEqual([...new Set(durations.data.map((one) => one.group))], ['neural.observation.capture']);
+  const statistics = await ask('workspaceStatistics', '/statistics');
+  assert.deepEqual(statistics.observations, { bySource: { custom: 3 }, total: 3, last24h: 3 });
+  assert.equal(statistics.jobs.byStatus.completed, 3);
+  const { metrics } = await ask('statisticsComparison', '/statistics/comparison?preset=day');
+  assert.deepEqual(metrics.observations, { current: 3, previous: 0, changePercent: null });
+  assert.equal(metrics.eventsReceived.current, 3);
+  assert.equal(metrics.failed.changePercent, 0);
+  for (const wrong of ['', '?type=gossip', '?type=errors&from=2020-01-01', '?type=errors&from=2026-02-01&to=2026-01-01'])
+    assert.equal((await ask('metricSeries', '/metrics' + wrong)).error, 'VALIDATION_ERROR');
+  await ask('statisticsComparison', '/statistics/comparison?currentStart=2026-01-01');
+});
+
 test('every answer is what the document says', async (t) => {
   const env = home(t);
   const key = json(env, 'key', 'create', 'console', '--scope', 'admin,ingest').key;
