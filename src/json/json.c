@@ -153,6 +153,17 @@ bool json_bool(const json_value *value, const char *path, bool otherwise)
     return json_is_bool(found) ? yyjson_get_bool((yyjson_val *)found) : otherwise;
 }
 
+int json_depth(const json_value *value)
+{
+    int deepest = 0;
+    if (!json_is_object(value) && !json_is_array(value)) return 0;
+    for (struct json_iter it = json_iter(value); json_step(&it);) {
+        int depth = json_depth(it.value); /* as deep as json_parse lets it be */
+        if (depth > deepest) deepest = depth;
+    }
+    return deepest + 1;
+}
+
 size_t json_count(const json_value *value)
 {
     if (json_is_object(value)) return yyjson_obj_size((yyjson_val *)value);

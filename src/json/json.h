@@ -34,6 +34,7 @@ int64_t    json_int(const json_value *value, const char *path, int64_t otherwise
 double     json_real(const json_value *value, const char *path, double otherwise);
 bool       json_bool(const json_value *value, const char *path, bool otherwise);
 
+int    json_depth(const json_value *value); /* levels of arrays and objects, 0 for everything else */
 size_t json_count(const json_value *value); /* members or elements, 0 for everything else */
 
 /* Iterate: for (struct json_iter it = json_iter(array); json_step(&it);) use it.key (objects), it.value */

@@ -68,6 +68,8 @@ bool source_ingest_metadata(struct arena *arena, struct source_ingest_item *item
                             struct source_metadata_additions additions)
 {
     struct json_out out = json_out(arena);
+    if (json_depth(metadata) > SOURCE_MAX_METADATA_DEPTH)
+        return source_ingest_refuse(item, "INVALID_FIELD", "metadata", STR("Object is nested too deep"));
     json_begin(&out, NULL, '{');
     for (struct json_iter it = json_iter(metadata); json_step(&it);) {
         if (str_eq(it.key, STR("deliveryId")) || (additions.url.n && str_eq(it.key, STR("url"))) ||

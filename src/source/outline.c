@@ -171,7 +171,7 @@ void outline_put_bool(struct outline *outline, const char *key, bool value)
 
 void outline_put_value(struct outline *outline, const char *key, const json_value *value)
 {
-    if (json_is_null(value)) return;
+    if (json_is_null(value) || json_depth(value) >= SOURCE_MAX_METADATA_DEPTH) return;
     if (json_is_string(value)) {
         outline_put(outline, key, json_str(value, ""));
         return;

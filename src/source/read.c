@@ -186,6 +186,10 @@ static void read_metadata(struct reading *reading, struct source_event *event)
         expected(reading, "metadata", "object", metadata);
         return;
     }
+    if (json_depth(metadata) > SOURCE_MAX_METADATA_DEPTH) {
+        complain(reading, "metadata", STR("Object is nested too deep"));
+        return;
+    }
     event->metadata = json_text(reading->arena, metadata);
     if (event->metadata.n > SOURCE_MAX_METADATA)
         too_long(reading, "metadata", "Object must be", SOURCE_MAX_METADATA, "bytes as JSON");

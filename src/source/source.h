@@ -6,7 +6,8 @@
 #include "json/json.h"
 
 enum { SOURCE_MAX_REFERENCES = 100, SOURCE_MAX_BODY = 10000, SOURCE_MAX_INPUT_BODY = 50000, SOURCE_MAX_TITLE = 200,
-       SOURCE_MAX_METADATA = 65536 };
+       SOURCE_MAX_METADATA = 65536,
+       SOURCE_MAX_METADATA_DEPTH = 100 }; /* levels: an event is sent within others, which JSON_MAX_DEPTH bounds too */
 
 struct source_reference {
     struct str type;  /* commit, branch, pr, issue, deployment, project, cycle, assignee, reviewer, team, label */

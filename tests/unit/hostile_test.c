@@ -50,6 +50,10 @@ static void check_stored_form(struct arena *arena, const struct source_event *ev
     const json_value *metadata;
     check_ok(json_parse(arena, event->metadata, &metadata));
     check_str(json_str(metadata, "deliveryId"), "d");
+    struct json_out out = json_out(arena);
+    source_event_write(&out, NULL, event);
+    struct str text = json_out_text(&out);
+    if (text.n >= 512 * 1024) fail_msg(STR_FMT " has %zu bytes", STR_ARG(event->source_type), text.n); /* a capture has less than 1 MiB */
 }
 
 static void fill_everywhere(struct arena *arena, struct str filling)

@@ -277,6 +277,20 @@ TEST(batch, deep_nesting_is_refused)
     assert_string_equal(ingest.at[0].error, "INVALID_JSON");
 }
 
+TEST(batch, metadata_nested_too_deep_refuses_only_itself)
+{
+    struct source_ingest ingest;
+    struct str           deep = str_printf(arena, STR_FMT "1" STR_FMT, STR_ARG(times(arena, "{\"a\":", 101)), STR_ARG(times(arena, "}", 101)));
+    struct str plain = str_printf(arena, "[{" PLAIN ",\"sourceId\":\"1\",\"metadata\":" STR_FMT "},{" PLAIN ",\"sourceId\":\"2\"}]", STR_ARG(deep));
+    struct str event = str_printf(arena, "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\",\"data\":{\"metadata\":" STR_FMT "}}", STR_ARG(deep));
+    check_ok(read_body(arena, SOURCE_INGEST_JSON, plain, &ingest));
+    assert_string_equal(ingest.at[0].error, "INVALID_FIELD");
+    check_str(ingest.at[0].field, "metadata");
+    check(!ingest.at[1].error);
+    check_ok(read_body(arena, SOURCE_INGEST_CLOUDEVENT, event, &ingest));
+    assert_string_equal(ingest.at[0].error, "INVALID_FIELD");
+}
+
 TEST(lines, blank_ones_are_skipped_and_broken_ones_refuse_only_themselves)
 {
     struct source_ingest ingest;
@@ -526,6 +540,7 @@ int main(void)
         RUN(batch, a_thousand_events_are_taken_and_one_more_is_not),
         RUN(batch, what_is_no_document_is_refused_as_a_whole),
         RUN(batch, deep_nesting_is_refused),
+        RUN(batch, metadata_nested_too_deep_refuses_only_itself),
         RUN(lines, blank_ones_are_skipped_and_broken_ones_refuse_only_themselves),
         RUN(cloudevent, is_mapped_as_the_table_says),
         RUN(cloudevent, needs_nothing_but_its_four_attributes),

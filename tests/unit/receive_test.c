@@ -88,6 +88,20 @@ TEST(receive, what_is_no_json_or_too_deep_is_refused_and_logged_without_its_cont
     check_int(count(&w, "SELECT COUNT(*) FROM ingestion_payload"), 0);
 }
 
+TEST(receive, the_deepest_payload_becomes_an_observation_all_the_same)
+{
+    WORLD(w);
+    struct str id = ADD(&w, .provider = SOURCE_LINEAR, .resource_id = STR("team-1"), .secret = STR(SECRET)).source.public_id;
+    struct buf body = buf_in(arena);
+    buf_printf(&body, "{\"type\":\"Issue\",\"action\":\"update\",\"webhookTimestamp\":%lld,\"data\":{\"identifier\":\"ENG-1\","
+                      "\"title\":\"Slow\",\"team\":{\"id\":\"team-1\"}},\"updatedFrom\":", (long long)time_now());
+    for (int i = 0; i < 127; i++) buf_lit(&body, "{\"a\":");
+    buf_lit(&body, "1");
+    for (int i = 0; i < 128; i++) buf_char(&body, '}');
+    check_str(DELIVER(&w, "", "d1", str_z(arena, buf_str(&body)), id, .provider = SOURCE_LINEAR).body, "{\"received\":true}");
+    check_int(count(&w, OBSERVATIONS), 1);
+}
+
 TEST(receive, a_wrong_signature_stores_nothing_but_the_refusal)
 {
     WORLD(w);
@@ -321,6 +335,7 @@ int main(void)
         RUN(receive, a_skipped_delivery_may_come_again),
         RUN(receive, a_genuine_payload_that_makes_no_event_is_kept_as_failed),
         RUN(receive, what_is_no_json_or_too_deep_is_refused_and_logged_without_its_content),
+        RUN(receive, the_deepest_payload_becomes_an_observation_all_the_same),
         RUN(receive, a_wrong_signature_stores_nothing_but_the_refusal),
         RUN(receive, the_app_hears_only_for_sources_that_share_it),
         RUN(receive, categories_that_the_source_does_not_want_are_filtered_with_the_reason),
