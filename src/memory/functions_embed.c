@@ -42,6 +42,7 @@ static struct err *read_text(struct embedding *e)
     if (!found) e->skipped = "observation_not_found";
     else if (!embed_enabled(e->memory->embed)) e->skipped = "embedding_disabled";
     else if (ready || !e->due) e->skipped = "nothing_to_embed";
+    else if (e->due > time_now()) e->skipped = "attempted_meanwhile"; /* by a run that the sweep has sent, or before it */
     return NULL;
 }
 

@@ -87,7 +87,7 @@ static struct err *send_missed(struct db_tx *tx, void *arg)
     struct db_rows rows;
     struct missed { int64_t id; struct str xid; } one;
     VEC(struct missed) missed = {0};
-    int64_t queued, next = upkeep->began + embedding_pause(INT64_MAX);
+    int64_t queued;
     upkeep->done = 0;
     upkeep->more = false;
     TRY(flow_backlog(tx, upkeep->workspace, &queued));
@@ -100,7 +100,7 @@ static struct err *send_missed(struct db_tx *tx, void *arg)
     TRY(db_done(&rows));
     for (size_t i = 0; i < missed.n; i++) {
         TRY(db_exec(tx, "UPDATE observation SET embedding_due_at = $3 WHERE workspace_id = $1 AND id = $2",
-                    upkeep->workspace, missed.at[i].id, next));
+                    upkeep->workspace, missed.at[i].id, upkeep->began));
         news_embed(&outbox, missed.at[i].xid, 0, 0);
     }
     upkeep->done = (int64_t)missed.n;
