@@ -3,11 +3,13 @@
  * DESIGN. There is one writing connection and one fsync a commit, and an fsync costs more than the statements of most
  * transactions. So whoever wants to write appends a request to a queue. If nobody leads, it leads: it takes the whole
  * queue, opens one transaction, runs the closures one after another, commits once and wakes their callers. Those who
- * came meanwhile are the next group; the oldest of them leads it. Nobody leads for others longer than one group.
+ * came meanwhile are the next group; the oldest of them leads it. Nobody leads for others longer than one group. Every
+ * request has a semaphore of its own, so nobody who is woken waits for the lock.
  *
  * Guaranteed: a caller returns with success only after the commit that holds its changes has been synced. A closure
- * that fails is rolled back to its savepoint alone, its group mates commit. Closures run in the order of their
- * requests, each seeing what the ones before it did.
+ * that fails is rolled back alone, its group mates commit: few fail, so a group runs without savepoints, and only if
+ * one of it has failed all of it is rolled back and run again with them. Closures run in the order of their requests,
+ * each seeing what the ones before it did.
  *
  * A full disk, an I/O error or an interrupt can end the whole transaction under a closure, and a commit can fail. Then
  * nothing of the group has happened, and its closures run again, one by one, each in a transaction of its own: one
@@ -28,6 +30,7 @@
 #include "base/time.h"
 
 #include <assert.h>
+#include <semaphore.h>
 
 enum { PATIENCE_MS = 200 };
 
@@ -39,8 +42,8 @@ struct write_request {
     struct arena         *arena;
     struct err           *err;
     struct db_follow_up  *follow_ups;
-    bool                  done, leads;
-    pthread_cond_t        wake;
+    bool                  leads; /* when woken: lead; else it is done */
+    sem_t                 wake;
 };
 
 struct db_follow_up {
@@ -120,17 +123,25 @@ static struct err *run_under_savepoint(struct db *db, struct write_request *requ
     return db_command(writer, request->arena, "RELEASE closure");
 }
 
-static struct err *attempt_together(struct db *db, struct write_request *group)
+static struct err *run_without(struct db *db, struct write_request *request)
+{
+    request->err = run_closure(db, request);
+    return request->err;
+}
+
+static struct err *attempt_together(struct db *db, struct write_request *group,
+                                    struct err *(*run)(struct db *db, struct write_request *request))
 {
     TRY(db_command(db->writer, group->arena, "BEGIN IMMEDIATE"));
-    for (struct write_request *request = group; request; request = request->next)
-        TRY(run_under_savepoint(db, request));
+    for (struct write_request *request = group; request; request = request->next) TRY(run(db, request));
     return db_command(db->writer, group->arena, "COMMIT");
 }
 
 static void run_group(struct db *db, struct write_request *group)
 {
-    struct err *err = group->next ? attempt_together(db, group) : NULL;
+    struct err *err = group->next ? attempt_together(db, group, run_without) : NULL;
+    db_end_transaction(db->writer);
+    if (err) err = attempt_together(db, group, run_under_savepoint);
     db_end_transaction(db->writer);
     if (group->next && !err) return;
     for (struct write_request *request = group; request; request = request->next) run_alone(db, request);
@@ -177,7 +188,7 @@ static void pass_on_lead(struct db *db)
     db->leading = queue != NULL;
     if (queue) {
         queue->first->leads = true;
-        pthread_cond_signal(&queue->first->wake);
+        (void)sem_post(&queue->first->wake);
     } else {
         pthread_cond_broadcast(&db->write_idle);
     }
@@ -188,39 +199,53 @@ static struct write_queue *queue_of(struct db *db, const struct write_request *r
     return request->since ? &db->patient : &db->waiting;
 }
 
-/* Returns with the lead, or with the request done by another leader. write_lock is held. */
-static void wait_for_turn(struct db *db, struct write_request *request)
+static void wait_for_wake(struct write_request *request)
 {
-    append(queue_of(db, request), request);
-    if (!db->leading) db->leading = request->leads = true;
-    while (!request->leads && !request->done) pthread_cond_wait(&request->wake, &db->write_lock);
+    while (sem_wait(&request->wake) != 0) continue; /* a signal */
 }
 
-static void lead(struct db *db, const struct write_request *leader)
+/* Returns with the lead, or with the request done by another leader. */
+static void wait_for_turn(struct db *db, struct write_request *request)
 {
+    (void)sem_init(&request->wake, 0, 0);
+    pthread_mutex_lock(&db->write_lock);
+    append(queue_of(db, request), request);
+    if (!db->leading) db->leading = request->leads = true;
+    bool leads = request->leads; /* from here on it may be taken and woken at any time */
+    pthread_mutex_unlock(&db->write_lock);
+    if (!leads) wait_for_wake(request);
+    sem_destroy(&request->wake);
+}
+
+static struct write_request *take_group_of(struct db *db, const struct write_request *leader)
+{
+    pthread_mutex_lock(&db->write_lock);
     struct write_request *group = take_group(queue_of(db, leader));
     pthread_mutex_unlock(&db->write_lock);
+    return group;
+}
+
+static void lead(struct db *db, struct write_request *leader)
+{
+    struct write_request *group = take_group_of(db, leader);
     run_group(db, group);
     pthread_mutex_lock(&db->write_lock);
     if (leader->since) db->patient_served = now_ms();
+    pass_on_lead(db);
+    pthread_mutex_unlock(&db->write_lock);
     for (struct write_request *request = group, *next; request; request = next) {
         next = request->next; /* the request is its caller's stack */
-        request->done = true;
-        pthread_cond_signal(&request->wake);
+        if (request != leader) (void)sem_post(&request->wake);
     }
-    pass_on_lead(db);
 }
 
 struct err *db_write(struct db *db, struct arena *arena, db_write_fn fn, void *arg)
 {
     assert(fn && !inside_closure);
-    struct write_request request = {.fn = fn, .arg = arg, .arena = arena, .wake = PTHREAD_COND_INITIALIZER};
+    struct write_request request = {.fn = fn, .arg = arg, .arena = arena};
     if (patient) request.since = now_ms();
-    pthread_mutex_lock(&db->write_lock);
     wait_for_turn(db, &request);
-    if (!request.done) lead(db, &request);
-    pthread_mutex_unlock(&db->write_lock);
-    pthread_cond_destroy(&request.wake);
+    if (request.leads) lead(db, &request);
     for (struct db_follow_up *f = request.err ? NULL : request.follow_ups; f; f = f->older) f->fn(f->arg);
     return request.err;
 }
@@ -228,13 +253,10 @@ struct err *db_write(struct db *db, struct arena *arena, db_write_fn fn, void *a
 void db_writer_acquire(struct db *db)
 {
     assert(!inside_closure);
-    struct write_request request = {.wake = PTHREAD_COND_INITIALIZER};
-    pthread_mutex_lock(&db->write_lock);
+    struct write_request request = {.fn = NULL};
     wait_for_turn(db, &request);
-    struct write_request *alone = take_group(&db->waiting);
+    struct write_request *alone = take_group_of(db, &request);
     assert(alone == &request);
-    pthread_mutex_unlock(&db->write_lock);
-    pthread_cond_destroy(&request.wake);
 }
 
 void db_writer_release(struct db *db)
