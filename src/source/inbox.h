@@ -61,9 +61,9 @@ struct candidate {
 };
 struct candidates { struct candidate *at; size_t n, capacity; };
 
-/* match.c: those of the instance's address (address NULL), or the one source whose address it is. *reason is why there
- * is none. */
-MUST_CHECK struct err *match_candidates(struct db_tx *tx, const struct source_delivery *delivery, struct str address,
+/* match.c: those of the instance's address (own NULL), or the one source whose address it is. *reason is why there is
+ * none. */
+MUST_CHECK struct err *match_candidates(struct db_tx *tx, const struct source_delivery *delivery, struct candidate *own,
                                         struct candidates *candidates, enum source_reason *reason);
 /* Store what the delivery tells of a candidate. */
 MUST_CHECK struct err *match_learn(struct db_tx *tx, const struct candidate *candidate);

@@ -192,20 +192,18 @@ struct err *match_address(struct db_tx *tx, enum source_provider provider, struc
 }
 
 static struct err *match_own(struct db_tx *tx, const struct source_delivery *delivery, const struct source_route *route,
-                             struct str address, struct candidates *candidates, enum source_reason *reason)
+                             struct candidate *own, struct candidates *candidates, enum source_reason *reason)
 {
-    struct candidate candidate;
-    bool             does = false;
-    TRY(match_address(tx, delivery->provider, address, &candidate));
-    if (candidate.source.active) TRY(belongs(tx, delivery, route, &candidate, true, &does));
+    bool does = false;
+    if (own->source.active) TRY(belongs(tx, delivery, route, own, true, &does));
     if (does)
-        *VEC_PUSH(tx->arena, candidates) = candidate;
-    else if (candidate.source.active && delivery->provider == SOURCE_GITHUB && route->resource_ids.n)
+        *VEC_PUSH(tx->arena, candidates) = *own;
+    else if (own->source.active && delivery->provider == SOURCE_GITHUB && route->resource_ids.n)
         *reason = SOURCE_REPOSITORY_MISMATCH;
     return NULL;
 }
 
-struct err *match_candidates(struct db_tx *tx, const struct source_delivery *delivery, struct str address,
+struct err *match_candidates(struct db_tx *tx, const struct source_delivery *delivery, struct candidate *own,
                              struct candidates *candidates, enum source_reason *reason)
 {
     struct source_route route;
@@ -215,7 +213,7 @@ struct err *match_candidates(struct db_tx *tx, const struct source_delivery *del
     *candidates = (struct candidates){0};
     *reason = SOURCE_NOT_CONNECTED;
     source_route_find(tx->arena, delivery, &route);
-    if (address.n) return match_own(tx, delivery, &route, address, candidates, reason);
+    if (own) return match_own(tx, delivery, &route, own, candidates, reason);
     bool by_id = delivery->provider == SOURCE_GITHUB;
     if (by_id && !route.resource_ids.n) return NULL;
     TRY(db_query(tx, &rows,

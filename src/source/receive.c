@@ -244,16 +244,16 @@ static struct err *refuse(const struct source_inbox *inbox, struct arena *arena,
 
 /* ---- the order of work --------------------------------------------------------------------------------------------- */
 
+/* *own: the source whose address it is; as it was if it is the instance's. */
 static struct err *find_secrets(const struct source_inbox *inbox, struct db_tx *tx, const struct source_post *post,
-                                struct source_secrets *secrets)
+                                struct candidate *own, struct source_secrets *secrets)
 {
-    struct candidate candidate;
     *secrets = (struct source_secrets){0};
     if (!post->address.n) {
         for (size_t i = 0; i < 2; i++) secrets->at[secrets->n++] = inbox->secrets[post->request.provider][i];
         return NULL;
     }
-    TRY(match_address(tx, post->request.provider, post->address, &candidate));
+    TRY(match_address(tx, post->request.provider, post->address, own));
     return source_open_secrets(tx, inbox->keys, post->address, secrets);
 }
 
@@ -263,10 +263,11 @@ static struct err *read_reception(const struct source_inbox *inbox, struct arena
 {
     const struct source_post *post = reception->post;
     struct source_secrets     secrets;
+    struct candidate          own;
     enum source_reason        none = SOURCE_NOT_CONNECTED;
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(inbox->db, arena, &tx));
-    TRY(find_secrets(inbox, tx, post, &secrets));
+    TRY(find_secrets(inbox, tx, post, &own, &secrets));
     struct source_request limited = post->request;
     limited.max_body = inbox->max_body;
     *refusal = source_signature_check(&limited, secrets.at, secrets.n);
@@ -276,14 +277,12 @@ static struct err *read_reception(const struct source_inbox *inbox, struct arena
     struct source_delivery_options options = {post->received_at, inbox->max_age[post->request.provider]};
     *refusal = source_delivery_read(arena, &post->request, options, &reception->delivery);
     if (*refusal || source_delivery_is_ping(&reception->delivery)) return NULL;
-    TRY(find_duplicate(tx, reception, &reception->duplicate));
-    if (reception->duplicate) return NULL;
     reception->is_change = source_state_change_find(arena, &reception->delivery, &reception->change);
     if (reception->is_change) {
         reception->verdict = (struct verdict){"processed", SOURCE_CAPTURED};
         return NULL;
     }
-    TRY(match_candidates(tx, &reception->delivery, post->address, &reception->candidates, &none));
+    TRY(match_candidates(tx, &reception->delivery, post->address.n ? &own : NULL, &reception->candidates, &none));
     db_read_end(&tx);
     inbox_transform(inbox, arena, &reception->delivery, post->received_at, (struct str){0}, &reception->candidates);
     reception->verdict = inbox_verdict(&reception->candidates, none);
@@ -303,8 +302,6 @@ struct err *source_receive(const struct source_inbox *inbox, struct arena *arena
     if (refusal) return refuse(inbox, arena, post, refusal, answer);
     answer->body = source_answer_ping();
     if (source_delivery_is_ping(&reception.delivery)) return NULL;
-    answer->body = source_answer_duplicate();
-    if (reception.duplicate) return NULL;
     enum source_reason reason = reception.verdict.reason;
     reception.logged.public_id = id_new(arena, "dlv_");
     reception.logged.headers = payload_headers(arena, &post->request);
@@ -312,6 +309,6 @@ struct err *source_receive(const struct source_inbox *inbox, struct arena *arena
     reception.logged.reason = reason == SOURCE_CAPTURED ? NULL : source_reason_name(reason);
     if (reception.candidates.n) reception.packed = payload_pack(arena, post->request.body);
     TRY(db_write(inbox->db, arena, write_reception, &reception));
-    if (!reception.duplicate) answer->body = source_answer(arena, reason);
+    answer->body = reception.duplicate ? source_answer_duplicate() : source_answer(arena, reason);
     return NULL;
 }
