@@ -7,7 +7,7 @@
 
 #include <signal.h>
 
-enum { RECEIVERS = 16 }; /* deliveries that may be committed together */
+enum { RECEIVERS = 32 }; /* deliveries that may be committed together */
 
 /* metrics.listen: an address of its own, so that a scraper needs neither a key nor the way to the API. */
 static struct err *listen_for_metrics(struct cli *cli, struct config *config, struct app *app, struct net_server **metrics)
