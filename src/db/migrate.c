@@ -21,9 +21,10 @@ struct migration {
     X(6, 0006, activity)     \
     X(7, 0007, jobs)         \
     X(8, 0008, cluster_recent) \
-    X(9, 0009, items)           \
+    X(9, 0009, items)        \
     X(10, 0010, metrics)     \
-    X(11, 0011, models)
+    X(11, 0011, models)      \
+    X(12, 0012, delivery_keys)
 
 #define DECLARE(version, number, name) extern const char file_##number##_##name##_sql[], file_##number##_##name##_sql_end[];
 MIGRATIONS(DECLARE)

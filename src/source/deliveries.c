@@ -41,15 +41,21 @@ struct err *source_delivery_list(struct db_tx *tx, int64_t workspace, struct sou
     return NULL;
 }
 
+/* The delivery that came with the payload: a replay has none of its own. */
+static struct str origin_of(const struct source_delivery_record *delivery)
+{
+    return delivery->replay_of.n ? delivery->replay_of : delivery->public_id;
+}
+
 static struct err *read_payload(struct db_tx *tx, int64_t workspace, struct source_delivery_record *delivery)
 {
     struct db_rows rows;
     struct bytes   packed;
     int64_t        size;
     TRY(db_query(tx, &rows,
-                 "SELECT payload, payload_bytes FROM ingestion_payload "
-                 "WHERE workspace_id = $1 AND source = $2 AND delivery_id = $3",
-                 workspace, delivery->source, delivery->delivery_id));
+                 "SELECT p.payload, p.payload_bytes FROM inbound_delivery d JOIN ingestion_payload p ON p.delivery = d.id "
+                 "WHERE d.public_id = $2 AND p.workspace_id = $1",
+                 workspace, origin_of(delivery)));
     bool kept = db_next(&rows, &packed, &size);
     TRY(db_done(&rows));
     return kept ? payload_unpack(tx->arena, packed, size, &delivery->payload) : NULL;
@@ -117,7 +123,7 @@ struct err *source_delivery_replay(const struct source_inbox *inbox, struct db_t
     struct logged_delivery logged = {.public_id = *fresh,
                                      .address = STR(""),
                                      .headers = stored.headers,
-                                     .replay_of = stored.public_id,
+                                     .replay_of = origin_of(&stored),
                                      .received_at = time_now(),
                                      .status = 200,
                                      .outcome = verdict.outcome,

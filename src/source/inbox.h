@@ -92,7 +92,7 @@ MUST_CHECK struct err *installations_apply(struct db_tx *tx, const struct source
 struct bytes           payload_pack(struct arena *arena, struct str body);
 MUST_CHECK struct err *payload_unpack(struct arena *arena, struct bytes packed, int64_t size, struct str *body);
 struct payload {
-    int64_t         workspace;
+    int64_t         workspace, delivery;
     struct str      source, delivery_id, event;
     struct bytes    packed;
     size_t          size;

@@ -34,12 +34,11 @@ struct err *payload_unpack(struct arena *arena, struct bytes packed, int64_t siz
 struct err *payload_store(struct db_tx *tx, const struct payload *payload)
 {
     return db_exec(tx,
-                   "INSERT INTO ingestion_payload (workspace_id, source, delivery_id, event_type, payload, payload_bytes, "
-                   "headers, received_at, ingestion_source, created_at) "
-                   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'webhook', $9) "
-                   "ON CONFLICT (workspace_id, source, delivery_id) DO NOTHING",
-                   payload->workspace, payload->source, payload->delivery_id, payload->event, payload->packed,
-                   payload->size, payload->headers, payload->received_at, time_now());
+                   "INSERT INTO ingestion_payload (workspace_id, delivery, source, delivery_id, event_type, payload, "
+                   "payload_bytes, headers, received_at, ingestion_source, created_at) "
+                   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'webhook', $10)",
+                   payload->workspace, payload->delivery, payload->source, payload->delivery_id, payload->event,
+                   payload->packed, payload->size, payload->headers, payload->received_at, time_now());
 }
 
 struct str payload_headers(struct arena *arena, const struct source_request *request)

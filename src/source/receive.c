@@ -2,6 +2,7 @@
  * it and sends what it captures. */
 #include "source/inbox.h"
 
+#include "base/hash.h"
 #include "base/id.h"
 #include "base/time.h"
 #include "flow/flow.h"
@@ -86,18 +87,30 @@ struct verdict inbox_verdict(const struct candidates *candidates, enum source_re
 
 /* ---- storing ------------------------------------------------------------------------------------------------------- */
 
+/* What a processed delivery is known again by. Keys may collide: whoever finds one compares the row. */
+struct keys { int64_t id, body; };
+
+static struct keys keys_of(const struct source_delivery *delivery)
+{
+    uint64_t event = hash_str(delivery->event);
+    return (struct keys){(int64_t)hash_str(delivery->id), (int64_t)hash_str_seeded(delivery->body_sha256, event)};
+}
+
 struct err *inbox_log(struct db_tx *tx, const struct source_delivery *delivery, const struct logged_delivery *logged,
                       int64_t *id)
 {
     struct db_rows rows;
+    struct keys    keys = keys_of(delivery);
     TRY(db_query(tx, &rows,
                  "INSERT INTO inbound_delivery (public_id, source, address, delivery_id, event, action, installation_id, "
-                 "repository_id, body_sha256, headers, received_at, http_status, outcome, reason, replay_of) "
-                 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING id",
+                 "repository_id, body_sha256, headers, received_at, http_status, outcome, reason, replay_of, id_key, "
+                 "body_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
+                 "CASE WHEN $13 = 'processed' THEN CAST($16 AS BIGINT) END, "
+                 "CASE WHEN $13 = 'processed' THEN CAST($17 AS BIGINT) END) RETURNING id",
                  logged->public_id, source_provider_name(delivery->provider), logged->address.n ? logged->address : STR(""),
                  delivery->id, delivery->event, delivery->action, delivery->installation_id, delivery->repository_id,
                  delivery->body_sha256, logged->headers, logged->received_at, logged->status, logged->outcome,
-                 logged->reason, logged->replay_of));
+                 logged->reason, logged->replay_of, keys.id, keys.body));
     (void)db_next(&rows, id);
     return db_done(&rows);
 }
@@ -150,25 +163,27 @@ struct reception {
 static struct err *find_duplicate(struct db_tx *tx, const struct reception *reception, bool *duplicate)
 {
     const struct source_delivery *delivery = &reception->delivery;
+    struct keys    keys = keys_of(delivery);
     struct db_rows rows;
     int64_t        one;
     TRY(db_query(tx, &rows,
-                 "SELECT 1 FROM inbound_delivery WHERE source = $1 AND delivery_id = $2 AND outcome = 'processed' "
-                 "AND address = $3 AND received_at > $6 UNION ALL "
-                 "SELECT 1 FROM inbound_delivery WHERE source = $1 AND body_sha256 = $4 AND outcome = 'processed' "
-                 "AND address = $3 AND event = $5 AND received_at > $6 LIMIT 1",
+                 "SELECT 1 FROM inbound_delivery WHERE id_key = $7 AND source = $1 AND delivery_id = $2 "
+                 "AND outcome = 'processed' AND address = $3 AND received_at > $6 UNION ALL "
+                 "SELECT 1 FROM inbound_delivery WHERE body_key = $8 AND source = $1 AND body_sha256 = $4 "
+                 "AND outcome = 'processed' AND address = $3 AND event = $5 AND received_at > $6 LIMIT 1",
                  source_provider_name(delivery->provider), delivery->id, reception->logged.address, delivery->body_sha256,
-                 delivery->event, reception->logged.received_at - DAYS(REMEMBERED_DAYS)));
+                 delivery->event, reception->logged.received_at - DAYS(REMEMBERED_DAYS), keys.id, keys.body));
     *duplicate = db_next(&rows, &one);
     return db_done(&rows);
 }
 
-static struct err *store_payloads(struct db_tx *tx, const struct reception *reception)
+static struct err *store_payloads(struct db_tx *tx, const struct reception *reception, int64_t delivery)
 {
     for (size_t i = 0; i < reception->candidates.n; i++) {
         const struct candidate *candidate = &reception->candidates.at[i];
         if (candidate->reason != SOURCE_CAPTURED && candidate->reason != SOURCE_INVALID_EVENT) continue;
         struct payload payload = {.workspace = candidate->source.workspace,
+                                  .delivery = delivery,
                                   .source = candidate->source.type,
                                   .delivery_id = reception->delivery.id,
                                   .event = reception->delivery.event,
@@ -192,7 +207,7 @@ static struct err *write_reception(struct db_tx *tx, void *arg)
         struct change_place place = {id, reception->logged.received_at, reception->logged.address};
         return changes_apply(tx, &reception->delivery, &place, &reception->change);
     }
-    TRY(store_payloads(tx, reception));
+    TRY(store_payloads(tx, reception, id));
     return inbox_send(tx, id, reception->logged.public_id, &reception->candidates, false);
 }
 
