@@ -91,20 +91,21 @@ static size_t segments(struct str path, struct str *out)
 
 static bool matches(const struct api_route *route, const struct str *path, size_t n, struct api_match *match)
 {
-    struct str pattern[API_MAX_SEGMENTS];
-    size_t     wanted = segments(str_of(route->path), pattern);
+    size_t at = 0;
     match->parameter_count = 0;
-    for (size_t i = 0; i < wanted; i++) {
-        if (str_eq(pattern[i], STR("*"))) return true;
-        if (i == n) return false;
-        if (pattern[i].s[0] == '{') {
-            match->parameters[match->parameter_count].name = pattern[i].s + 1;
-            match->parameters[match->parameter_count].name_length = pattern[i].n - 2;
-            match->parameters[match->parameter_count++].value = path[i];
-        } else if (!str_eq(pattern[i], path[i]))
+    for (const char *segment = route->path, *end; *segment; segment = end, at++) {
+        segment++; /* the slash */
+        end = strchrnul(segment, '/');
+        if (*segment == '*') return true;
+        if (at == n) return false;
+        if (*segment == '{') {
+            match->parameters[match->parameter_count].name = segment + 1;
+            match->parameters[match->parameter_count].name_length = (size_t)(end - segment) - 2;
+            match->parameters[match->parameter_count++].value = path[at];
+        } else if (!str_eq((struct str){segment, (size_t)(end - segment)}, path[at]))
             return false;
     }
-    return wanted == n;
+    return at == n;
 }
 
 void api_match(struct str method, struct str path, struct api_match *match)

@@ -33,52 +33,28 @@ static yyjson_alc allocator(struct arena *arena)
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
-/* Text with so few brackets cannot be nested deep, whatever they stand in. '[' and '{' differ in one bit; counting in
- * bytes, a block at a time, lets the compiler compare many at once. */
-static bool has_few_brackets(struct str text)
+/* Values lie in the order of the text, and a container knows where its own end. (Reading does not recurse; what comes
+ * after it may.) */
+static bool too_deep(const yyjson_doc *doc)
 {
-    enum { BLOCK = 128 };
-    size_t brackets = 0, i = 0;
-    for (; i + BLOCK <= text.n && brackets <= JSON_MAX_DEPTH; i += BLOCK) {
-        unsigned char of_block = 0;
-        for (size_t k = 0; k < BLOCK; k++) of_block += (text.s[i + k] | 0x20) == '{';
-        brackets += of_block;
+    const yyjson_val *ends[JSON_MAX_DEPTH], *value = doc->root, *end = value + yyjson_doc_get_val_count((yyjson_doc *)doc);
+    size_t            depth = 0;
+    for (; value < end; value++) {
+        while (depth && value >= ends[depth - 1]) depth--;
+        if (!unsafe_yyjson_is_ctn((void *)value)) continue;
+        if (depth == JSON_MAX_DEPTH) return true;
+        ends[depth++] = unsafe_yyjson_get_next((yyjson_val *)value);
     }
-    for (; i < text.n; i++) brackets += (text.s[i] | 0x20) == '{';
-    return brackets <= JSON_MAX_DEPTH;
-}
-
-/* Deepest nesting, counted on the text before parsing so that no later recursion can be driven deep. */
-static int nesting(struct str text)
-{
-    int  depth = 0, deepest = 0;
-    bool quoted = false;
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.s[i];
-        if (quoted) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                quoted = false;
-        } else if (c == '"') {
-            quoted = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > deepest) deepest = depth;
-        } else if (c == '}' || c == ']') {
-            depth--;
-        }
-    }
-    return deepest;
+    return false;
 }
 
 struct err *json_parse(struct arena *arena, struct str text, const json_value **root)
 {
-    if (!has_few_brackets(text) && nesting(text) > JSON_MAX_DEPTH)
-        return err_new(arena, ERR_INVALID, "JSON nested deeper than %d", JSON_MAX_DEPTH);
     yyjson_alc      alc = allocator(arena);
     yyjson_read_err failure;
     yyjson_doc     *doc = yyjson_read_opts((char *)(text.s ? text.s : ""), text.n, 0, &alc, &failure);
     if (!doc) return err_new(arena, ERR_INVALID, "%s at byte %zu", failure.msg, failure.pos);
+    if (too_deep(doc)) return err_new(arena, ERR_INVALID, "JSON nested deeper than %d", JSON_MAX_DEPTH);
     *root = yyjson_doc_get_root(doc);
     return NULL;
 }

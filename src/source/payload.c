@@ -3,21 +3,45 @@
 
 #include "base/time.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <zstd.h>
 
-enum { LEVEL = 1, MAX_HEADER = 1000 }; /* level 1: 22 KB of a webhook become about 3.5 KB in 40 us */
+enum { LEVEL = -1, KEPT = 8, MAX_HEADER = 1000 }; /* level 1 takes 15 % less room and 40 % more time */
 
-/* A compressor is a megabyte of tables: each thread keeps one until it ends. */
-static _Thread_local ZSTD_CCtx *compressor;
+/* A compressor is a megabyte of tables. The one used last is used next: its tables are in the processor's cache. */
+static struct {
+    pthread_mutex_t lock;
+    ZSTD_CCtx      *at[KEPT];
+    size_t          n;
+} kept = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static ZSTD_CCtx *take_compressor(void)
+{
+    pthread_mutex_lock(&kept.lock);
+    ZSTD_CCtx *compressor = kept.n ? kept.at[--kept.n] : NULL;
+    pthread_mutex_unlock(&kept.lock);
+    if (!compressor && !(compressor = ZSTD_createCCtx())) abort();
+    return compressor;
+}
+
+static void give_back(ZSTD_CCtx *compressor)
+{
+    pthread_mutex_lock(&kept.lock);
+    bool full = kept.n == KEPT;
+    if (!full) kept.at[kept.n++] = compressor;
+    pthread_mutex_unlock(&kept.lock);
+    if (full) ZSTD_freeCCtx(compressor);
+}
 
 struct bytes payload_pack(struct arena *arena, struct str body)
 {
-    if (!compressor && !(compressor = ZSTD_createCCtx())) abort();
+    ZSTD_CCtx *compressor = take_compressor();
     size_t room = ZSTD_compressBound(body.n);
     void  *out = arena_alloc_raw(arena, room);
     size_t n = ZSTD_compressCCtx(compressor, out, room, body.s ? body.s : "", body.n, LEVEL);
     if (ZSTD_isError(n)) abort(); /* the room suffices: out of memory */
+    give_back(compressor);
     return (struct bytes){out, n};
 }
 

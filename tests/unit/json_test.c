@@ -46,11 +46,20 @@ TEST(json, deep_nesting_is_refused)
     struct buf deep = buf_in(arena);
     for (int i = 0; i < 100000; i++) buf_char(&deep, '[');
     const json_value *root;
+    for (int i = 0; i < 100000; i++) buf_char(&deep, ']');
     check_err(json_parse(arena, buf_str(&deep), &root), ERR_INVALID);
-    struct buf legal = buf_in(arena);
+    check_err(json_parse(arena, STR("[[[[[[[[[["), &root), ERR_INVALID);
+    struct buf legal = buf_in(arena), wide = buf_in(arena), over = buf_in(arena);
     for (int i = 0; i < JSON_MAX_DEPTH; i++) buf_char(&legal, '[');
     for (int i = 0; i < JSON_MAX_DEPTH; i++) buf_char(&legal, ']');
     check_ok(json_parse(arena, buf_str(&legal), &root));
+    for (int i = 0; i < 10000; i++) buf_printf(&wide, "%s", i ? ",[1,{\"a\":[]}]" : "[[]"); /* many, not deep */
+    buf_char(&wide, ']');
+    check_ok(json_parse(arena, buf_str(&wide), &root));
+    buf_printf(&over, "[1,");
+    buf_bytes(&over, buf_str(&legal).s, buf_str(&legal).n);
+    buf_printf(&over, ",2]");
+    check_err(json_parse(arena, buf_str(&over), &root), ERR_INVALID);
 }
 
 TEST(json, writing_separates_and_escapes)
