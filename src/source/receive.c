@@ -17,14 +17,14 @@ static struct source_context context_of(const struct source_inbox *inbox, const 
                                         int64_t received_at, const struct candidate *candidate)
 {
     const struct source_record *source = &candidate->source;
-    bool unknown_id = str_starts(source->resource_id, STR("name:"));
     return (struct source_context){
         .delivery_id = delivery->id,
         .received_at = received_at,
         .provider_time = delivery->provider_time,
         .web_url = inbox->web_url[delivery->provider],
         .id_name = json_str(candidate->config, "idName"),
-        .resource_id = unknown_id ? candidate->learned_id : source->resource_id,
+        /* one known by name alone goes on by its name: the subscription filter finds it by that */
+        .resource_id = candidate->learned_id.n ? candidate->learned_id : source->resource_id,
         .default_branch = json_str(candidate->config, "defaultBranch"),
         .project_name = json_str(candidate->config, "projectName"),
         .organization = json_str(candidate->config, "organization"),

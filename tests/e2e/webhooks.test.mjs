@@ -274,3 +274,32 @@ test('sources, events and deliveries answer as documented', async (t) => {
   await call('getIngestedEvent', 'GET', `/v1/events/${results[0].eventId}`);
   await call('getIngestedEvent', 'GET', '/v1/events/evt_none');
 });
+
+test('what a provider does to a source shows in the source, its deliveries and the timeline', async (t) => {
+  const it = await world(t);
+  const { id } = await it.source('github', 42, { name: 'acme/api' });
+  const repository = { id: 42, full_name: 'acme/core', name: 'core', html_url: 'https://github.com/acme/core', default_branch: 'main' };
+  const post = async (action, delivery) => {
+    const body = JSON.stringify({ action, repository });
+    return (await it.send(`/webhooks/github/${id}`, body, signed.github(body, 'repository', delivery))).body;
+  };
+  assert.deepEqual(await post('renamed', 'd1'), { received: true });
+  assert.deepEqual(await post('deleted', 'd2'), { received: true });
+  const source = (await it.ask('GET', `${W}/sources/${id}`)).body;
+  assert.equal(source.displayName, 'acme/core');
+  assert.equal(source.metadata.idName, 'acme/api');
+  assert.equal(source.metadata.isArchived, true);
+  assert.deepEqual([source.isActive, source.inactiveReason, source.lastSyncStatus], [false, 'repository_deleted', 'failed']);
+  const deliveries = (await it.ask('GET', `${W}/deliveries?sourceId=${id}`)).body.data;
+  assert.deepEqual(deliveries.map((each) => [each.event, each.action, each.outcome]),
+    [['repository', 'deleted', 'processed'], ['repository', 'renamed', 'processed']]);
+  let told = [];
+  for (let i = 0; i < 300 && told.length < 2; i++) {
+    await new Promise((done) => setTimeout(done, 100));
+    const activities = (await it.ask('GET', `${W}/activities?category=integration`)).body.data;
+    told = activities.filter((each) => ['integration.metadata_updated', 'integration.deleted'].includes(each.action));
+  }
+  const [deleted, renamed] = told;
+  assert.deepEqual([deleted.actorType, deleted.entityId, deleted.reason], ['webhook', id, 'repository_deleted']);
+  assert.deepEqual(renamed.changes.repoFullName, { from: 'acme/api', to: 'acme/core' });
+});

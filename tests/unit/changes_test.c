@@ -345,6 +345,21 @@ TEST(changes, an_alert_that_names_no_project_reaches_the_sources_of_its_installa
     check_str(DELIVER(&w, "metric_alert", "d3", alert, .provider = SOURCE_SENTRY).body, "{\"received\":true}");
 }
 
+TEST(changes, what_names_a_source_without_its_id_passes_its_filter)
+{
+    WORLD(w);
+    time_set(NOW);
+    struct str sentry = ADD(&w, .provider = SOURCE_SENTRY, .name = STR("web"), .secret = STR(SECRET)).source.public_id;
+    struct str linear = ADD(&w, .provider = SOURCE_LINEAR, .name = STR("ENG"), .secret = STR(SECRET)).source.public_id;
+    const char *alert = "{\"action\":\"critical\",\"installation\":{\"uuid\":\"u-1\"},\"data\":{\"metric_alert\":{\"id\":\"3\","
+        "\"organization_id\":\"4\",\"projects\":[\"web\"],\"alert_rule\":{\"name\":\"Errors above a thousand an hour\"}}}}";
+    DELIVER(&w, "metric_alert", "d1", alert, sentry, .provider = SOURCE_SENTRY);
+    DELIVER(&w, "", "d2", LINEAR_COMMENT("org-1", NOW_TEXT), linear, .provider = SOURCE_LINEAR);
+    check_int(count(&w, "SELECT COUNT(*) FROM flow_run WHERE function = 'neural.observation.capture' "
+                        "AND output LIKE '%event_not_allowed%'"), 0);
+    check_int(count(&w, "SELECT COUNT(*) FROM observation WHERE source = 'sentry'"), 1);
+}
+
 int main(void)
 {
     crypto_start();
@@ -373,6 +388,7 @@ int main(void)
         RUN(changes, vercel_projects_are_renamed_and_removed),
         RUN(changes, an_uninstalled_sentry_app_ends_the_sources_of_its_installation),
         RUN(changes, an_alert_that_names_no_project_reaches_the_sources_of_its_installation_alone),
+        RUN(changes, what_names_a_source_without_its_id_passes_its_filter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
