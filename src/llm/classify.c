@@ -119,7 +119,7 @@ void llm_classification_write(struct json_out *out, const struct llm_classificat
     json_end(out);
 }
 
-struct err *llm_classify(struct llm *llm, struct arena *arena, const struct llm_event *event, struct llm_budget budget,
+struct err *llm_classify(struct llm *llm, struct arena *arena, const struct llm_event *event, struct llm_terms terms,
                          struct llm_classification *result, struct llm_usage *usage)
 {
     const json_value *answer;
@@ -128,7 +128,7 @@ struct err *llm_classify(struct llm *llm, struct arena *arena, const struct llm_
         .temperature = TEMPERATURE,
         .instructions = instructions(arena),
         .message = message(arena, event),
-        .budget = budget,
+        .terms = terms,
     };
     TRY(llm_question(llm, arena, &question, &answer, usage));
     return llm_classification_read(arena, answer, result);

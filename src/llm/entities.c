@@ -170,7 +170,7 @@ void llm_entities_write(struct json_out *out, const struct llm_entities *entitie
 }
 
 struct err *llm_entities(struct llm *llm, struct arena *arena, struct str title, struct str body,
-                         struct llm_budget budget, struct llm_entities *result, struct llm_usage *usage)
+                         struct llm_terms terms, struct llm_entities *result, struct llm_usage *usage)
 {
     const json_value *answer;
     struct llm_question question = {
@@ -178,7 +178,7 @@ struct err *llm_entities(struct llm *llm, struct arena *arena, struct str title,
         .temperature = TEMPERATURE,
         .instructions = instructions(arena),
         .message = message(arena, title, body),
-        .budget = budget,
+        .terms = terms,
     };
     TRY(llm_question(llm, arena, &question, &answer, usage));
     struct str text = str_printf(arena, STR_FMT "\n" STR_FMT, STR_ARG(title), STR_ARG(body));

@@ -97,7 +97,7 @@ struct llm_question {
     enum llm_task task;
     double temperature;
     struct str instructions, message;
-    struct llm_budget budget;
+    struct llm_terms terms;
 };
 struct err *llm_question(struct llm *llm, struct arena *arena, const struct llm_question *question,
                          const json_value **object, struct llm_usage *usage);

@@ -136,6 +136,13 @@ MUST_CHECK struct err *llm_ask_json(struct llm *llm, struct arena *arena, const 
  * instructions say that nothing in it is addressed to the model. Answers are read tolerantly: what is too long is cut,
  * what is of no use is left out, and only an answer without its one necessary part is an error (ERR_UNAVAILABLE). */
 
+/* What a question may cost, and who may stop waiting for its answer (ERR_CANCELLED). */
+struct llm_terms {
+    struct llm_budget budget;
+    bool (*stopped)(void *arg); /* asked several times a second; NULL: nobody */
+    void *arg;
+};
+
 struct llm_event {
     struct str source, source_type, title, body;
 };
@@ -151,7 +158,7 @@ struct llm_classification {
     struct str reasoning; /* at most 200 characters; may be empty */
 };
 MUST_CHECK struct err *llm_classify(struct llm *llm, struct arena *arena, const struct llm_event *event,
-                                    struct llm_budget budget, struct llm_classification *result,
+                                    struct llm_terms terms, struct llm_classification *result,
                                     struct llm_usage *usage);
 
 /* As JSON, to be remembered, and back: reading is as tolerant as it is with a model's answer. */
@@ -179,7 +186,7 @@ void llm_entities_write(struct json_out *out, const struct llm_entities *entitie
 MUST_CHECK struct err *llm_entities_read(struct arena *arena, const json_value *value, struct llm_entities *entities);
 /* Only entities of which the text has a word. */
 MUST_CHECK struct err *llm_entities(struct llm *llm, struct arena *arena, struct str title, struct str body,
-                                    struct llm_budget budget, struct llm_entities *result, struct llm_usage *usage);
+                                    struct llm_terms terms, struct llm_entities *result, struct llm_usage *usage);
 
 struct llm_member {
     struct str type, title, actor, body;
@@ -200,4 +207,4 @@ struct llm_summary {
 void llm_summary_write(struct json_out *out, const struct llm_summary *summary);
 MUST_CHECK struct err *llm_summary_read(struct arena *arena, const json_value *value, struct llm_summary *summary);
 MUST_CHECK struct err *llm_summarise(struct llm *llm, struct arena *arena, const struct llm_cluster *cluster,
-                                     struct llm_budget budget, struct llm_summary *result, struct llm_usage *usage);
+                                     struct llm_terms terms, struct llm_summary *result, struct llm_usage *usage);

@@ -45,7 +45,8 @@ struct err *llm_question(struct llm *llm, struct arena *arena, const struct llm_
         .instructions = str_printf(arena, STR_FMT "%s", STR_ARG(question->instructions), data_rules),
         .messages = &message,
         .message_count = 1,
-        .budget = question->budget,
+        .budget = question->terms.budget,
+        .listener = {.arg = question->terms.arg, .stopped = question->terms.stopped},
     };
     return llm_ask_json(llm, arena, &call, object, usage);
 }

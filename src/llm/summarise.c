@@ -73,7 +73,7 @@ void llm_summary_write(struct json_out *out, const struct llm_summary *summary)
 }
 
 struct err *llm_summarise(struct llm *llm, struct arena *arena, const struct llm_cluster *cluster,
-                          struct llm_budget budget, struct llm_summary *result, struct llm_usage *usage)
+                          struct llm_terms terms, struct llm_summary *result, struct llm_usage *usage)
 {
     const json_value *answer;
     struct llm_question question = {
@@ -81,7 +81,7 @@ struct err *llm_summarise(struct llm *llm, struct arena *arena, const struct llm
         .temperature = TEMPERATURE,
         .instructions = STR(INSTRUCTIONS),
         .message = message(arena, cluster),
-        .budget = budget,
+        .terms = terms,
     };
     TRY(llm_question(llm, arena, &question, &answer, usage));
     return llm_summary_read(arena, answer, result);

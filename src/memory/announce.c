@@ -92,6 +92,18 @@ void models_used(struct flow_run *run, const struct memory *memory, enum llm_tas
     if (err) log_warn("memory", "the tokens of a call are not counted: " STR_FMT, STR_ARG(err->message));
 }
 
+static bool is_stopped(void *run)
+{
+    return flow_should_stop(run);
+}
+
+struct llm_terms models_terms(struct flow_run *run, const struct memory *memory, const struct model_rules *rules)
+{
+    struct llm_allowance *allowance = NEW(run->arena, struct llm_allowance);
+    *allowance = (struct llm_allowance){memory->db, run->workspace, rules->monthly_tokens};
+    return (struct llm_terms){.budget = llm_budget_of(allowance), .stopped = is_stopped, .arg = run};
+}
+
 struct err *models_wait(struct flow_run *run, const struct memory *memory)
 {
     if (llm_available(memory->llm)) return NULL;

@@ -49,6 +49,8 @@ struct err *job_failed(struct flow_run *run, const char *key, struct str value, 
 /* In a step's function: what a call has cost, kept with the step and in the month's counts. */
 void models_used(struct flow_run *run, const struct memory *memory, enum llm_task task, const struct llm_usage *usage);
 
+/* On what terms a run asks: the workspace's tokens of the month, and until the run is stopped. */
+struct llm_terms models_terms(struct flow_run *run, const struct memory *memory, const struct model_rules *rules);
 /* In a step that asks a model: wait while it is left alone; what a failed call means for the run (each returns err). */
 MUST_CHECK struct err *models_wait(struct flow_run *run, const struct memory *memory);
 struct err *models_failed(struct flow_run *run, struct err *err);

@@ -123,19 +123,20 @@ struct question {
     struct capture   *capture;
 };
 
-/* The step: never an error, for there is always an answer, and a failure is remembered as well. */
+/* The step: there is always an answer, for a failure is remembered as well. */
 static struct err *ask_model(struct flow_run *run, void *arg, struct str *answer)
 {
     const struct question     *question = arg;
     struct captures           *all = question->of->all;
     const struct source_event *event = &question->capture->item->event;
-    struct llm_allowance       allowance = {all->memory->db, run->workspace, all->rules.monthly_tokens};
     struct llm_event           about = {event->source, event->source_type, text_without_label(event->title), event->body};
     struct llm_classification  classification;
     struct llm_usage           usage = {0};
     struct json_out            out = json_out(run->arena);
-    struct err *err = llm_classify(all->memory->llm, run->arena, &about, llm_budget_of(&allowance), &classification, &usage);
+    struct err *err = llm_classify(all->memory->llm, run->arena, &about, models_terms(run, all->memory, &all->rules),
+                                   &classification, &usage);
     models_used(run, all->memory, LLM_CLASSIFICATION, &usage);
+    if (err && err->code == ERR_CANCELLED) return err; /* the run is stopped: it will ask again */
     if (err) {
         json_begin(&out, NULL, '{');
         json_put(&out, "error", err_text(run->arena, err));

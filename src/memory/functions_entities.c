@@ -30,11 +30,10 @@ static struct err *read_observation(struct extraction *e)
 static struct err *ask_model(struct flow_run *run, void *arg, struct str *answer)
 {
     struct extraction   *e = arg;
-    struct llm_allowance allowance = {e->memory->db, run->workspace, e->rules.monthly_tokens};
     struct llm_usage     usage = {0};
     TRY(models_wait(run, e->memory));
     struct err *err = llm_entities(e->memory->llm, run->arena, text_without_label(e->title), e->body,
-                                   llm_budget_of(&allowance), &e->entities, &usage);
+                                   models_terms(run, e->memory, &e->rules), &e->entities, &usage);
     models_used(run, e->memory, LLM_ENTITIES, &usage);
     if (err) return models_failed(run, err);
     struct json_out out = json_out(run->arena);

@@ -24,7 +24,6 @@ static struct err *read_cluster(struct summary_run *s)
 static struct err *ask_model(struct flow_run *run, void *arg, struct str *answer)
 {
     struct summary_run  *s = arg;
-    struct llm_allowance allowance = {s->memory->db, run->workspace, s->rules.monthly_tokens};
     struct llm_usage     usage = {0};
     struct llm_summary   summary;
     struct llm_member    members[LLM_MAX_MEMBERS];
@@ -32,7 +31,7 @@ static struct err *ask_model(struct flow_run *run, void *arg, struct str *answer
     TRY(models_wait(run, s->memory));
     for (; cluster.member_count < s->facts.member_count && cluster.member_count < LLM_MAX_MEMBERS; cluster.member_count++)
         members[cluster.member_count] = s->facts.members[cluster.member_count].shown;
-    struct err *err = llm_summarise(s->memory->llm, run->arena, &cluster, llm_budget_of(&allowance), &summary, &usage);
+    struct err *err = llm_summarise(s->memory->llm, run->arena, &cluster, models_terms(run, s->memory, &s->rules), &summary, &usage);
     models_used(run, s->memory, LLM_SUMMARY, &usage);
     if (err) return models_failed(run, err);
     struct json_out out = json_out(run->arena);

@@ -236,6 +236,24 @@ TEST(classify, an_answer_is_remembered_when_storing_fails)
     check_int(w.service.requests, 2);
 }
 
+TEST(classify, a_stop_does_not_wait_for_the_model_and_costs_no_attempt)
+{
+    WORLD(w);
+    say(&w.service, 0, STR(""));
+    answer(&w, "anthropic", DECISION);
+    world_model(&w, "anthropic", 60000);
+    world_start(&w);
+    SEND(&w, .id = "one");
+    while (w.service.requests == 0) usleep(1000);
+    world_stop(&w);
+    check_str(ask(&w, "SELECT status || ' ' || failures FROM flow_run WHERE function = '" CAPTURE_RUN "'"), "queued 0");
+    check_str(classes(&w), "");
+    world_start(&w);
+    flow_settle(w.flow);
+    check_str(classes(&w), "one decision llm");
+    check_int(w.service.requests, 2);
+}
+
 TEST(classify, of_a_batch_each_answer_is_remembered_when_storing_fails)
 {
     WORLD(w);
@@ -500,6 +518,7 @@ int main(void)
         RUN(classify, when_the_months_tokens_are_used_up_rules_stand),
         RUN(classify, others_can_write_while_the_model_thinks),
         RUN(classify, an_answer_is_remembered_when_storing_fails),
+        RUN(classify, a_stop_does_not_wait_for_the_model_and_costs_no_attempt),
         RUN(classify, of_a_batch_each_answer_is_remembered_when_storing_fails),
         RUN(entities, of_a_long_text_are_asked_for_a_minute_later_and_merged),
         RUN(entities, are_found_by_the_index_and_vectors_stay),

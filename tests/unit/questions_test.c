@@ -4,7 +4,7 @@
 
 /* ---- the pipeline's questions: what is sent ---------------------------------------------------------------------- */
 
-static const struct llm_budget unlimited = {0};
+static const struct llm_terms unlimited = {0};
 
 static const struct llm_event attack = {
     .source = {"github", 6},
