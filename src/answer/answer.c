@@ -1,7 +1,12 @@
 /* answer.c - one question from its engine to its answer. */
 #include "answer/parts.h"
 
+#include "base/log.h"
+
 #include <stdlib.h>
+
+enum { DEFAULT_SOURCES = 8 };
+#define DEFAULT_TIME SECONDS(60)
 
 struct answer *answer_create(struct answer_config config)
 {
@@ -26,11 +31,30 @@ struct str answer_model(const struct answer *answer)
     return llm_enabled(answer->llm) ? llm_model(answer->llm, LLM_ANSWER) : STR("");
 }
 
-struct err *answer_ask(struct answer *answer, struct arena *arena, const struct answer_question *question,
-                       struct answer_result *result)
+/* Quoting, after a model that failed or without one. */
+static struct err *quote(struct answer *answer, struct arena *arena, const struct answer_question *question,
+                         struct answer_result *result)
 {
-    *result = (struct answer_result){0};
-    TRY(extract(answer, arena, question, result));
+    TRY(answer_extract(answer, arena, question, result));
     if (question->listener.text) question->listener.text(question->listener.arg, result->content);
     return NULL;
+}
+
+struct err *answer_ask(struct answer *answer, struct arena *arena, const struct answer_question *asked,
+                       struct answer_result *result)
+{
+    struct answer_question question = *asked;
+    bool heard = false;
+    *result = (struct answer_result){0};
+    if (question.most_sources <= 0) question.most_sources = DEFAULT_SOURCES;
+    if (question.time_ms <= 0) question.time_ms = DEFAULT_TIME;
+    if (!llm_enabled(answer->llm)) return quote(answer, arena, &question, result);
+    struct err *failed = model_answer(answer, arena, &question, result, &heard);
+    if (!failed) return NULL;
+    if (answer_stopped(&question)) return err_new(arena, ERR_CANCELLED, "The answer was stopped");
+    log_warn("answer", "the model's answer failed: " STR_FMT, STR_ARG(err_text(arena, failed)));
+    if (heard) return err_new(arena, ERR_UNAVAILABLE, "The language model broke off in the middle of its answer");
+    result->warnings.n = 0;
+    answer_warn(arena, result, "The language model gave no answer, so passages are quoted");
+    return quote(answer, arena, &question, result);
 }

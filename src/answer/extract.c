@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 enum {
-    DEFAULT_SOURCES = 8,
     PASSAGES = 5,         /* quoted at most */
     PASSAGES_OF_ITEM = 2,
     SENTENCES_OF_ITEM = 60,
@@ -42,7 +41,7 @@ struct extraction {
     struct { struct passage *at; size_t n, capacity; } passages;
 };
 
-void warn(struct arena *arena, struct answer_result *result, const char *format, ...)
+void answer_warn(struct arena *arena, struct answer_result *result, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -258,7 +257,7 @@ static struct err *find(struct extraction *extraction)
     struct search_request request = {
         .workspace = question->workspace,
         .query = question->query,
-        .limit = question->most_sources > 0 ? question->most_sources : DEFAULT_SOURCES,
+        .limit = question->most_sources,
         .mode = question->mode,
         .filters = question->filters,
     };
@@ -279,7 +278,7 @@ static struct err *find(struct extraction *extraction)
     return NULL;
 }
 
-struct err *extract(struct answer *answer, struct arena *arena, const struct answer_question *question,
+struct err *answer_extract(struct answer *answer, struct arena *arena, const struct answer_question *question,
                     struct answer_result *result)
 {
     struct passage chosen[PASSAGES];

@@ -23,8 +23,12 @@ struct err *api_contents(struct api_call *call)
     TRY(search_contents(call->app->search, call->arena, call->workspace.id, ids, n, items));
     struct json_out out = api_answer(call);
     json_begin(&out, "items", '[');
-    for (size_t i = 0; i < n; i++)
-        if (items[i].found) search_write_content(&out, &items[i]);
+    for (size_t i = 0; i < n; i++) {
+        if (!items[i].found) continue;
+        json_begin(&out, NULL, '{');
+        search_write_content(&out, &items[i]);
+        json_end(&out);
+    }
     json_end(&out);
     json_begin(&out, "missing", '[');
     for (size_t i = 0; i < n; i++)

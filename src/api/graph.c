@@ -51,10 +51,18 @@ static struct err *answer_graph(struct api_call *call, const json_value *input)
     json_begin(&out, "data", '{');
     put_root(&out, &answer.root);
     json_begin(&out, "nodes", '[');
-    for (size_t i = 0; i < answer.node_count; i++) search_write_node(&out, &answer.nodes[i]);
+    for (size_t i = 0; i < answer.node_count; i++) {
+        json_begin(&out, NULL, '{');
+        search_write_node(&out, &answer.nodes[i]);
+        json_end(&out);
+    }
     json_end(&out);
     json_begin(&out, "edges", '[');
-    for (size_t i = 0; i < answer.edge_count; i++) search_write_edge(&out, &answer.edges[i]);
+    for (size_t i = 0; i < answer.edge_count; i++) {
+        json_begin(&out, NULL, '{');
+        search_write_edge(&out, &answer.edges[i]);
+        json_end(&out);
+    }
     json_end(&out);
     json_end(&out);
     put_meta(&out, call, body.depth, &answer);

@@ -1,6 +1,13 @@
 /* related.c - POST /v1/related, GET /v1/related/{id} (search-api.md 7). */
 #include "api/records.h"
 
+static void put_item(struct json_out *out, const struct search_related_item *item)
+{
+    json_begin(out, NULL, '{');
+    search_write_related(out, item);
+    json_end(out);
+}
+
 /* The same items under the name of their source, sources in order of first appearance. */
 static void put_by_source(struct json_out *out, const struct search_related_answer *answer)
 {
@@ -13,7 +20,7 @@ static void put_by_source(struct json_out *out, const struct search_related_answ
         json_key(out, source);
         json_begin(out, NULL, '[');
         for (size_t j = i; j < answer->count; j++)
-            if (str_eq(answer->items[j].node.source, source)) search_write_related(out, &answer->items[j]);
+            if (str_eq(answer->items[j].node.source, source)) put_item(out, &answer->items[j]);
         json_end(out);
     }
     json_end(out);
@@ -39,7 +46,7 @@ static struct err *answer_related(struct api_call *call, const json_value *input
     json_put(&out, "source", answer.source.source);
     json_end(&out);
     json_begin(&out, "related", '[');
-    for (size_t i = 0; i < answer.count; i++) search_write_related(&out, &answer.items[i]);
+    for (size_t i = 0; i < answer.count; i++) put_item(&out, &answer.items[i]);
     json_end(&out);
     put_by_source(&out, &answer);
     json_end(&out);

@@ -123,7 +123,11 @@ struct err *api_search(struct api_call *call)
     call->search_mode = body.mode;
     struct json_out out = api_answer(call);
     json_begin(&out, "data", '[');
-    for (size_t i = 0; i < answer.count; i++) search_write_item(&out, &answer.items[i]);
+    for (size_t i = 0; i < answer.count; i++) {
+        json_begin(&out, NULL, '{');
+        search_write_item(&out, &answer.items[i]);
+        json_end(&out);
+    }
     json_end(&out);
     if (body.context) put_context(&out, &answer);
     put_meta(&out, call, &body, &answer);

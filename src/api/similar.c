@@ -49,7 +49,11 @@ struct err *api_similar(struct api_call *call)
     struct json_out out = api_answer(call);
     put_source(&out, &answer);
     json_begin(&out, "similar", '[');
-    for (size_t i = 0; i < answer.count; i++) search_write_similar(&out, &answer.items[i]);
+    for (size_t i = 0; i < answer.count; i++) {
+        json_begin(&out, NULL, '{');
+        search_write_similar(&out, &answer.items[i]);
+        json_end(&out);
+    }
     json_end(&out);
     json_begin(&out, "meta", '{');
     json_put(&out, "total", answer.total);

@@ -121,7 +121,7 @@ struct search_related_answer { struct search_node source; struct search_related_
 MUST_CHECK struct err *search_related(struct search *search, struct arena *arena,
                                       const struct search_related_request *request, struct search_related_answer *answer);
 
-/* ---- as JSON: one object of an answer, in the API's form (write.c) ------------------------------------------------- */
+/* ---- as JSON: the members of one object of an answer, in the API's form; the caller has begun it (write.c) ---------- */
 
 struct json_out;
 void search_write_item(struct json_out *out, const struct search_item *item);

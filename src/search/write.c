@@ -33,7 +33,6 @@ static void put_references(struct json_out *out, const struct search_item *item)
 
 void search_write_item(struct json_out *out, const struct search_item *item)
 {
-    json_begin(out, NULL, '{');
     json_put(out, "id", item->id);
     json_put(out, "title", item->title);
     json_put(out, "url", item->url.s ? item->url : STR(""));
@@ -50,12 +49,10 @@ void search_write_item(struct json_out *out, const struct search_item *item)
         json_put(out, "snippet", item->snippet_highlight);
         json_end(out);
     }
-    json_end(out);
 }
 
 void search_write_content(struct json_out *out, const struct search_content *item)
 {
-    json_begin(out, NULL, '{');
     json_put(out, "id", item->id);
     json_put(out, "title", item->title);
     json_put(out, "url", item->url.s ? item->url : STR(""));
@@ -65,12 +62,10 @@ void search_write_content(struct json_out *out, const struct search_content *ite
     json_put(out, "type", item->type);
     if (item->occurred_at) json_put_time(out, "occurredAt", item->occurred_at);
     json_put_raw(out, "metadata", item->metadata.n ? item->metadata : STR("{}"));
-    json_end(out);
 }
 
 void search_write_similar(struct json_out *out, const struct search_similar_item *item)
 {
-    json_begin(out, NULL, '{');
     json_put(out, "id", item->id);
     json_put(out, "title", item->title);
     json_put(out, "url", item->url.s ? item->url : STR(""));
@@ -82,7 +77,6 @@ void search_write_similar(struct json_out *out, const struct search_similar_item
     json_put(out, "source", item->source);
     json_put(out, "type", item->type);
     if (item->occurred_at) json_put_time(out, "occurredAt", item->occurred_at);
-    json_end(out);
 }
 
 static void put_or_null(struct json_out *out, const char *key, struct str text)
@@ -93,7 +87,6 @@ static void put_or_null(struct json_out *out, const char *key, struct str text)
 
 void search_write_node(struct json_out *out, const struct search_node *node)
 {
-    json_begin(out, NULL, '{');
     json_put(out, "id", node->id);
     json_put(out, "title", node->title);
     json_put(out, "source", node->source);
@@ -101,18 +94,15 @@ void search_write_node(struct json_out *out, const struct search_node *node)
     json_put_time(out, "occurredAt", node->occurred_at);
     put_or_null(out, "url", node->url);
     json_put(out, "isRoot", node->root);
-    json_end(out);
 }
 
 void search_write_edge(struct json_out *out, const struct search_edge *edge)
 {
-    json_begin(out, NULL, '{');
     json_put(out, "source", edge->source);
     json_put(out, "target", edge->target);
     json_put(out, "type", edge->type);
     put_or_null(out, "linkingKey", edge->linking_key);
     json_put(out, "confidence", edge->confidence);
-    json_end(out);
 }
 
 static const char *direction(const struct search_relation *relation)
@@ -131,7 +121,6 @@ static const struct search_relation *most_confident(const struct search_related_
 void search_write_related(struct json_out *out, const struct search_related_item *item)
 {
     const struct search_node *node = &item->node;
-    json_begin(out, NULL, '{');
     json_put(out, "id", node->id);
     json_put(out, "title", node->title);
     json_put(out, "source", node->source);
@@ -151,6 +140,5 @@ void search_write_related(struct json_out *out, const struct search_related_item
         json_put(out, "confidence", item->relations[i].confidence);
         json_end(out);
     }
-    json_end(out);
     json_end(out);
 }
