@@ -178,20 +178,45 @@ static struct err *store_health(struct db_tx *tx, const struct period *period, s
     return db_done(&rows);
 }
 
+/* What a provider ended (inactive_reason of source/): whatever takes a whole account along is down. */
+static const struct ending {
+    const char *why;
+    enum activity_level level;
+    const char *reason;
+} endings[] = {
+    {"installation_removed", ACTIVITY_DOWN, "The GitHub app was uninstalled"},
+    {"installation_suspended", ACTIVITY_DOWN, "The GitHub app is suspended"},
+    {"uninstalled", ACTIVITY_DOWN, "The integration was uninstalled"},
+    {"repository_removed", ACTIVITY_DEGRADED, "The repository was taken from the GitHub app"},
+    {"repository_deleted", ACTIVITY_DEGRADED, "The repository was deleted"},
+    {"project_removed", ACTIVITY_DEGRADED, "The project was removed"},
+};
+
+static void judge_source(struct activity_source_health *source, struct str ended, struct str last_sync)
+{
+    bool failed = str_eq(last_sync, STR("failed"));
+    source->level = failed ? ACTIVITY_DEGRADED : ACTIVITY_HEALTHY;
+    source->reason = failed ? "The last sync failed" : NULL;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (str_eq(ended, str_of(endings[i].why))) {
+            source->level = endings[i].level;
+            source->reason = endings[i].reason;
+        }
+}
+
+/* Those that are active, and those that no person disconnected. */
 static struct err *list_sources(struct db_tx *tx, int64_t workspace, struct activity_health *health)
 {
     VEC(struct activity_source_health) found = {0};
     struct activity_source_health source = {0};
-    struct str     last_sync = {0};
+    struct str     last_sync = {0}, ended = {0};
     struct db_rows rows;
     TRY(db_query(tx, &rows,
-                 "SELECT public_id, source_type, provider_resource_id, last_sync_status FROM source WHERE "
-                 "workspace_id = $1 AND is_active = 1 ORDER BY id LIMIT 1000",
+                 "SELECT public_id, source_type, provider_resource_id, last_sync_status, inactive_reason FROM source "
+                 "WHERE workspace_id = $1 AND (is_active = 1 OR inactive_reason <> 'removed') ORDER BY id LIMIT 1000",
                  workspace));
-    while (db_next(&rows, &source.id, &source.source, &source.resource, &last_sync)) {
-        bool failed = str_eq(last_sync, STR("failed"));
-        source.level = failed ? ACTIVITY_DEGRADED : ACTIVITY_HEALTHY;
-        source.reason = failed ? "The last sync failed" : NULL;
+    while (db_next(&rows, &source.id, &source.source, &source.resource, &last_sync, &ended)) {
+        judge_source(&source, ended, last_sync);
         *VEC_PUSH(tx->arena, &found) = source;
     }
     health->sources = found.at;

@@ -328,9 +328,9 @@ struct err *source_remove(struct db_tx *tx, int64_t workspace, struct str public
     TRY(source_find(tx, workspace, public_id, &source));
     if (source.active) TRY(source_deactivate(tx, &source, SOURCE_REMOVED));
     return db_exec(tx,
-                   "UPDATE source SET inbound_secret = NULL, inbound_secret_before = NULL, shared_inbound = 0 "
-                   "WHERE workspace_id = $1 AND id = $2",
-                   workspace, source.id);
+                   "UPDATE source SET inbound_secret = NULL, inbound_secret_before = NULL, shared_inbound = 0, "
+                   "inactive_reason = $3 WHERE workspace_id = $1 AND id = $2",
+                   workspace, source.id, SOURCE_REMOVED);
 }
 
 /* ---- the subscription filter ---------------------------------------------------------------------------------------- */

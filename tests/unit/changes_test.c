@@ -1,6 +1,8 @@
 /* changes_test.c - what providers do to sources themselves: apps removed, repositories renamed, accounts that change. */
 #include "receive_world.h"
 
+#include "activity/activity.h"
+
 #define APP        "\"installation\":{\"id\":6,\"account\":{\"id\":7,\"login\":\"acme\",\"type\":\"Organization\"}}"
 #define OTHER_APP  "\"installation\":{\"id\":66,\"account\":{\"id\":7,\"login\":\"acme\"}}"
 #define FACTS      "\"id\":42,\"name\":\"api\",\"full_name\":\"acme/api\",\"default_branch\":\"main\""
@@ -249,6 +251,33 @@ TEST(changes, a_source_connected_again_keeps_its_name_in_ids)
     check_int(count(&w, EVENTS("source.connected.github")), 2);
 }
 
+static struct activity_health health(struct world *w)
+{
+    struct activity_health health;
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    check_ok(db_read_begin(w->db, w->arena, &tx));
+    check_ok(activity_health(tx, WS, &health));
+    return health;
+}
+
+TEST(changes, a_source_that_its_provider_ended_is_ill_until_a_person_lets_it_go)
+{
+    WORLD(w);
+    struct making source = ADD(&w, .name = STR("acme/api"), .resource_id = STR("42"), .shared = true);
+    DELIVER(&w, "issues", "first", PIN("," APP));
+    check_int(health(&w).sources[0].level, ACTIVITY_HEALTHY);
+    DELIVER(&w, "installation", "d1", "{\"action\":\"suspend\"," APP "}");
+    check_int(health(&w).sources[0].level, ACTIVITY_DOWN);
+    check_str(str_of(health(&w).sources[0].reason), "The GitHub app is suspended");
+    check_int(health(&w).level, ACTIVITY_DEGRADED);
+    DELIVER(&w, "installation", "d2", "{\"action\":\"unsuspend\"," APP "}");
+    check_int(health(&w).level, ACTIVITY_HEALTHY);
+    DELIVER(&w, "installation_repositories", "d3", "{\"action\":\"removed\",\"repositories_removed\":[{\"id\":42}]," APP "}");
+    check_int(health(&w).sources[0].level, ACTIVITY_DEGRADED);
+    check_ok(db_write(w.db, arena, drop, &source));
+    check_int(health(&w).source_count, 0);
+}
+
 /* ---- the other providers --------------------------------------------------------------------------------------------- */
 
 #define LINEAR_ISSUE(org, team, time) "{\"type\":\"Issue\",\"action\":\"create\",\"organizationId\":\"" org "\"," \
@@ -382,6 +411,7 @@ int main(void)
         RUN(changes, an_address_speaks_for_its_own_source_alone),
         RUN(changes, gigantic_names_are_no_names),
         RUN(changes, a_source_connected_again_keeps_its_name_in_ids),
+        RUN(changes, a_source_that_its_provider_ended_is_ill_until_a_person_lets_it_go),
         RUN(changes, a_revoked_linear_app_ends_the_sources_of_that_organisation),
         RUN(changes, equal_team_keys_of_two_organisations_are_two_teams),
         RUN(changes, an_uninstalled_vercel_integration_ends_the_sources_of_its_team),
