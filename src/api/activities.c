@@ -211,10 +211,7 @@ static struct err *write_export(struct db_tx *tx, void *arg)
     json_put(&metadata, "format", exporting->format);
     json_put(&metadata, "filter", call->request->query);
     json_end(&metadata);
-    return activity_record(tx, &(struct activity){.org = call->workspace.org_id,
-                                                  .workspace = call->workspace.id,
-                                                  .actor = api_actor(call),
-                                                  .action = STR("settings.activities_exported"),
+    return api_tell(tx, call, (struct activity){.action = STR("settings.activities_exported"),
                                                   .entity_type = STR("workspace"),
                                                   .entity_id = call->workspace.public_id,
                                                   .entity_name = call->workspace.name,

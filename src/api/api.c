@@ -166,6 +166,7 @@ void api_handle(void *arg, struct net_request *request, struct net_reply *reply)
     int64_t took = time_monotonic_us() - request->received_us;
     api_metrics_count(app->api->metrics, call.match.route, reply->status);
     if (call.search_mode >= 0) api_metrics_search(app->api->metrics, call.search_mode, took);
+    api_measure(&call, took);
     log_debug("api", STR_FMT " %s %d %lld us " STR_FMT, STR_ARG(request->method),
               call.match.route ? call.match.route->path : "-", reply->status, (long long)took, STR_ARG(call.id));
 }

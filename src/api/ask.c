@@ -140,5 +140,9 @@ struct err *api_ask(struct api_call *call)
     struct json_out out = api_answer(call);
     put_result(&out, call, &result);
     api_send_with_id(call, &out);
+    struct json_out metadata = api_telling(call);
+    json_put(&metadata, "query", question.query);
+    json_put(&metadata, "resultCount", (int64_t)result.citation_count);
+    api_tell_question(call, "search.answer", &metadata);
     return NULL;
 }

@@ -162,8 +162,17 @@ struct flow_job;
 void api_put_job_counts(struct json_out *out, const struct activity_jobs *jobs); /* members of the open object */
 void api_put_job(struct json_out *out, const struct api_call *call, const struct flow_job *job);
 
+/* ---- what a call leaves behind (told.c) ------------------------------------------------------------------------------- */
+
 /* The caller, as the timeline names who did something. */
 struct activity_actor api_actor(const struct api_call *call);
+/* In the timeline, in the transaction of what was done; who, where and when are the call's. */
+MUST_CHECK struct err *api_tell(struct db_tx *tx, const struct api_call *call, struct activity activity);
+/* A question was answered: the activity "search.query" and the like, with metadata that api_telling has begun. */
+struct json_out api_telling(const struct api_call *call);
+void api_tell_question(const struct api_call *call, const char *action, struct json_out *metadata);
+/* Samples of a call that took so long. */
+void api_measure(const struct api_call *call, int64_t us);
 
 /* ---- who asks (auth.c, address.c, limits.c) --------------------------------------------------------------------------- */
 

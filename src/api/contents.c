@@ -31,9 +31,18 @@ struct err *api_contents(struct api_call *call)
     }
     json_end(&out);
     json_begin(&out, "missing", '[');
-    for (size_t i = 0; i < n; i++)
-        if (!items[i].found) json_put(&out, NULL, ids[i]);
+    int64_t missing = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].found) continue;
+        json_put(&out, NULL, ids[i]);
+        missing++;
+    }
     json_end(&out);
     api_send_with_id(call, &out);
+    struct json_out metadata = api_telling(call);
+    json_put(&metadata, "requestedCount", (int64_t)n);
+    json_put(&metadata, "foundCount", (int64_t)n - missing);
+    json_put(&metadata, "missingCount", missing);
+    api_tell_question(call, "search.contents", &metadata);
     return NULL;
 }

@@ -67,6 +67,10 @@ static struct err *answer_graph(struct api_call *call, const json_value *input)
     json_end(&out);
     put_meta(&out, call, body.depth, &answer);
     api_send_with_id(call, &out);
+    struct json_out metadata = api_telling(call);
+    json_put(&metadata, "sourceId", answer.root.id);
+    json_put(&metadata, "resultCount", (int64_t)answer.node_count);
+    api_tell_question(call, "search.graph", &metadata);
     return NULL;
 }
 

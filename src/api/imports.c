@@ -73,12 +73,71 @@ struct err *api_import_get(struct api_call *call)
     return send_import(call);
 }
 
+/* ---- told ---------------------------------------------------------------------------------------------------------------- */
+
+/* An import is a job, though none of the engine's. */
+static struct err *tell(struct db_tx *tx, const struct api_call *call, const struct source_import *import, const char *action,
+                        enum activity_status status)
+{
+    bool            ended = status != ACTIVITY_IN_PROGRESS;
+    struct str      name = str_printf(tx->arena, "Import git " STR_FMT, STR_ARG(import->repo));
+    struct json_out metadata = json_out(tx->arena);
+    json_begin(&metadata, NULL, '{');
+    json_put(&metadata, "jobName", name);
+    json_put(&metadata, "functionId", "import.git");
+    json_put(&metadata, "repoFullName", import->repo);
+    if (ended) {
+        json_put(&metadata, "scanned", import->scanned);
+        json_put(&metadata, "stored", import->stored);
+        json_put(&metadata, "duplicates", import->duplicates);
+        json_put(&metadata, "failed", import->failed);
+    }
+    if (import->error.n) json_put(&metadata, "error", import->error);
+    json_end(&metadata);
+    return api_tell(tx, call, (struct activity){.action = str_of(action),
+                                                .entity_type = STR("job"),
+                                                .entity_id = import->public_id,
+                                                .entity_name = name,
+                                                .source = STR("git"),
+                                                .status = status,
+                                                .impact = {.events = import->stored, .errors = import->failed,
+                                                           .duration = ended ? import->finished_at - import->started_at : 0},
+                                                .metadata = json_out_text(&metadata),
+                                                .job = import->public_id});
+}
+
+/* What became of a batch; events that follow each other are mostly of one type. */
+static void measure(const struct api_call *call, const struct source_event *events, const struct memory_result *results,
+                    size_t n)
+{
+    static const char *const metrics[] = {
+        [MEMORY_STORED] = "observation_captured",          [MEMORY_REPLACED] = "observation_captured",
+        [MEMORY_DUPLICATE] = "observation_duplicate",      [MEMORY_BELOW_THRESHOLD] = "observation_below_threshold",
+        [MEMORY_REFUSED] = "observation_filtered"};
+    if (!call->app->recorder) return;
+    for (size_t i = 0, run; i < n; i += run) {
+        struct json_out tags = json_out(call->arena);
+        for (run = 1; i + run < n && metrics[results[i + run].outcome] == metrics[results[i].outcome] &&
+                      str_eq(events[i + run].source_type, events[i].source_type);)
+            run++;
+        json_begin(&tags, NULL, '{');
+        json_put(&tags, "source", events[i].source);
+        json_put(&tags, "sourceType", events[i].source_type);
+        json_end(&tags);
+        activity_measure(call->app->recorder,
+                         &(struct activity_sample){.workspace = call->workspace.id, .type = str_of(metrics[results[i].outcome]),
+                                                   .tags = json_out_text(&tags), .value = 1, .n = (int64_t)run,
+                                                   .at = time_now()});
+    }
+}
+
 /* ---- begin -------------------------------------------------------------------------------------------------------------- */
 
 struct stored_pull { struct str number, sha; };
 
 struct beginning {
     struct api_call *call;
+    int64_t asked_at;
     struct source_import_request request;
     struct source_import import;
     VEC(struct stored_pull) pull_requests;
@@ -115,6 +174,8 @@ static struct err *write_begin(struct db_tx *tx, void *arg)
 {
     struct beginning *beginning = arg;
     TRY(source_import_begin(tx, beginning->call->workspace.id, beginning->request, &beginning->import));
+    if (beginning->import.started_at >= beginning->asked_at) /* not begun by an earlier request of the same key */
+        TRY(tell(tx, beginning->call, &beginning->import, "job.started", ACTIVITY_IN_PROGRESS));
     return list_pull_requests(tx, beginning);
 }
 
@@ -124,6 +185,7 @@ struct err *api_import_begin(struct api_call *call)
     api_fields(call, call->body, api_import_fields, &body);
     TRY(api_check(call));
     struct beginning beginning = {.call = call,
+                                  .asked_at = time_now(),
                                   .request = {.repo = body.repo,
                                               .branch = body.branch,
                                               .host_path = body.path,
@@ -252,6 +314,7 @@ struct err *api_import_events(struct api_call *call)
                                      .events = batch.events, .count = batch.count};
     if (batch.count) TRY(memory_prepare(&call->app->memory, call->arena, capture, &batch.prepared));
     TRY(db_write(call->app->db, call->arena, write_events, &batch));
+    measure(call, batch.events, batch.results, batch.count);
     note_refused(&batch);
     send_counts(&batch);
     return NULL;
@@ -262,6 +325,8 @@ struct err *api_import_events(struct api_call *call)
 struct ending {
     struct api_call *call;
     int64_t import;
+    struct str id;      /* public */
+    bool running;       /* until now */
     struct source_import_end end;
 };
 
@@ -270,7 +335,13 @@ static struct err *write_finish(struct db_tx *tx, void *arg)
     struct ending *ending = arg;
     int64_t        workspace = ending->call->workspace.id;
     TRY(memory_settle(&ending->call->app->memory, tx, workspace));
-    return source_import_finish(tx, workspace, ending->import, ending->end);
+    TRY(source_import_finish(tx, workspace, ending->import, ending->end));
+    if (!ending->running) return NULL; /* told already */
+    struct source_import import;
+    TRY(source_import_find(tx, workspace, ending->id, &import));
+    bool completed = strcmp(ending->end.status, "completed") == 0;
+    return tell(tx, ending->call, &import, str_z(tx->arena, str_printf(tx->arena, "job.%s", ending->end.status)),
+                completed ? ACTIVITY_SUCCESS : ACTIVITY_FAILURE);
 }
 
 struct err *api_import_finish(struct api_call *call)
@@ -283,6 +354,8 @@ struct err *api_import_finish(struct api_call *call)
     static const char *const statuses[] = {"completed", "failed", "cancelled"};
     struct ending ending = {.call = call,
                             .import = import.id,
+                            .id = import.public_id,
+                            .running = str_eq(import.status, STR("running")),
                             .end = {.status = statuses[body.status],
                                     .tip = body.tip,
                                     .tags = body.tags ? json_text(call->arena, body.tags) : (struct str){0},

@@ -312,10 +312,7 @@ static struct err *tell(struct db_tx *tx, const struct action *action, const str
     if (action->kind == FLOW_RESTART) json_put(&metadata, "newJobId", action->job);
     if (action->kind == FLOW_RESUME) json_put_bool(&metadata, "resumed", true);
     json_end(&metadata);
-    return activity_record(tx, &(struct activity){.org = call->workspace.org_id,
-                                                  .workspace = call->workspace.id,
-                                                  .actor = api_actor(call),
-                                                  .action = str_of(told[action->kind].action),
+    return api_tell(tx, call, (struct activity){.action = str_of(told[action->kind].action),
                                                   .entity_type = STR("job"),
                                                   .entity_id = job->public_id,
                                                   .entity_name = job->name,
@@ -366,10 +363,7 @@ static struct err *write_bulk(struct db_tx *tx, void *arg)
     json_put(&metadata, "count", action->count);
     json_put_value(&metadata, "request", call->body);
     json_end(&metadata);
-    return activity_record(tx, &(struct activity){.org = call->workspace.org_id,
-                                                  .workspace = call->workspace.id,
-                                                  .actor = api_actor(call),
-                                                  .action = str_of(told[action->kind].action),
+    return api_tell(tx, call, (struct activity){.action = str_of(told[action->kind].action),
                                                   .entity_type = STR("workspace"),
                                                   .entity_id = call->workspace.public_id,
                                                   .entity_name = call->workspace.name,

@@ -69,10 +69,7 @@ static struct err *tell(struct db_tx *tx, const struct key_change *change, struc
     const struct api_call *call = change->call;
     json_put(metadata, "keyName", of->name);
     json_end(metadata);
-    return activity_record(tx, &(struct activity){.org = call->workspace.org_id,
-                                                  .workspace = call->workspace.id,
-                                                  .actor = api_actor(call),
-                                                  .action = action,
+    return api_tell(tx, call, (struct activity){.action = action,
                                                   .entity_type = STR("api_key"),
                                                   .entity_id = of->public_id,
                                                   .entity_name = of->name,

@@ -55,6 +55,10 @@ static struct err *answer_related(struct api_call *call, const json_value *input
     json_put(&out, "took", api_took(call));
     json_end(&out);
     api_send_with_id(call, &out);
+    struct json_out metadata = api_telling(call);
+    json_put(&metadata, "sourceId", answer.source.id);
+    json_put(&metadata, "resultCount", (int64_t)answer.count);
+    api_tell_question(call, "search.related", &metadata);
     return NULL;
 }
 

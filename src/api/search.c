@@ -1,6 +1,7 @@
 /* search.c - POST /v1/search (search-api.md 3). */
 #include "api/records.h"
 
+static const char *const mode_names[] = {"fast", "balanced", "thorough"};
 enum { FARTHEST = 1000000 }; /* paging ends long before; keeps offset + limit an int */
 
 struct search_filters api_search_filters(const struct api_filters *filters)
@@ -49,13 +50,12 @@ static void put_context(struct json_out *out, const struct search_answer *answer
 static void put_meta(struct json_out *out, const struct api_call *call, const struct api_search_body *body,
                      const struct search_answer *answer)
 {
-    static const char *const names[] = {"fast", "balanced", "thorough"};
     json_begin(out, "meta", '{');
     json_put(out, "total", answer->total);
     json_put(out, "limit", body->limit);
     json_put(out, "offset", body->offset);
     json_put(out, "took", api_took(call));
-    json_put(out, "mode", names[body->mode]);
+    json_put(out, "mode", mode_names[body->mode]);
     json_begin(out, "paths", '{');
     json_put(out, "vector", answer->vector);
     json_put(out, "keyword", answer->keyword);
@@ -102,6 +102,21 @@ static void put_latency(struct json_out *out, const struct api_call *call, const
     json_end(out);
 }
 
+static void tell(const struct api_call *call, const struct api_search_body *body, const struct search_answer *answer)
+{
+    const struct api_filters *filters = &body->filters;
+    struct json_out           metadata = api_telling(call);
+    json_put(&metadata, "query", body->query);
+    json_put(&metadata, "limit", body->limit);
+    json_put(&metadata, "offset", body->offset);
+    json_put(&metadata, "mode", mode_names[body->mode]);
+    json_put_bool(&metadata, "hasFilters", filters->sources.n || filters->types.n || filters->actors.n ||
+                                               filters->stores.n || filters->range.has_start || filters->range.has_end);
+    json_put(&metadata, "resultCount", (int64_t)answer->count);
+    json_put(&metadata, "totalMatches", answer->total);
+    api_tell_question(call, "search.query", &metadata);
+}
+
 struct err *api_search(struct api_call *call)
 {
     struct api_search_body body = {0};
@@ -133,5 +148,6 @@ struct err *api_search(struct api_call *call)
     put_meta(&out, call, &body, &answer);
     put_latency(&out, call, &answer.timing);
     api_send_with_id(call, &out);
+    tell(call, &body, &answer);
     return NULL;
 }

@@ -64,5 +64,12 @@ struct err *api_similar(struct api_call *call)
     json_end(&out);
     json_end(&out);
     api_send_with_id(call, &out);
+    struct json_out metadata = api_telling(call);
+    json_put(&metadata, "sourceId", answer.id);
+    json_put(&metadata, "inputMethod", body.id.n ? "id" : "url");
+    json_put(&metadata, "limit", body.limit);
+    json_put(&metadata, "threshold", body.threshold);
+    json_put(&metadata, "similarCount", (int64_t)answer.count);
+    api_tell_question(call, "search.findsimilar", &metadata);
     return NULL;
 }

@@ -118,10 +118,31 @@ static const struct crypto_keys *keys_of(const struct source_change *change) { r
 static struct str id_of(const struct source_change *change) { return api_parameter(change->call, "id"); }
 static int64_t workspace_of(const struct source_change *change) { return change->call->workspace.id; }
 
+/* In the timeline. `updates`: JSON of what was changed, or empty. */
+static struct err *tell(struct db_tx *tx, const struct source_change *change, const char *action, struct str updates)
+{
+    const struct source_record *source = &change->source;
+    const json_value           *config = NULL;
+    struct json_out             metadata = json_out(tx->arena);
+    if (json_parse(tx->arena, source->config, &config)) config = NULL;
+    json_begin(&metadata, NULL, '{');
+    json_put(&metadata, "provider", source->type);
+    if (json_str(config, "repoFullName").n) json_put(&metadata, "repoFullName", json_str(config, "repoFullName"));
+    if (updates.n) json_put_raw(&metadata, "updates", updates);
+    json_end(&metadata);
+    return api_tell(tx, change->call, (struct activity){.action = str_of(action),
+                                                        .entity_type = STR("source"),
+                                                        .entity_id = source->public_id,
+                                                        .entity_name = source_display_name(source, config),
+                                                        .source = source->type,
+                                                        .metadata = json_out_text(&metadata)});
+}
+
 static struct err *write_add(struct db_tx *tx, void *arg)
 {
     struct source_change *change = arg;
-    return source_add(tx, keys_of(change), change->addition, &change->source, &change->secret);
+    TRY(source_add(tx, keys_of(change), change->addition, &change->source, &change->secret));
+    return tell(tx, change, "integration.connected", (struct str){0});
 }
 
 struct err *api_source_add(struct api_call *call)
@@ -148,7 +169,10 @@ struct err *api_source_add(struct api_call *call)
 static struct err *write_sync(struct db_tx *tx, void *arg)
 {
     struct source_change *change = arg;
-    return source_set_sync(tx, workspace_of(change), id_of(change), change->members, &change->source);
+    bool events = json_count(change->members) == 1 && json_get(change->members, "events");
+    TRY(source_set_sync(tx, workspace_of(change), id_of(change), change->members, &change->source));
+    return tell(tx, change, events ? "integration.events_updated" : "integration.config_updated",
+                json_text(tx->arena, change->members));
 }
 
 static struct err *set_sync(struct api_call *call, const json_value *members)
@@ -187,7 +211,8 @@ static struct err *write_secret(struct db_tx *tx, void *arg)
 {
     struct source_change *change = arg;
     TRY(source_renew_secret(tx, keys_of(change), workspace_of(change), id_of(change), change->grace, &change->secret));
-    return source_find(tx, workspace_of(change), id_of(change), &change->source);
+    TRY(source_find(tx, workspace_of(change), id_of(change), &change->source));
+    return tell(tx, change, "integration.config_updated", STR("[\"webhookSecret\"]"));
 }
 
 struct err *api_source_secret(struct api_call *call)
@@ -208,7 +233,9 @@ struct err *api_source_secret(struct api_call *call)
 static struct err *write_remove(struct db_tx *tx, void *arg)
 {
     struct source_change *change = arg;
-    return source_remove(tx, workspace_of(change), id_of(change));
+    TRY(source_find(tx, workspace_of(change), id_of(change), &change->source));
+    TRY(source_remove(tx, workspace_of(change), id_of(change)));
+    return tell(tx, change, "integration.disconnected", (struct str){0});
 }
 
 struct err *api_source_remove(struct api_call *call)

@@ -159,6 +159,41 @@ test('what was done is measured, counted and compared', async (t) => {
   await ask('statisticsComparison', '/statistics/comparison?currentStart=2026-01-01');
 });
 
+test('searches, sources, imports and deliveries are told, without secrets', async (t) => {
+  const env = home(t);
+  const key = json(env, 'key', 'create', 'console', '--scope', 'admin,ingest,read,answer').key;
+  const server = await serve(t, env);
+  await post(server, key, '/v1/events', { source: 'custom', sourceType: 'note.created', sourceId: 'n:1', title: 'A decision', body: 'Raise the timeout', occurredAt: '2026-01-01T00:00:00Z' });
+  const source = (await post(server, key, W + '/sources', { sourceType: 'github', name: 'acme/api' })).body;
+  assert.ok(source.secret);
+  await post(server, key, W + `/sources/${source.id}/webhook-secret`, {});
+  await post(server, key, '/v1/search', { query: 'timeout', filters: { sourceTypes: ['custom'] } });
+  await post(server, key, '/v1/contents', { ids: ['obs_V1StGXR8Z5jdHi6B4myT0'] });
+  const begun = (await post(server, key, W + '/imports', { repoFullName: 'acme/web', branch: 'main' })).body;
+  for (let i = 0; i < 2; i++) await post(server, key, W + `/imports/${begun.jobId}/finish`, { status: 'failed', error: 'gone' });
+  await fetch(server.url + W + `/sources/${source.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } });
+  const expected = ['integration.config_updated', 'integration.connected', 'integration.disconnected', 'job.failed', 'job.started', 'search.contents', 'search.query'];
+  let told;
+  for (let i = 0; i < 100; i++) {
+    const text = (await get(server, key, W + '/activities?category=integration,job,search')).text;
+    assert.ok(!text.includes(source.secret));
+    told = JSON.parse(text).data;
+    if (told.length >= expected.length) break;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  assert.deepEqual(told.map((one) => one.action).sort(), expected);
+  const of = (action) => told.find((one) => one.action === action);
+  assert.equal(of('search.query').metadata.query, 'timeout');
+  assert.equal(of('search.query').metadata.resultCount, 1);
+  assert.equal(of('search.query').metadata.authType, 'api-key');
+  assert.equal(of('search.contents').metadata.missingCount, 1);
+  assert.equal(of('integration.connected').entityName, 'acme/api');
+  assert.equal(of('job.failed').metadata.error, 'gone');
+  assert.equal(of('job.failed').jobId, begun.jobId);
+  const searches = JSON.parse((await get(server, key, W + '/metrics?type=queries_count&groupBy=endpoint')).text);
+  assert.deepEqual(searches.data.map((one) => [one.group, one.sum]), [['/v1/search', 1]]);
+});
+
 test('every answer is what the document says', async (t) => {
   const env = home(t);
   const key = json(env, 'key', 'create', 'console', '--scope', 'admin,ingest').key;
