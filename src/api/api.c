@@ -1,5 +1,6 @@
 /* api.c - one request from arrival to answer, in the order of checks of search-api.md 1. */
 #include "api/inbound.h"
+#include "api/stream.h"
 #include "base/id.h"
 #include "base/log.h"
 
@@ -16,6 +17,7 @@ struct api *api_create(struct app *app)
     api->limits = api_limits_create();
     api->metrics = api_metrics_create();
     api->document = api_document_create();
+    api->streams = api_stream_create(app);
     for (size_t i = 0; i < app->config->trusted_proxy_count; i++) {
         if (api_network_parse(app->config->trusted_proxies[i], &api->proxies[api->proxy_count]))
             api->proxy_count++;
@@ -28,6 +30,7 @@ struct api *api_create(struct app *app)
 
 void api_destroy(struct api *api)
 {
+    api_stream_destroy(api->streams);
     api_keys_destroy(api->keys);
     api_limits_destroy(api->limits);
     api_metrics_destroy(api->metrics);

@@ -45,5 +45,9 @@ size_t  api_body_limit(void *arg, struct str method, struct str path);
 struct workers *api_workers(void *arg, struct str method, struct str path); /* net_workers_choice */
 int64_t api_time_limit(void *arg, struct str method, struct str path); /* 25 s, none for imports */
 
+/* For flow_watch before the engine starts, arg is app->api: listeners of W/stream hear of jobs. */
+struct flow_change;
+void api_job_changed(void *arg, const struct flow_change *change);
+
 /* The handler of the listener metrics.listen: GET /metrics for whoever reaches it (with metrics.token: for its bearer). */
 void api_handle_metrics(void *arg, struct net_request *request, struct net_reply *reply);

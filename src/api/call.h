@@ -162,6 +162,9 @@ struct flow_job;
 void api_put_job_counts(struct json_out *out, const struct activity_jobs *jobs); /* members of the open object */
 void api_put_job(struct json_out *out, const struct api_call *call, const struct flow_job *job);
 
+/* The fields of a job but for its input and output, into an open object. */
+void api_put_job_state(struct json_out *out, const struct org_workspace *workspace, const struct flow_job *job);
+
 /* ---- what a call leaves behind (told.c) ------------------------------------------------------------------------------- */
 
 /* The caller, as the timeline names who did something. */
@@ -214,6 +217,7 @@ struct api {
     struct api_keys    *keys;
     struct api_limits  *limits;
     struct api_metrics *metrics;
+    struct api_stream  *streams; /* stream.c */
     struct api_document *document; /* openapi.c */
     struct api_network  proxies[16];
     size_t              proxy_count;

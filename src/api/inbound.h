@@ -14,6 +14,17 @@ struct api_source_sync_body { const json_value *sync; };
 struct api_secret_body { int64_t grace_seconds; };
 extern const struct api_field api_source_fields[], api_source_events_fields[], api_source_sync_fields[], api_secret_fields[];
 
+/* What is known of all sources of a workspace besides their rows. */
+struct api_source_facts {
+    struct activity_health health;
+    struct source_delivery_count *deliveries;
+    size_t n;
+};
+MUST_CHECK struct err *api_source_facts(struct db_tx *tx, int64_t workspace, struct api_source_facts *facts);
+/* The fields of a source, into an open object. */
+void api_put_source(struct json_out *out, const struct app *app, const struct source_record *source,
+                    const struct api_source_facts *facts);
+
 struct err *api_webhook(struct api_call *call);
 struct err *api_webhook_status(struct api_call *call);
 struct err *api_events_ingest(struct api_call *call);

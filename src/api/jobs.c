@@ -80,11 +80,11 @@ static void put_count(struct json_out *out, const char *key, int64_t n, bool kno
     else json_put_null(out, key);
 }
 
-static void put_job_fields(struct json_out *out, const struct api_call *call, const struct flow_job *job)
+void api_put_job_state(struct json_out *out, const struct org_workspace *workspace, const struct flow_job *job)
 {
     json_put(out, "id", job->public_id);
-    json_put(out, "orgId", call->workspace.org_public_id);
-    json_put(out, "workspaceId", call->workspace.public_id);
+    json_put(out, "orgId", workspace->org_public_id);
+    json_put(out, "workspaceId", workspace->public_id);
     json_put(out, "sourceId", job->source);
     json_put(out, "runId", job->run_id);
     json_put(out, "functionId", job->function);
@@ -96,12 +96,17 @@ static void put_job_fields(struct json_out *out, const struct api_call *call, co
     json_put(out, "system", job->system);
     json_put(out, "errorMessage", job->error);
     json_put(out, "attempts", job->attempts);
-    put_stored(out, call->arena, "progress", job->progress);
+    put_stored(out, out->buf.arena, "progress", job->progress);
     json_put_time(out, "createdAt", job->created_at);
     json_put_time(out, "startedAt", job->started_at);
     json_put_time(out, "completedAt", job->completed_at);
     json_put_time(out, "updatedAt", job->updated_at);
     put_count(out, "durationMs", job->duration, job->completed_at != 0);
+}
+
+static void put_job_fields(struct json_out *out, const struct api_call *call, const struct flow_job *job)
+{
+    api_put_job_state(out, &call->workspace, job);
     put_stored(out, call->arena, "input", job->input);
     put_stored(out, call->arena, "output", job->output);
 }

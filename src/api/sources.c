@@ -30,10 +30,37 @@ const struct api_field api_secret_fields[] = {
 };
 /* clang-format on */
 
-static struct str url_of(const struct api_call *call, const struct source_record *source)
+/* ---- what a source looks like ------------------------------------------------------------------------------------------ */
+
+static struct str url_of(struct arena *arena, const struct app *app, const struct source_record *source)
 {
-    return str_printf(call->arena, STR_FMT "/webhooks/" STR_FMT "/" STR_FMT, STR_ARG(call->app->config->public_url),
+    return str_printf(arena, STR_FMT "/webhooks/" STR_FMT "/" STR_FMT, STR_ARG(app->config->public_url),
                       STR_ARG(source->type), STR_ARG(source->public_id));
+}
+
+struct err *api_source_facts(struct db_tx *tx, int64_t workspace, struct api_source_facts *facts)
+{
+    *facts = (struct api_source_facts){0};
+    TRY(activity_health(tx, workspace, &facts->health));
+    return source_delivery_counts(tx, workspace, time_now() - DAYS(1), &facts->deliveries, &facts->n);
+}
+
+/* Health is that of the active sources. */
+static enum activity_level level_of(const struct source_record *source, const struct api_source_facts *facts)
+{
+    for (size_t i = 0; i < facts->health.source_count; i++)
+        if (str_eq(facts->health.sources[i].id, source->public_id)) return facts->health.sources[i].level;
+    return source->active ? ACTIVITY_HEALTHY : ACTIVITY_DOWN;
+}
+
+/* Percent, one decimal. */
+static double failure_rate(const struct source_record *source, const struct api_source_facts *facts)
+{
+    for (size_t i = 0; i < facts->n; i++) {
+        const struct source_delivery_count *count = &facts->deliveries[i];
+        if (count->source == source->id && count->total) return (double)(count->failed * 1000 / count->total) / 10;
+    }
+    return 0;
 }
 
 static void put_text(struct json_out *out, const char *key, struct str text)
@@ -42,34 +69,66 @@ static void put_text(struct json_out *out, const char *key, struct str text)
     else json_put_null(out, key);
 }
 
-static void put_source(struct api_call *call, struct json_out *out, const struct source_record *source)
+void api_put_source(struct json_out *out, const struct app *app, const struct source_record *source,
+                    const struct api_source_facts *facts)
 {
+    struct arena     *arena = out->buf.arena;
     const json_value *config = NULL;
     bool known = !str_starts(source->resource_id, STR("name:"));
-    if (json_parse(call->arena, source->config, &config)) config = NULL;
+    if (json_parse(arena, source->config, &config)) config = NULL;
     json_put(out, "id", source->public_id);
     json_put(out, "sourceType", source->type);
     json_put(out, "displayName", source_display_name(source, config));
     put_text(out, "resourceId", known ? source->resource_id : (struct str){0});
+    json_put(out, "documentCount", source->document_count);
     json_put_bool(out, "isActive", source->active);
     put_text(out, "inactiveReason", source->inactive_reason);
     json_put_bool(out, "shared", source->shared);
-    put_text(out, "url", source->has_secret ? url_of(call, source) : (struct str){0});
+    put_text(out, "url", source->has_secret ? url_of(arena, app, source) : (struct str){0});
     json_put_time(out, "connectedAt", source->connected_at);
     json_put_time(out, "lastSyncedAt", source->last_synced_at);
     json_put(out, "lastSyncStatus", source->last_sync_status);
+    put_text(out, "lastSyncError", source->last_sync_error);
+    json_put(out, "health", activity_level_name(level_of(source, facts)));
     json_put_time(out, "lastDeliveryAt", source->last_delivery_at);
+    json_put(out, "deliveryFailureRate24h", failure_rate(source, facts));
     if (config) json_put_value(out, "metadata", config);
     else json_put_raw(out, "metadata", STR("{}"));
 }
 
-static void send_source(struct api_call *call, int status, const struct source_record *source, struct str secret)
+static struct err *send_source(struct api_call *call, int status, const struct source_record *source, struct str secret)
 {
-    struct json_out out = api_answer(call);
-    put_source(call, &out, source);
+    struct api_source_facts facts;
+    struct json_out         out = api_answer(call);
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(call->app->db, call->arena, &tx));
+    TRY(api_source_facts(tx, call->workspace.id, &facts));
+    api_put_source(&out, call->app, source, &facts);
     if (secret.n) json_put(&out, "secret", secret);
     json_put(&out, "requestId", call->id);
     api_send(call, status, &out);
+    return NULL;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------------- */
+
+static struct err *put_totals(struct json_out *out, struct db_tx *tx, int64_t workspace)
+{
+    struct source_total *totals;
+    size_t               n;
+    int64_t              sum = 0;
+    TRY(source_totals(tx, workspace, &totals, &n));
+    json_begin(out, "meta", '{');
+    json_begin(out, "byType", '{');
+    for (size_t i = 0; i < n; i++) {
+        json_key(out, totals[i].type);
+        json_put(out, NULL, totals[i].n);
+        sum += totals[i].n;
+    }
+    json_end(out);
+    json_put(out, "total", sum);
+    json_end(out);
+    return NULL;
 }
 
 struct err *api_source_list(struct api_call *call)
@@ -77,16 +136,19 @@ struct err *api_source_list(struct api_call *call)
     struct api_page       page;
     struct source_record *sources;
     size_t                n;
+    struct api_source_facts facts;
     TRY(api_page(call, &page));
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(call->app->db, call->arena, &tx));
     TRY(source_list(tx, call->workspace.id, page.before, (size_t)page.limit + 1, &sources, &n));
+    TRY(api_source_facts(tx, call->workspace.id, &facts));
     bool more = api_page_more(&page, &n);
     struct json_out out = api_answer(call);
+    TRY(put_totals(&out, tx, call->workspace.id));
     json_begin(&out, "data", '[');
     for (size_t i = 0; i < n; i++) {
         json_begin(&out, NULL, '{');
-        put_source(call, &out, &sources[i]);
+        api_put_source(&out, call->app, &sources[i], &facts);
         json_end(&out);
     }
     api_page_end(&out, call, more, n ? sources[n - 1].id : 0);
@@ -99,8 +161,8 @@ struct err *api_source_get(struct api_call *call)
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(call->app->db, call->arena, &tx));
     TRY(source_find(tx, call->workspace.id, api_parameter(call, "id"), &source));
-    send_source(call, 200, &source, (struct str){0});
-    return NULL;
+    db_read_end(&tx);
+    return send_source(call, 200, &source, (struct str){0});
 }
 
 /* ---- changes ----------------------------------------------------------------------------------------------------------- */
@@ -162,8 +224,7 @@ struct err *api_source_add(struct api_call *call)
                                                .trigger = call->key.id ? "api" : "user",
                                                .shared = body.shared};
     TRY(db_write(call->app->db, call->arena, write_add, &change));
-    send_source(call, 201, &change.source, change.secret);
-    return NULL;
+    return send_source(call, 201, &change.source, change.secret);
 }
 
 static struct err *write_sync(struct db_tx *tx, void *arg)
@@ -179,8 +240,7 @@ static struct err *set_sync(struct api_call *call, const json_value *members)
 {
     struct source_change change = {.call = call, .members = members};
     TRY(db_write(call->app->db, call->arena, write_sync, &change));
-    send_source(call, 200, &change.source, (struct str){0});
-    return NULL;
+    return send_source(call, 200, &change.source, (struct str){0});
 }
 
 /* {events: [...]} */
@@ -224,7 +284,7 @@ struct err *api_source_secret(struct api_call *call)
     change.grace = SECONDS(body.grace_seconds);
     TRY(db_write(call->app->db, call->arena, write_secret, &change));
     struct json_out out = api_answer(call);
-    json_put(&out, "url", url_of(call, &change.source));
+    json_put(&out, "url", url_of(call->arena, call->app, &change.source));
     json_put(&out, "secret", change.secret);
     api_send_with_id(call, &out);
     return NULL;

@@ -1,9 +1,12 @@
 /* activity.c - `lightfast activity`: who did what, and with --follow what is done from now on. */
 #include "cli/cli.h"
 
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
-enum { PAGE = 100, FOLLOW_PAGES = 10, FOLLOW_SECONDS = 2 };
+enum { PAGE = 100, FOLLOW_PAGES = 10, RETRY_SECONDS = 3 };
 
 struct feed {
     struct cli       *cli;
@@ -71,23 +74,80 @@ static struct err *print_news(struct feed *feed, struct str *last)
     return NULL;
 }
 
-/* Until interrupted. Each round has memory of its own; the id of the last activity is kept outside of it. */
-static struct err *follow(struct feed *feed, struct str newest)
+/* A thread that hears the stream of activities and says when there is something to read. */
+struct ear {
+    struct feed  *feed;
+    struct arena *arena; /* of the thread */
+    struct err   *err;
+    sem_t         heard;
+    atomic_bool   ended, stop;
+    pthread_t     thread;
+};
+
+static bool hear(void *arg, struct str text)
+{
+    struct ear *ear = arg;
+    if (text.n && text.s[0] != ':') sem_post(&ear->heard);
+    return true;
+}
+
+static bool is_stopped(void *arg)
+{
+    struct ear *ear = arg;
+    return atomic_load(&ear->stop);
+}
+
+static void *listen_to_stream(void *arg)
+{
+    struct ear *ear = arg;
+    ear->err = cli_hear(&ear->feed->client, ear->arena,
+                        (struct cli_hearing){.target = str_printf(ear->arena, STR_FMT "/stream?topics=activity",
+                                                                  STR_ARG(ear->feed->path)),
+                                             .piece = hear, .stopped = is_stopped, .arg = ear});
+    atomic_store(&ear->ended, true);
+    sem_post(&ear->heard);
+    return NULL;
+}
+
+/* Print what comes until the stream ends. Each round has memory of its own; the id of the last activity is kept in id. */
+static struct err *follow_stream(struct feed *feed, struct ear *ear, char *id, size_t size)
 {
     struct arena *kept = feed->cli->arena;
-    char          id[64];
-    struct str    last = {id, newest.n < sizeof id ? newest.n : 0};
-    memcpy(id, newest.s ? newest.s : "", last.n);
-    for (;;) {
+    while (!atomic_load(&ear->ended)) {
         fflush(stdout);
-        sleep(FOLLOW_SECONDS);
+        while (sem_wait(&ear->heard) != 0) continue;
+        while (sem_trywait(&ear->heard) == 0) continue; /* one look for all that was heard */
         struct arena *round ARENA_SCOPE = arena_create();
-        struct str    seen = last;
+        struct str    seen = str_of(id);
         feed->cli->arena = round;
         struct err *err = print_news(feed, &seen);
         feed->cli->arena = kept;
-        if (err) return err_new(kept, err->code, STR_FMT, STR_ARG(err_text(kept, err)));
-        if (seen.n < sizeof id) memmove(id, seen.s, seen.n), last.n = seen.n;
+        if (err && err->code != ERR_UNAVAILABLE) return err_new(kept, err->code, STR_FMT, STR_ARG(err_text(kept, err)));
+        if (seen.n < size) memmove(id, seen.s, seen.n), id[seen.n] = 0;
+    }
+    return NULL;
+}
+
+/* Until interrupted; a server that goes away is waited for. */
+static struct err *follow(struct feed *feed, struct str newest)
+{
+    struct arena *kept = feed->cli->arena;
+    char          id[64] = "";
+    if (newest.n < sizeof id) memcpy(id, newest.s ? newest.s : "", newest.n);
+    for (bool heard_before = false;; heard_before = true) {
+        struct arena *arena ARENA_SCOPE = arena_create();
+        struct ear    ear = {.feed = feed, .arena = arena};
+        sem_init(&ear.heard, 0, 0);
+        if (pthread_create(&ear.thread, NULL, listen_to_stream, &ear) != 0)
+            return err_new(kept, ERR_UNAVAILABLE, "cannot start a thread");
+        struct err *err = follow_stream(feed, &ear, id, sizeof id);
+        atomic_store(&ear.stop, true);
+        pthread_join(ear.thread, NULL);
+        sem_destroy(&ear.heard);
+        if (err) return err;
+        if (ear.err && (ear.err->code != ERR_UNAVAILABLE || !heard_before))
+            return err_new(kept, ear.err->code, STR_FMT, STR_ARG(err_text(kept, ear.err)));
+        sleep(RETRY_SECONDS);
     }
 }
 

@@ -87,6 +87,15 @@ void cli_disconnect(struct cli_client *client);
 /* Ask. *reply is the parsed body of a 2xx answer; other answers become errors with the server's message. */
 MUST_CHECK struct err *cli_ask(struct cli_client *client, const char *method, struct str target, struct str body,
                                const json_value **reply);
+/* Hear a route of Server-Sent Events until it ends; piece and stopped as in struct net_call, with arg. The error lives in
+ * `arena`, so that it may run on a thread of its own. Errors: ERR_UNAVAILABLE where no server runs. */
+struct cli_hearing {
+    struct str target;
+    bool     (*piece)(void *arg, struct str text);
+    bool     (*stopped)(void *arg);
+    void      *arg;
+};
+MUST_CHECK struct err *cli_hear(const struct cli_client *client, struct arena *arena, struct cli_hearing hearing);
 /* The path of the workspace's own routes: "/v1/orgs/local/workspaces/main". */
 MUST_CHECK struct err *cli_workspace_path(struct cli_client *client, struct str *path);
 

@@ -1,6 +1,8 @@
 /* client.c - one way to ask the API: over HTTP, over the data directory's socket, or as a function call. */
 #include "cli/cli.h"
 
+#include "base/time.h"
+
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -66,28 +68,56 @@ static struct err *refusal(struct arena *arena, int status, const json_value *bo
     return err_new(arena, code, STR_FMT, STR_ARG(buf_str(&text)));
 }
 
-static struct err *ask_http(struct cli_client *client, const char *method, struct str target, struct str body,
-                            int *status, struct str *answer)
+static struct net_call call_of(const struct cli_client *client, struct arena *arena, const char *method, struct str target)
 {
-    struct arena *arena = client->cli->arena;
     struct net_call call = {.method = method,
                             .url = str_printf(arena, STR_FMT STR_FMT, STR_ARG(client->url), STR_ARG(target)),
-                            .socket_path = client->socket,
-                            .body = body,
-                            .timeout_ms = 120000};
-    call.headers[call.header_count++] = (struct net_header){STR("Content-Type"), STR("application/json")};
+                            .socket_path = client->socket};
     if (client->key.n && !client->socket.n)
         call.headers[call.header_count++] = (struct net_header){
             STR("Authorization"), str_printf(arena, "Bearer " STR_FMT, STR_ARG(client->key))};
     if (client->workspace.n)
         call.headers[call.header_count++] = (struct net_header){STR("X-Workspace-ID"), client->workspace};
+    return call;
+}
+
+static struct err *unreachable(const struct cli_client *client, struct arena *arena, struct err *err)
+{
+    return err_wrap(arena, err, "cannot reach " STR_FMT, STR_ARG(client->socket.n ? client->socket : client->url));
+}
+
+static struct err *ask_http(struct cli_client *client, const char *method, struct str target, struct str body,
+                            int *status, struct str *answer)
+{
+    struct arena     *arena = client->cli->arena;
+    struct net_call   call = call_of(client, arena, method, target);
     struct net_answer got;
+    call.body = body;
+    call.timeout_ms = MINUTES(2);
+    call.headers[call.header_count++] = (struct net_header){STR("Content-Type"), STR("application/json")};
     struct err *err = net_http(arena, &call, &got);
-    if (err) return err_wrap(arena, err, "cannot reach " STR_FMT,
-                             STR_ARG(client->socket.n ? client->socket : client->url));
+    if (err) return unreachable(client, arena, err);
     *status = got.status;
     *answer = got.body;
     return NULL;
+}
+
+struct err *cli_hear(const struct cli_client *client, struct arena *arena, struct cli_hearing hearing)
+{
+    const json_value *body = NULL;
+    struct net_answer got;
+    if (client->local)
+        return err_new(arena, ERR_UNAVAILABLE, "no server runs on this data directory: nothing will happen until one does");
+    struct net_call call = call_of(client, arena, "GET", hearing.target);
+    call.timeout_ms = -1;
+    call.piece = hearing.piece;
+    call.stopped = hearing.stopped;
+    call.arg = hearing.arg;
+    struct err *err = net_http(arena, &call, &got);
+    if (err) return unreachable(client, arena, err);
+    if (got.status == 200) return NULL;
+    if (json_parse(arena, got.body, &body)) body = NULL;
+    return refusal(arena, got.status, body);
 }
 
 static void ask_here(struct cli_client *client, const char *method, struct str target, struct str body, int *status,

@@ -24,7 +24,8 @@ struct migration {
     X(9, 0009, items)        \
     X(10, 0010, metrics)     \
     X(11, 0011, models)      \
-    X(12, 0012, delivery_keys)
+    X(12, 0012, delivery_keys) \
+    X(13, 0013, source_state)
 
 #define DECLARE(version, number, name) extern const char file_##number##_##name##_sql[], file_##number##_##name##_sql_end[];
 MIGRATIONS(DECLARE)

@@ -124,7 +124,7 @@ struct err *flow_run_insert(struct db_tx *tx, struct flow *flow, const struct ne
     size_t n = sizeof values / sizeof *values;
     db_when_committed(tx, flow_wake, flow);
     flow_announce(tx, flow, (struct flow_change){.workspace = run->workspace, .public_id = xid,
-                                                 .function = run->function->name, .status = "queued"});
+                                                 .system = run->function->table->system, .status = "queued"});
     if (!id && !cancels) return db_exec_values(tx, INSERT_RUN, values, n);
     int64_t made = 0;
     TRY(db_query_values(tx, &rows, INSERT_RUN " RETURNING id", values, n));

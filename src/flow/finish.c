@@ -22,11 +22,15 @@ struct announcement {
     struct flow_change change;
 };
 
+void flow_tell(struct flow *flow, const struct flow_change *change)
+{
+    for (size_t i = 0; flow && i < flow->watchers.n; i++) flow->watchers.at[i].fn(flow->watchers.at[i].arg, change);
+}
+
 static void announce(void *arg)
 {
     struct announcement *a = arg;
-    for (size_t i = 0; i < a->flow->watchers.n; i++)
-        a->flow->watchers.at[i].fn(a->flow->watchers.at[i].arg, &a->change);
+    flow_tell(a->flow, &a->change);
 }
 
 void flow_announce(struct db_tx *tx, struct flow *flow, struct flow_change change)
@@ -269,10 +273,9 @@ static struct err *follow(struct db_tx *tx, struct flow *flow, const struct ende
     if (!completed && !failed) TRY(cancel_children(tx, flow, ended->id));
     if (!flow || !ended->function) return NULL;
     flow_announce(tx, flow,
-                  (struct flow_change){.run = ended->id,
-                                       .workspace = ended->workspace,
+                  (struct flow_change){.workspace = ended->workspace,
                                        .public_id = ended->xid,
-                                       .function = ended->function->name,
+                                       .system = ended->function->table->system,
                                        .status = e->status});
     TRY(tell_followers(tx, flow, ended, e));
     if (failed && ended->event_count > 1 && ended->function->gather == GATHER_BATCH)

@@ -176,14 +176,15 @@ void flow_tick(struct flow *flow);
 /* Tick until nothing is queued, executing or due. */
 void flow_settle(struct flow *flow);
 
-/* Called after the commit that changed a run, on a thread of the engine or of the sender; must be quick and not call
- * the engine. Register before flow_start. */
+/* Called after the commit that queued or ended a run, on a thread of the engine or of the sender, and at once when a
+ * handler reports progress, on its thread; must be quick and call neither the engine nor the database. What it is given
+ * lives until it returns. Register before flow_start. */
 struct flow_change {
-    int64_t     run, workspace;
-    struct str  public_id;
-    const char *function;
+    int64_t     workspace;
+    struct str  public_id; /* 21 characters */
+    bool        system;    /* of a function that is hidden from job lists */
     const char *status;
-    const char *step; /* NULL: the run itself */
+    struct str  progress;  /* JSON; {NULL, 0}: not about progress */
 };
 void flow_watch(struct flow *flow, void (*fn)(void *arg, const struct flow_change *change), void *arg);
 
@@ -278,7 +279,8 @@ MUST_CHECK struct err *flow_complete_in(struct flow_run *run, struct db_tx *tx);
 void flow_title(struct flow_run *run, struct str title);   /* of the job */
 void flow_input(struct flow_run *run, struct str json);    /* of the job; default: the event's data */
 void flow_output(struct flow_run *run, struct str json);   /* of the job and for the invoking run */
-void flow_progress(struct flow_run *run, struct str json); /* {phase, total, done, failed, skipped} */
+/* {phase, total, done, failed, skipped}; watchers hear it now, the database with the run's next record. */
+void flow_progress(struct flow_run *run, struct str json);
 
 /* In a step's function. */
 struct str flow_token(struct flow_run *run);               /* "run_.../step": idempotency key for remote calls */

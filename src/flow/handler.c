@@ -354,7 +354,17 @@ void flow_title(struct flow_run *run, struct str title)
 }
 void flow_input(struct flow_run *run, struct str json) { run->inside->new_input = job_text(run, json); }
 void flow_output(struct flow_run *run, struct str json) { run->inside->new_output = job_text(run, json); }
-void flow_progress(struct flow_run *run, struct str json) { run->inside->new_progress = job_text(run, json); }
+
+void flow_progress(struct flow_run *run, struct str json)
+{
+    struct flow_run_inside *in = run->inside;
+    in->new_progress = job_text(run, json);
+    flow_tell(in->flow, &(struct flow_change){.workspace = run->workspace,
+                                              .public_id = run->public_id,
+                                              .system = in->function->table->system,
+                                              .status = "running",
+                                              .progress = in->new_progress});
+}
 
 struct str flow_token(struct flow_run *run)
 {

@@ -236,8 +236,9 @@ struct ending {
 };
 /* *ended (may be NULL): false if the run was not as named (lost lease, ended already). */
 MUST_CHECK struct err *flow_end_run(struct db_tx *tx, struct flow *flow, const struct ending *ending, bool *ended);
-void flow_announce(struct db_tx *tx, struct flow *flow, struct flow_change change);
 MUST_CHECK struct err *flow_tell_start(struct db_tx *tx, struct flow_run_inside *in);
+void flow_announce(struct db_tx *tx, struct flow *flow, struct flow_change change); /* once it is committed */
+void flow_tell(struct flow *flow, const struct flow_change *change);                 /* now */
 MUST_CHECK struct err *flow_cancel_run(struct db_tx *tx, struct flow *flow, int64_t run, struct str reason, bool *done);
 MUST_CHECK struct err *flow_queue_waiting(struct db_tx *tx, int64_t run);
 

@@ -12,14 +12,14 @@ enum { MAX_NAME = 200, MIN_SECRET = 8, MAX_SECRET = 255, LIST_MAX = 101, MAX_LIS
 #define COLUMNS                                                                                                       \
     "SELECT workspace_id, id, public_id, source_type, provider_resource_id, source_config, inactive_reason, "         \
     "last_sync_status, is_active, shared_inbound, inbound_secret IS NOT NULL, connected_at, last_synced_at, "         \
-    "last_ingested_at, last_delivery_at FROM source "
+    "last_ingested_at, last_delivery_at, document_count, last_sync_error FROM source "
 
 static bool next_source(struct db_rows *rows, struct source_record *s)
 {
     *s = (struct source_record){0};
     return db_next(rows, &s->workspace, &s->id, &s->public_id, &s->type, &s->resource_id, &s->config, &s->inactive_reason,
                    &s->last_sync_status, &s->active, &s->shared, &s->has_secret, &s->connected_at, &s->last_synced_at,
-                   &s->last_ingested_at, &s->last_delivery_at);
+                   &s->last_ingested_at, &s->last_delivery_at, &s->document_count, &s->last_sync_error);
 }
 
 struct err *source_find(struct db_tx *tx, int64_t workspace, struct str public_id, struct source_record *source)
@@ -44,6 +44,20 @@ struct err *source_list(struct db_tx *tx, int64_t workspace, int64_t before_id, 
     *sources = found.at;
     *count = found.n;
     return NULL;
+}
+
+struct err *source_totals(struct db_tx *tx, int64_t workspace, struct source_total **totals, size_t *count)
+{
+    VEC(struct source_total) found = {0};
+    struct source_total total;
+    struct db_rows      rows;
+    TRY(db_query(tx, &rows,
+                 "SELECT source_type, COUNT(*) FROM source WHERE workspace_id = $1 GROUP BY source_type ORDER BY source_type",
+                 workspace));
+    while (db_next(&rows, &total.type, &total.n)) *VEC_PUSH(tx->arena, &found) = total;
+    *totals = found.at;
+    *count = found.n;
+    return db_done(&rows);
 }
 
 /* ---- secrets ------------------------------------------------------------------------------------------------------- */
@@ -245,7 +259,8 @@ static struct err *write_source(struct db_tx *tx, const struct source_addition *
                    "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, source_config, "
                    "inbound_secret, shared_inbound, connected_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
                    "ON CONFLICT (workspace_id, id) DO UPDATE SET source_config = $6, inbound_secret = $7, "
-                   "shared_inbound = $8, connected_at = $9, is_active = 1, inactive_reason = NULL, last_sync_status = 'pending'",
+                   "shared_inbound = $8, connected_at = $9, is_active = 1, inactive_reason = NULL, last_sync_status = 'pending', "
+                   "last_sync_error = NULL",
                    addition->workspace, source->id, source->public_id, source_provider_name(addition->provider),
                    addition->resource_id, source->config, sealed, addition->shared, time_now());
 }

@@ -4,7 +4,7 @@
 #include "base/id.h"
 #include "base/time.h"
 
-enum { LIST_MAX = 101 };
+enum { LIST_MAX = 101, COUNTED = 10000 };
 
 #define COLUMNS                                                                                                    \
     "SELECT d.id, d.public_id, d.source, d.event, d.action, d.delivery_id, d.outcome, d.reason, d.error, "         \
@@ -39,6 +39,24 @@ struct err *source_delivery_list(struct db_tx *tx, int64_t workspace, struct sou
     *deliveries = found.at;
     *count = found.n;
     return NULL;
+}
+
+struct err *source_delivery_counts(struct db_tx *tx, int64_t workspace, int64_t since,
+                                   struct source_delivery_count **counts, size_t *count)
+{
+    VEC(struct source_delivery_count) found = {0};
+    struct source_delivery_count one;
+    struct db_rows rows;
+    TRY(db_query(tx, &rows,
+                 "SELECT h.source_id, COUNT(*), SUM(CASE WHEN d.outcome = 'failed' THEN 1 ELSE 0 END) "
+                 "FROM (SELECT delivery, source_id FROM inbound_delivery_share WHERE workspace_id = $1 "
+                 "ORDER BY delivery DESC LIMIT $3) h JOIN inbound_delivery d ON d.id = h.delivery "
+                 "WHERE d.received_at >= $2 GROUP BY h.source_id",
+                 workspace, since, (int)COUNTED));
+    while (db_next(&rows, &one.source, &one.total, &one.failed)) *VEC_PUSH(tx->arena, &found) = one;
+    *counts = found.at;
+    *count = found.n;
+    return db_done(&rows);
 }
 
 /* The delivery that came with the payload: a replay has none of its own. */

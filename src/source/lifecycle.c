@@ -146,7 +146,8 @@ struct err *source_deactivate(struct db_tx *tx, struct source_record *source, co
     source->inactive_reason = str_of(reason);
     TRY(db_exec(tx,
                 "UPDATE source SET is_active = 0, inactive_reason = $3, "
-                "last_sync_status = CASE WHEN $4 = 1 THEN last_sync_status ELSE 'failed' END "
+                "last_sync_status = CASE WHEN $4 = 1 THEN last_sync_status ELSE 'failed' END, "
+                "last_sync_error = CASE WHEN $4 = 1 THEN last_sync_error ELSE $3 END "
                 "WHERE workspace_id = $1 AND id = $2",
                 source->workspace, source->id, reason, str_eq(str_of(reason), STR(SOURCE_REMOVED))));
     return tell_disconnected(tx, source, reason);
@@ -158,7 +159,7 @@ struct err *source_reactivate(struct db_tx *tx, struct source_record *source)
     source->inactive_reason = (struct str){0};
     TRY(db_exec(tx,
                 "UPDATE source SET is_active = 1, inactive_reason = NULL, last_sync_status = 'pending', "
-                "connected_at = $3 WHERE workspace_id = $1 AND id = $2",
+                "last_sync_error = NULL, connected_at = $3 WHERE workspace_id = $1 AND id = $2",
                 source->workspace, source->id, time_now()));
     return source_tell_connected(tx, source, "automation");
 }

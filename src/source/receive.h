@@ -17,9 +17,9 @@ struct source_record {
     struct str resource_id;         /* the provider's id; "name:acme/api" until the first delivery tells it */
     struct str config;              /* JSON: repoFullName, sync ... */
     struct str inactive_reason;     /* or {NULL, 0} */
-    struct str last_sync_status;
+    struct str last_sync_status, last_sync_error;
     bool       active, shared, has_secret;
-    int64_t    connected_at, last_synced_at, last_ingested_at, last_delivery_at;
+    int64_t    connected_at, last_synced_at, last_ingested_at, last_delivery_at, document_count;
 };
 
 /* What people know it by: the repository's full name, the team's key ...; config is that of the source, parsed. */
@@ -44,6 +44,8 @@ MUST_CHECK struct err *source_find(struct db_tx *tx, int64_t workspace, struct s
 /* Newest first. */
 MUST_CHECK struct err *source_list(struct db_tx *tx, int64_t workspace, int64_t before_id, size_t limit,
                                    struct source_record **sources, size_t *count);
+struct source_total { struct str type; int64_t n; };
+MUST_CHECK struct err *source_totals(struct db_tx *tx, int64_t workspace, struct source_total **totals, size_t *count);
 /* Replace members of `sync`: events, actions, branches, includeBots. Errors: ERR_INVALID naming the member. */
 MUST_CHECK struct err *source_set_sync(struct db_tx *tx, int64_t workspace, struct str public_id, const json_value *members,
                                        struct source_record *source);
@@ -93,6 +95,10 @@ struct source_delivery_filter {
 };
 MUST_CHECK struct err *source_delivery_list(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter,
                                             struct source_delivery_record **deliveries, size_t *count);
+/* How many came for each source since then, of the newest 10,000; sources without any are left out. */
+struct source_delivery_count { int64_t source, total, failed; };
+MUST_CHECK struct err *source_delivery_counts(struct db_tx *tx, int64_t workspace, int64_t since,
+                                              struct source_delivery_count **counts, size_t *count);
 MUST_CHECK struct err *source_delivery_find(struct db_tx *tx, int64_t workspace, struct str public_id,
                                             struct source_delivery_record *delivery);
 /* A capture of this workspace has failed for good: the delivery of that id, if it is one, is no longer "processed", so

@@ -344,14 +344,14 @@ static struct err *remember_position(struct db_tx *tx, int64_t workspace, int64_
 }
 
 static struct err *record_sync(struct db_tx *tx, int64_t workspace, int64_t source, bool completed, bool failed,
-                               bool stored)
+                               bool stored, struct str error)
 {
     int64_t now = time_now();
     return db_exec(tx,
-                   "UPDATE source SET last_synced_at = $3, last_sync_status = $4, "
+                   "UPDATE source SET last_synced_at = $3, last_sync_status = $4, last_sync_error = $6, "
                    "last_ingested_at = CASE WHEN $5 = 1 THEN $3 ELSE last_ingested_at END "
                    "WHERE workspace_id = $1 AND id = $2",
-                   workspace, source, now, failed ? "failed" : completed ? "success" : "partial", stored);
+                   workspace, source, now, failed ? "failed" : completed ? "success" : "partial", stored, error);
 }
 
 struct err *source_import_finish(struct db_tx *tx, int64_t workspace, int64_t id, struct source_import_end end)
@@ -371,5 +371,5 @@ struct err *source_import_finish(struct db_tx *tx, int64_t workspace, int64_t id
     bool completed = str_eq(str_of(end.status), STR("completed"));
     if (completed) TRY(remember_position(tx, workspace, source, branch, &end));
     return record_sync(tx, workspace, source, completed && failures == 0, str_eq(str_of(end.status), STR("failed")),
-                       stored > 0);
+                       stored > 0, end.error);
 }
