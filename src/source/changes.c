@@ -21,6 +21,7 @@ static bool next_source(struct db_rows *rows, struct source_record *source)
 struct meaning {
     const struct source_state_change *change;
     struct map *listed;  /* ids of the repositories that the payload lists, NULL: it lists none */
+    struct str  own_name; /* "name:acme/api" of the payload's repository, at a source's own address; else empty */
     const char *account; /* member of the configuration that holds the installation's id */
 };
 
@@ -31,10 +32,12 @@ static const char *const account_members[SOURCE_PROVIDERS] = {
     [SOURCE_SENTRY] = "installationId",
 };
 
-static struct meaning meaning_of(struct arena *arena, enum source_provider provider,
+static struct meaning meaning_of(struct arena *arena, const struct source_delivery *delivery, struct str address,
                                  const struct source_state_change *change)
 {
-    struct meaning meaning = {.change = change, .account = account_members[provider]};
+    struct meaning meaning = {.change = change, .account = account_members[delivery->provider]};
+    struct str     name = payload_text(arena, delivery->payload, "repository.full_name");
+    if (address.n && name.n) meaning.own_name = str_printf(arena, "name:" STR_FMT, STR_ARG(name));
     if (!json_is_array(change->repositories)) return meaning;
     meaning.listed = map_create(arena);
     for (struct json_iter it = json_iter(change->repositories); json_step(&it);) {
@@ -48,6 +51,7 @@ static bool has_resource(const struct meaning *meaning, const struct source_reco
 {
     const struct source_texts *ids = &meaning->change->resource_ids;
     if (meaning->listed && map_find(meaning->listed, source->resource_id)) return true;
+    if (meaning->own_name.n && str_eq_nocase(meaning->own_name, source->resource_id)) return true;
     for (size_t i = 0; i < ids->n; i++)
         if (str_eq(source->resource_id, ids->at[i])) return true;
     return false;
@@ -90,7 +94,7 @@ struct records { struct source_record *at; size_t n, capacity; };
 static struct err *find_meant(struct db_tx *tx, const struct source_delivery *delivery, struct str address,
                               const struct source_state_change *change, struct records *records)
 {
-    struct meaning       meaning = meaning_of(tx->arena, delivery->provider, change);
+    struct meaning       meaning = meaning_of(tx->arena, delivery, address, change);
     const char          *type = source_provider_name(delivery->provider);
     struct source_record source = {.type = str_of(type)};
     struct db_rows       rows;

@@ -215,6 +215,16 @@ TEST(changes, a_deleted_repository_is_archived_too)
     check_str(at(&w, EVENT("activity.record"), "action"), "integration.deleted");
 }
 
+TEST(changes, a_source_known_by_its_name_alone_is_meant_at_its_own_address)
+{
+    WORLD(w);
+    struct str id = ADD(&w, .name = STR("Acme/API"), .secret = STR(SECRET)).source.public_id;
+    DELIVER(&w, "repository", "d1", "{\"action\":\"deleted\"," REPO "}"); /* anybody may give a repository that name */
+    check_str(text(&w, STATE), "1 - pending");
+    DELIVER(&w, "repository", "d2", "{\"action\":\"deleted\"," REPO "}", id);
+    check_str(text(&w, STATE), "0 repository_deleted failed");
+}
+
 TEST(changes, an_address_speaks_for_its_own_source_alone)
 {
     WORLD(w);
@@ -408,6 +418,7 @@ int main(void)
         RUN(changes, what_is_known_already_is_not_told_again),
         RUN(changes, a_new_default_branch_asks_for_a_full_sync),
         RUN(changes, a_deleted_repository_is_archived_too),
+        RUN(changes, a_source_known_by_its_name_alone_is_meant_at_its_own_address),
         RUN(changes, an_address_speaks_for_its_own_source_alone),
         RUN(changes, gigantic_names_are_no_names),
         RUN(changes, a_source_connected_again_keeps_its_name_in_ids),
