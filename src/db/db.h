@@ -55,8 +55,8 @@ bool db_directory_locked(struct str data_dir);
  * Errors of its own: ERR_UNAVAILABLE (full disk, I/O error, read-only). */
 typedef struct err *(*db_write_fn)(struct db_tx *tx, void *arg);
 MUST_CHECK struct err *db_write(struct db *db, struct arena *arena, db_write_fn fn, void *arg);
-/* From now on db_write of this thread lets those of other threads go first, for a fifth of a second at most. For work
- * that nobody waits for. */
+/* From now on db_write of this thread waits for a pause in the writing of other threads, for half a second at most. For
+ * work that nobody waits for. */
 void db_write_patiently(void);
 
 /* Call fn(arg) once what this transaction wrote is committed, never if it is not; on the thread that called db_write,

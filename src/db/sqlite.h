@@ -68,10 +68,10 @@ struct db {
     struct db_connection *writer; /* whoever leads owns it */
     _Atomic(void *)       engine; /* db_attach */
 
-    pthread_mutex_t       write_lock; /* guards the next five */
+    pthread_mutex_t       write_lock; /* guards the next six */
     pthread_cond_t        write_idle;
     struct write_queue    waiting, patient;
-    int64_t               patient_served; /* when the last of the patient ones was done */
+    int64_t               last_came, patient_due; /* monotonic us: of the last that is not patient; at the latest */
     bool                  leading;       /* somebody runs a group or holds the writer */
 
     pthread_mutex_t        read_lock; /* guards the next five */

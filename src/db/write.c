@@ -17,8 +17,9 @@
  * more than once and must not have effects outside of the database.
  *
  * Some threads work ahead of nobody's wait: the engine that takes stored events further. Their requests stand in a queue
- * of their own, which is served when the other is empty, one request a group, or when its oldest has waited PATIENCE_MS:
- * so a burst of webhooks is stored at the speed of storing, and becomes observations a little later.
+ * of their own, and run one at a time in a pause of the others, that is when none of them has come for QUIET_US. While
+ * there is no pause they get a share of the time: after one that took d the next waits for at most SHARE x d. So a burst
+ * of webhooks is stored at the speed of storing, and becomes observations a little later.
  *
  * Not guaranteed: that a failure means "not stored" when the power goes in the same moment; after an fsync that
  * reported an error nobody knows. Callers that repeat must be idempotent anyway (sourceId).
@@ -32,16 +33,16 @@
 #include <assert.h>
 #include <semaphore.h>
 
-enum { PATIENCE_MS = 200 };
+enum { QUIET_US = 2000, SHARE = 16, LONGEST_US = 500000 };
 
 struct write_request {
     struct write_request *next;
-    int64_t               since; /* of a patient one: when it came, else 0 */
     db_write_fn           fn; /* NULL: db_writer_acquire, alone in its turn */
     void                 *arg;
     struct arena         *arena;
     struct err           *err;
     struct db_follow_up  *follow_ups;
+    bool                  patient;
     bool                  leads; /* when woken: lead; else it is done */
     sem_t                 wake;
 };
@@ -155,26 +156,11 @@ static void append(struct write_queue *queue, struct write_request *request)
     queue->last = &request->next;
 }
 
-static int64_t now_ms(void)
-{
-    return time_monotonic_us() / 1000;
-}
-
-/* The queue whose turn it is; NULL: nobody waits. */
-static struct write_queue *next_queue(struct db *db)
-{
-    struct write_request *oldest = db->patient.first;
-    if (!oldest) return db->waiting.first ? &db->waiting : NULL;
-    int64_t since = oldest->since > db->patient_served ? oldest->since : db->patient_served;
-    bool    due = now_ms() - since >= PATIENCE_MS;
-    return db->waiting.first && !due ? &db->waiting : &db->patient;
-}
-
-/* The oldest request and all behind it that may share its transaction. Patient ones are large: each is a group. */
+/* The oldest request and all behind it that may share its transaction. */
 static struct write_request *take_group(struct write_queue *queue)
 {
     struct write_request *group = queue->first, **end = &group->next;
-    if (group->fn && !group->since)
+    if (group->fn && !group->patient)
         while (*end && (*end)->fn) end = &(*end)->next;
     queue->first = *end;
     *end = NULL;
@@ -182,21 +168,18 @@ static struct write_request *take_group(struct write_queue *queue)
     return group;
 }
 
+/* The oldest of the patient ones looks for itself whether it may. */
 static void pass_on_lead(struct db *db)
 {
-    struct write_queue *queue = next_queue(db);
-    db->leading = queue != NULL;
-    if (queue) {
-        queue->first->leads = true;
-        (void)sem_post(&queue->first->wake);
-    } else {
-        pthread_cond_broadcast(&db->write_idle);
+    struct write_request *next = db->waiting.first;
+    db->leading = next != NULL;
+    if (next) {
+        next->leads = true;
+        (void)sem_post(&next->wake);
+        return;
     }
-}
-
-static struct write_queue *queue_of(struct db *db, const struct write_request *request)
-{
-    return request->since ? &db->patient : &db->waiting;
+    if (db->patient.first) (void)sem_post(&db->patient.first->wake);
+    pthread_cond_broadcast(&db->write_idle);
 }
 
 static void wait_for_wake(struct write_request *request)
@@ -207,14 +190,54 @@ static void wait_for_wake(struct write_request *request)
 /* Returns with the lead, or with the request done by another leader. */
 static void wait_for_turn(struct db *db, struct write_request *request)
 {
-    (void)sem_init(&request->wake, 0, 0);
     pthread_mutex_lock(&db->write_lock);
-    append(queue_of(db, request), request);
+    append(&db->waiting, request);
+    db->last_came = time_monotonic_us();
     if (!db->leading) db->leading = request->leads = true;
     bool leads = request->leads; /* from here on it may be taken and woken at any time */
     pthread_mutex_unlock(&db->write_lock);
     if (!leads) wait_for_wake(request);
-    sem_destroy(&request->wake);
+}
+
+/* Microseconds until the oldest patient request may run; 0: now. */
+static int64_t patience(const struct db *db, int64_t now)
+{
+    int64_t quiet = db->last_came + QUIET_US - now, due = db->patient_due - now;
+    int64_t wait = quiet < due ? quiet : due;
+    if (wait > 0) return wait;
+    return db->leading ? QUIET_US : 0;
+}
+
+static void sleep_until_woken(struct write_request *request, int64_t us)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += us * 1000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    (void)sem_clockwait(&request->wake, CLOCK_MONOTONIC, &until);
+}
+
+/* Returns with the lead. */
+static void wait_for_pause(struct db *db, struct write_request *request)
+{
+    pthread_mutex_lock(&db->write_lock);
+    append(&db->patient, request);
+    for (int64_t wait = 1; wait;) {
+        bool oldest = db->patient.first == request;
+        wait = oldest ? patience(db, time_monotonic_us()) : LONGEST_US;
+        if (!wait) break;
+        pthread_mutex_unlock(&db->write_lock);
+        sleep_until_woken(request, wait);
+        pthread_mutex_lock(&db->write_lock);
+    }
+    db->leading = request->leads = true;
+    pthread_mutex_unlock(&db->write_lock);
+}
+
+static struct write_queue *queue_of(struct db *db, const struct write_request *request)
+{
+    return request->patient ? &db->patient : &db->waiting;
 }
 
 static struct write_request *take_group_of(struct db *db, const struct write_request *leader)
@@ -228,9 +251,11 @@ static struct write_request *take_group_of(struct db *db, const struct write_req
 static void lead(struct db *db, struct write_request *leader)
 {
     struct write_request *group = take_group_of(db, leader);
+    int64_t began = time_monotonic_us();
     run_group(db, group);
     pthread_mutex_lock(&db->write_lock);
-    if (leader->since) db->patient_served = now_ms();
+    int64_t ended = time_monotonic_us(), rest = SHARE * (ended - began);
+    if (leader->patient) db->patient_due = ended + (rest < LONGEST_US ? rest : LONGEST_US);
     pass_on_lead(db);
     pthread_mutex_unlock(&db->write_lock);
     for (struct write_request *request = group, *next; request; request = next) {
@@ -242,10 +267,12 @@ static void lead(struct db *db, struct write_request *leader)
 struct err *db_write(struct db *db, struct arena *arena, db_write_fn fn, void *arg)
 {
     assert(fn && !inside_closure);
-    struct write_request request = {.fn = fn, .arg = arg, .arena = arena};
-    if (patient) request.since = now_ms();
-    wait_for_turn(db, &request);
+    struct write_request request = {.fn = fn, .arg = arg, .arena = arena, .patient = patient};
+    (void)sem_init(&request.wake, 0, 0);
+    if (patient) wait_for_pause(db, &request);
+    else wait_for_turn(db, &request);
     if (request.leads) lead(db, &request);
+    sem_destroy(&request.wake);
     for (struct db_follow_up *f = request.err ? NULL : request.follow_ups; f; f = f->older) f->fn(f->arg);
     return request.err;
 }
@@ -254,9 +281,11 @@ void db_writer_acquire(struct db *db)
 {
     assert(!inside_closure);
     struct write_request request = {.fn = NULL};
+    (void)sem_init(&request.wake, 0, 0);
     wait_for_turn(db, &request);
     struct write_request *alone = take_group_of(db, &request);
     assert(alone == &request);
+    sem_destroy(&request.wake);
 }
 
 void db_writer_release(struct db *db)
@@ -269,6 +298,6 @@ void db_writer_release(struct db *db)
 void db_writers_wait(struct db *db)
 {
     pthread_mutex_lock(&db->write_lock);
-    while (db->leading) pthread_cond_wait(&db->write_idle, &db->write_lock);
+    while (db->leading || db->patient.first) pthread_cond_wait(&db->write_idle, &db->write_lock);
     pthread_mutex_unlock(&db->write_lock);
 }
