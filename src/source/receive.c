@@ -119,10 +119,9 @@ static struct err *note_delivery(struct db_tx *tx, const struct candidate *candi
 {
     const struct source_record *source = &candidate->source;
     int64_t now = time_now();
-    return db_exec(tx,
-                   "UPDATE source SET last_delivery_at = $3 WHERE workspace_id = $1 AND id = $2 "
-                   "AND COALESCE(last_delivery_at, 0) < $4",
-                   source->workspace, source->id, now, now - SEEN_EVERY_MS);
+    if (now - source->last_delivery_at < SEEN_EVERY_MS) return NULL;
+    return db_exec(tx, "UPDATE source SET last_delivery_at = $3 WHERE workspace_id = $1 AND id = $2", source->workspace,
+                   source->id, now);
 }
 
 struct err *inbox_share(struct db_tx *tx, int64_t delivery, const struct source_record *source)
