@@ -36,8 +36,19 @@ static struct err *quote(struct answer *answer, struct arena *arena, const struc
                          struct answer_result *result)
 {
     TRY(answer_extract(answer, arena, question, result));
-    if (question->listener.text) question->listener.text(question->listener.arg, result->content);
+    const struct answer_listener *listener = &question->listener;
+    if (listener->sources && result->citation_count)
+        listener->sources(listener->arg, result->citations, result->citation_count);
+    if (listener->text) listener->text(listener->arg, result->content);
     return NULL;
+}
+
+/* Tokens count also when the answer failed. */
+static void record_usage(struct answer *answer, struct arena *arena, const struct answer_question *question,
+                         const struct answer_result *result)
+{
+    struct err *failed = llm_usage_record(answer->db, arena, question->workspace, LLM_ANSWER, &result->usage);
+    if (failed) log_warn("answer", "tokens were not counted: " STR_FMT, STR_ARG(err_text(arena, failed)));
 }
 
 struct err *answer_ask(struct answer *answer, struct arena *arena, const struct answer_question *asked,
@@ -50,6 +61,7 @@ struct err *answer_ask(struct answer *answer, struct arena *arena, const struct 
     if (question.time_ms <= 0) question.time_ms = DEFAULT_TIME;
     if (!llm_enabled(answer->llm)) return quote(answer, arena, &question, result);
     struct err *failed = model_answer(answer, arena, &question, result, &heard);
+    record_usage(answer, arena, &question, result);
     if (!failed) return NULL;
     if (answer_stopped(&question)) return err_new(arena, ERR_CANCELLED, "The answer was stopped");
     log_warn("answer", "the model's answer failed: " STR_FMT, STR_ARG(err_text(arena, failed)));

@@ -5,6 +5,7 @@
  * sentences of the best results, quoted. Everything stays within the question's workspace.
  */
 #pragma once
+#include "flow/flow.h"
 #include "llm/llm.h"
 #include "org/org.h"
 #include "search/search.h"
@@ -36,11 +37,20 @@ struct answer_step {
     int64_t           ms;
 };
 
+struct answer_citation {
+    int        index; /* the n of [n] */
+    struct str id, title, url, snippet, source, type;
+    double     score; /* of the search that found it; < 0: it was reached otherwise */
+    int64_t    occurred_at;
+};
+
 /* Who follows an answer while it is made; on the thread that asked. Every member but arg may be NULL. */
 struct answer_listener {
     void *arg;
     void (*step)(void *arg, const struct answer_step *step);
     void (*thought)(void *arg, struct str text); /* what a model says beside the answer */
+    /* The sources cited so far, one more than the last time; before the text that cites them. */
+    void (*sources)(void *arg, const struct answer_citation *citations, size_t n);
     void (*text)(void *arg, struct str piece);   /* the answer's text, verified; together it is answer_result.content */
     bool (*stopped)(void *arg);                  /* nobody waits any more: stop as soon as possible */
 };
@@ -55,13 +65,6 @@ struct answer_question {
     int                       most_sources; /* that are cited; 0: 8 */
     int64_t                   time_ms;      /* for all of it; 0: 60,000 */
     struct answer_listener    listener;
-};
-
-struct answer_citation {
-    int        index; /* the n of [n] */
-    struct str id, title, url, snippet, source, type;
-    double     score; /* of the search that found it; < 0: it was reached otherwise */
-    int64_t    occurred_at;
 };
 
 struct answer_result {
@@ -80,6 +83,33 @@ struct answer_result {
  * fails is no error. */
 MUST_CHECK struct err *answer_ask(struct answer *answer, struct arena *arena, const struct answer_question *question,
                                   struct answer_result *result);
+
+/* ---- conversations ----------------------------------------------------------------------------------------------------- */
+
+/* A session belongs to who began it, for an hour after its last use. */
+struct answer_session {
+    int64_t    workspace;
+    struct str id;    /* answer_session_valid */
+    struct str owner; /* public id of a key or user; empty: the operator */
+};
+bool answer_session_valid(struct str id); /* 1 to 64 of [A-Za-z0-9_-] */
+
+/* Begin or go on: what was said before. Errors: ERR_FORBIDDEN for a session of someone else. */
+MUST_CHECK struct err *answer_session_open(struct answer *answer, struct arena *arena, struct answer_session session,
+                                           struct llm_message **history, size_t *n);
+/* Is there one? Errors: ERR_NOT_FOUND, ERR_FORBIDDEN. */
+MUST_CHECK struct err *answer_session_check(struct answer *answer, struct arena *arena, struct answer_session session);
+/* Remember a question and its answer. What was said before it stands in `history` if the session has nothing yet. The
+ * newest 20 messages are kept. Nothing happens if the session was forgotten meanwhile. */
+struct answer_exchange { const struct llm_message *history; size_t history_count; struct str question, content; };
+MUST_CHECK struct err *answer_session_add(struct answer *answer, struct arena *arena, struct answer_session session,
+                                          struct answer_exchange exchange);
+/* Errors: ERR_NOT_FOUND, ERR_FORBIDDEN. */
+MUST_CHECK struct err *answer_session_forget(struct answer *answer, struct arena *arena, struct answer_session session);
+
+/* What the engine runs: sessions past their time are deleted. No context. */
+extern const struct flow_function *const answer_functions[];
+extern const size_t answer_function_count;
 
 /* The engine and the model that a question asked now would get. */
 const char *answer_engine(const struct answer *answer);

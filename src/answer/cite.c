@@ -192,8 +192,18 @@ static size_t before_rationale(const struct citer *citer, struct str text, size_
     return at == 0 && !citer->out.n ? SIZE_MAX : at; /* nothing was answered yet */
 }
 
+static void tell_sources(struct citer *citer)
+{
+    struct answer_result so_far;
+    if (!citer->listener || !citer->listener->sources) return;
+    while (citer->cited.n < citer->sources->list.n) *VEC_PUSH(citer->arena, &citer->cited) = false;
+    sources_cited(citer->sources, citer->cited.at, &so_far);
+    citer->listener->sources(citer->listener->arg, so_far.citations, so_far.citation_count);
+}
+
 static void decide(struct citer *citer, struct str text)
 {
+    int before = citer->cited_count;
     size_t behind = 0, told = citer->told;
     size_t at = citer->in_rationale ? SIZE_MAX : before_rationale(citer, text, &behind);
     put_text(citer, citer->in_rationale ? &citer->rationale : &citer->out, str_slice(text, 0, at));
@@ -202,7 +212,9 @@ static void decide(struct citer *citer, struct str text)
         put_text(citer, &citer->rationale, str_skip(text, behind));
     }
     citer->told = citer->out.n;
-    if (citer->out.n > told && citer->text) citer->text(citer->arg, str_skip(buf_str(&citer->out), told));
+    if (citer->cited_count > before) tell_sources(citer);
+    if (citer->out.n > told && citer->listener && citer->listener->text)
+        citer->listener->text(citer->listener->arg, str_skip(buf_str(&citer->out), told));
 }
 
 /* How much of what waits can be decided: up to the blanks before the last word, before an open bracket. */

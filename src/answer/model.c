@@ -256,8 +256,7 @@ struct err *model_answer(struct answer *answer, struct arena *arena, const struc
                               .sources = sources_in(arena), .held = buf_in(arena), .begun_us = time_monotonic_us()};
     making->box = (struct toolbox){answer, arena, question, &making->sources};
     making->citer = citer_in(arena, &making->sources, question->most_sources);
-    making->citer.text = question->listener.text;
-    making->citer.arg = question->listener.arg;
+    making->citer.listener = &question->listener;
     struct err *failed = make(making);
     *heard = making->citer.told > 0;
     return failed;

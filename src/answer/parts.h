@@ -78,8 +78,7 @@ struct citer {
     int                   cited_count;
     size_t                removed, told; /* told: bytes of out that the reader has */
     bool                  fence, code, in_rationale;
-    void (*text)(void *arg, struct str piece);
-    void                 *arg;
+    const struct answer_listener *listener; /* NULL: nobody */
 };
 struct citer citer_in(struct arena *arena, const struct sources *sources, int most);
 void         citer_add(struct citer *citer, struct str text);

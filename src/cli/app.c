@@ -148,6 +148,7 @@ struct err *cli_app_work(struct cli *cli, struct config *config, struct cli_app 
     *periods = (struct activity_periods){.events = config->retention_event_days,
                                          .failed_runs = config->retention_failed_run_days,
                                          .deliveries = config->retention_delivery_days};
+    TRY(flow_register(app->flow, cli->arena, answer_functions, answer_function_count, NULL));
     TRY(flow_register(app->flow, cli->arena, activity_functions, activity_function_count, periods));
     app->recorder = activity_recorder_start(app->db);
     activity_watch_jobs(app->recorder, app->flow);

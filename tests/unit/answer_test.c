@@ -539,12 +539,18 @@ static void follow_step(void *arg, const struct answer_step *step)
     static const char *const states[] = {"running", "done", "error"};
     buf_printf(&((struct follower *)arg)->steps, "%s %s " STR_FMT ";", step->tool, states[step->state], STR_ARG(step->summary));
 }
+static void follow_sources(void *arg, const struct answer_citation *citations, size_t n)
+{
+    struct follower *follower = arg;
+    buf_printf(&follower->steps, "%zu sources, last %d, %zu bytes heard;", n, citations[n - 1].index, follower->text.n);
+}
 static bool follow_stopped(void *arg) { return ((struct follower *)arg)->stop; }
 
 static struct answer_listener listen_with(struct follower *follower, struct arena *arena)
 {
     *follower = (struct follower){buf_in(arena), buf_in(arena), buf_in(arena), follower->stop};
-    return (struct answer_listener){follower, follow_step, follow_thought, follow_text, follow_stopped};
+    return (struct answer_listener){.arg = follower, .step = follow_step, .thought = follow_thought,
+                                    .sources = follow_sources, .text = follow_text, .stopped = follow_stopped};
 }
 
 TEST(answer, a_follower_hears_steps_thoughts_and_the_verified_text)
@@ -560,7 +566,7 @@ TEST(answer, a_follower_hears_steps_thoughts_and_the_verified_text)
     check_str(result.content, "It was raised to 30 minutes [1].");
     check_str(buf_str(&follower.text), "It was raised to 30 minutes [1].");
     check_str(buf_str(&follower.thoughts), "Let me search.");
-    check_str(buf_str(&follower.steps), "workspaceSearch running ;workspaceSearch done 3 of 3 results;");
+    check_str(buf_str(&follower.steps), "workspaceSearch running ;workspaceSearch done 3 of 3 results;1 sources, last 1, 0 bytes heard;");
     check_str(result.rationale, "the pull request says so");
 }
 
@@ -577,6 +583,86 @@ TEST(answer, a_follower_that_leaves_stops_the_model)
     check_err(answer_ask(asker.answer, arena, &question, &result), ERR_CANCELLED);
     end_model(&asker);
     check(asker.service.requests <= 1);
+}
+
+/* ---- conversations ------------------------------------------------------------------------------------------------------------ */
+
+static struct str history_of(struct asker *asker, struct answer_session session)
+{
+    struct arena *arena = asker->world.arena;
+    struct llm_message *history;
+    size_t n;
+    struct buf all = buf_in(arena);
+    check_ok(answer_session_open(asker->answer, arena, session, &history, &n));
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&all, "%s" STR_FMT ";", history[i].role == LLM_USER ? "u:" : "a:", STR_ARG(history[i].text));
+    return buf_str(&all);
+}
+
+static void add_exchange(struct asker *asker, struct answer_session session, const char *question, const char *content)
+{
+    check_ok(answer_session_add(asker->answer, asker->world.arena, session,
+                                (struct answer_exchange){.question = str_of(question), .content = str_of(content)}));
+}
+
+TEST(session, keeps_what_was_said)
+{
+    ASKER(asker);
+    struct answer_session mine = {asker.world.workspace, STR("s_1"), STR("key_a")};
+    check_str(history_of(&asker, mine), "");
+    add_exchange(&asker, mine, "one", "1");
+    add_exchange(&asker, mine, "two", "2");
+    check_str(history_of(&asker, mine), "u:one;a:1;u:two;a:2;");
+    for (int i = 0; i < 30; i++) add_exchange(&asker, mine, "q", "a");
+    struct llm_message *history;
+    size_t n;
+    check_ok(answer_session_open(asker.answer, arena, mine, &history, &n));
+    check_int(n, 20);
+}
+
+TEST(session, is_closed_to_others_and_to_other_workspaces)
+{
+    ASKER(asker);
+    struct llm_message *history;
+    size_t n;
+    struct answer_session mine = {asker.world.workspace, STR("s_1"), STR("key_a")}, theirs = mine, elsewhere = mine;
+    theirs.owner = STR("key_b");
+    elsewhere.workspace = asker.other;
+    check_str(history_of(&asker, mine), "");
+    add_exchange(&asker, mine, "one", "1");
+    check_err(answer_session_open(asker.answer, arena, theirs, &history, &n), ERR_FORBIDDEN);
+    check_err(answer_session_check(asker.answer, arena, theirs), ERR_FORBIDDEN);
+    check_err(answer_session_forget(asker.answer, arena, theirs), ERR_FORBIDDEN);
+    check_err(answer_session_check(asker.answer, arena, elsewhere), ERR_NOT_FOUND);
+    check_str(history_of(&asker, elsewhere), "");
+}
+
+TEST(session, ends_an_hour_after_its_last_use_or_when_forgotten)
+{
+    ASKER(asker);
+    struct answer_session mine = {asker.world.workspace, STR("s_1"), STR("key_a")}, theirs = mine;
+    theirs.owner = STR("key_b");
+    check_str(history_of(&asker, mine), "");
+    add_exchange(&asker, mine, "one", "1");
+    time_set(time_now() + MINUTES(59));
+    check_str(history_of(&asker, mine), "u:one;a:1;");
+    time_set(time_now() + MINUTES(60));
+    check_err(answer_session_check(asker.answer, arena, mine), ERR_NOT_FOUND);
+    check_str(history_of(&asker, theirs), "");
+    check_ok(answer_session_forget(asker.answer, arena, theirs));
+    check_err(answer_session_forget(asker.answer, arena, theirs), ERR_NOT_FOUND);
+    add_exchange(&asker, theirs, "late", "answer"); /* of a question that was under way */
+    check_err(answer_session_check(asker.answer, arena, theirs), ERR_NOT_FOUND);
+}
+
+TEST(session, ids_are_plain_words)
+{
+    check(answer_session_valid(STR("A-z_09")));
+    check(!answer_session_valid(STR("")));
+    check(!answer_session_valid(STR("a b")));
+    check(!answer_session_valid(STR("../x")));
+    check(answer_session_valid(STR("0123456789012345678901234567890123456789012345678901234567890123")));
+    check(!answer_session_valid(STR("01234567890123456789012345678901234567890123456789012345678901234")));
 }
 
 /* ---- markers ------------------------------------------------------------------------------------------------------------------ */
@@ -661,6 +747,10 @@ int main(void)
         RUN(answer, a_follower_that_leaves_stops_the_model),
         RUN(answer, markers_are_verified_wherever_pieces_end),
         RUN(answer, text_without_blanks_is_not_held_forever),
+        RUN(session, keeps_what_was_said),
+        RUN(session, is_closed_to_others_and_to_other_workspaces),
+        RUN(session, ends_an_hour_after_its_last_use_or_when_forgotten),
+        RUN(session, ids_are_plain_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
