@@ -142,6 +142,24 @@ void activity_measure(struct activity_recorder *recorder, const struct activity_
 void activity_note(struct activity_recorder *recorder, const struct activity *activity);
 /* The log of deliveries has new rows: they come into the timeline as integration.webhook_received, none is lost. */
 void activity_look_at_deliveries(struct activity_recorder *recorder);
+/* Counts of this process since its start, for /metrics. */
+enum { ACTIVITY_BOUNDS = 11, ACTIVITY_FUNCTIONS = 64, ACTIVITY_SOURCES = 6, ACTIVITY_OUTCOMES = 4 };
+extern const double      activity_bounds_ms[ACTIVITY_BOUNDS];
+extern const char *const activity_sources[ACTIVITY_SOURCES];   /* "github" ... "other" */
+extern const char *const activity_outcomes[ACTIVITY_OUTCOMES]; /* captured, filtered, duplicate, below_threshold */
+struct activity_function_count {
+    const char *function;
+    uint64_t    completed, failed, cancelled;
+    uint64_t    durations[ACTIVITY_BOUNDS + 1]; /* of completed ones, by upper bound; the last: above all */
+    double      total_ms;
+};
+struct activity_totals {
+    struct activity_function_count functions[ACTIVITY_FUNCTIONS];
+    size_t   function_count;
+    uint64_t captures[ACTIVITY_SOURCES][ACTIVITY_OUTCOMES];
+};
+void activity_totals(struct activity_recorder *recorder, struct activity_totals *totals);
+
 /* Hear of the engine's jobs: their start and end become activities (of user-visible functions; those of the pipeline only
  * when they fail) in the same transaction, their durations and outcomes samples. Before flow_start. */
 void activity_watch_jobs(struct activity_recorder *recorder, struct flow *flow);

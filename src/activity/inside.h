@@ -20,6 +20,11 @@ MUST_CHECK struct err *activity_metrics_roll(struct db *db, struct arena *arena,
 MUST_CHECK struct err *activity_metrics_sweep(struct db *db, struct arena *arena, int64_t workspace, int64_t days,
                                               int64_t *deleted);
 
+/* recorder.c */
+struct activity_ended { const char *function, *status; int64_t duration; };
+void activity_count_job(struct activity_recorder *recorder, const struct activity_ended *ended);
+void activity_count_capture(struct activity_recorder *recorder, struct str source, const char *outcome);
+
 /* retention.c */
 MUST_CHECK struct err *activity_retention_sweep(struct db *db, struct arena *arena, const struct activity_periods *periods,
                                                 int64_t *deleted);

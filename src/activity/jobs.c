@@ -69,6 +69,9 @@ struct measured {
     const json_value *input, *output;
     struct activity_sample samples[MOST_SAMPLES];
     size_t          n;
+    struct activity_ended ended;
+    struct str      source;  /* of a capture ... */
+    const char     *outcome; /* ... and what became of it */
 };
 
 static void measure(struct measured *m, const char *type, double value, struct str tags)
@@ -108,11 +111,14 @@ static void measure_capture(struct measured *m)
     static const struct { const char *reason, *metric; } outcomes[] = {
         {"duplicate", "observation_duplicate"}, {"below_threshold", "observation_below_threshold"}};
     struct str source = json_str(m->input, "source"), type = json_str(m->input, "sourceType");
+    m->source = source;
+    m->outcome = "captured";
     if (!str_eq(json_str(m->output, "status"), STR("success"))) {
         const char *metric = "observation_filtered";
         for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++)
             if (str_eq(json_str(m->output, "reason"), str_of(outcomes[i].reason))) metric = outcomes[i].metric;
         measure(m, metric, 1, TAGS(m->arena, {"source", source}, {"sourceType", type}));
+        m->outcome = metric + strlen("observation_");
         return;
     }
     measure(m, "observation_captured", 1,
@@ -151,13 +157,18 @@ static void hand_over(void *arg)
 {
     struct measured *m = arg;
     for (size_t i = 0; i < m->n; i++) activity_measure(m->recorder, &m->samples[i]);
+    activity_count_job(m->recorder, &m->ended);
+    if (m->outcome) activity_count_capture(m->recorder, m->source, m->outcome);
 }
 
 static void measure_turn(struct db_tx *tx, struct activity_recorder *recorder, const struct flow_job_turn *turn)
 {
+    if (!recorder || strcmp(turn->status, "running") == 0) return;
     struct measured *m = NEW(tx->arena, struct measured);
-    if (turn->system || strcmp(turn->status, "running") == 0) return;
-    *m = (struct measured){.recorder = recorder, .turn = turn, .arena = tx->arena};
+    *m = (struct measured){.recorder = recorder, .turn = turn, .arena = tx->arena,
+                           .ended = {turn->function, turn->status, turn->duration}};
+    db_when_committed(tx, hand_over, m);
+    if (turn->system) return; /* counted, but no sample */
     measure_job(m);
     for (size_t i = 0; i < sizeof of_pipeline / sizeof *of_pipeline; i++) {
         if (strcmp(turn->status, "completed") != 0 || strcmp(turn->function, of_pipeline[i].function) != 0) continue;
@@ -165,7 +176,6 @@ static void measure_turn(struct db_tx *tx, struct activity_recorder *recorder, c
         if (turn->output.n && json_parse(tx->arena, turn->output, &m->output)) m->output = NULL;
         of_pipeline[i].measure(m);
     }
-    if (m->n) db_when_committed(tx, hand_over, m);
 }
 
 /* What the timeline cannot take must not keep a job from ending. */

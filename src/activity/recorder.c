@@ -34,6 +34,7 @@ struct activity_recorder {
     pthread_mutex_t lock; /* guards the rest */
     pthread_cond_t  wanted;
     struct gathered *gathered;
+    struct activity_totals totals;
     bool            deliveries, stopping;
 };
 
@@ -149,6 +150,57 @@ void activity_look_at_deliveries(struct activity_recorder *recorder)
     bool first = !anything(recorder);
     recorder->deliveries = true;
     if (first) pthread_cond_signal(&recorder->wanted);
+    pthread_mutex_unlock(&recorder->lock);
+}
+
+/* ---- counting ---------------------------------------------------------------------------------------------------- */
+
+const double      activity_bounds_ms[ACTIVITY_BOUNDS] = {5, 10, 50, 100, 500, 1000, 5000, 10000, 60000, 300000, 3600000};
+const char *const activity_sources[ACTIVITY_SOURCES] = {"git", "github", "linear", "sentry", "vercel", "other"};
+const char *const activity_outcomes[ACTIVITY_OUTCOMES] = {"captured", "filtered", "duplicate", "below_threshold"};
+
+/* Functions are few and their names are the engine's own; the last place takes what has none. */
+static struct activity_function_count *count_of(struct activity_totals *totals, const char *function)
+{
+    for (size_t i = 0; i < totals->function_count; i++)
+        if (strcmp(totals->functions[i].function, function) == 0) return &totals->functions[i];
+    bool full = totals->function_count == ACTIVITY_FUNCTIONS;
+    struct activity_function_count *count = &totals->functions[full ? ACTIVITY_FUNCTIONS - 1 : totals->function_count++];
+    if (!full) count->function = function;
+    return count;
+}
+
+void activity_count_job(struct activity_recorder *recorder, const struct activity_ended *ended)
+{
+    size_t bound = 0;
+    while (bound < ACTIVITY_BOUNDS && (double)ended->duration > activity_bounds_ms[bound]) bound++;
+    pthread_mutex_lock(&recorder->lock);
+    struct activity_function_count *count = count_of(&recorder->totals, ended->function);
+    bool completed = strcmp(ended->status, "completed") == 0, failed = strcmp(ended->status, "failed") == 0;
+    count->completed += completed;
+    count->failed += failed;
+    count->cancelled += !completed && !failed;
+    count->durations[bound] += completed;
+    if (completed) count->total_ms += (double)ended->duration;
+    pthread_mutex_unlock(&recorder->lock);
+}
+
+void activity_count_capture(struct activity_recorder *recorder, struct str source, const char *outcome)
+{
+    size_t from = 0, became = 0;
+    while (from < ACTIVITY_SOURCES - 1 && !str_eq(source, str_of(activity_sources[from]))) from++;
+    while (became < ACTIVITY_OUTCOMES - 1 && strcmp(outcome, activity_outcomes[became]) != 0) became++;
+    pthread_mutex_lock(&recorder->lock);
+    recorder->totals.captures[from][became]++;
+    pthread_mutex_unlock(&recorder->lock);
+}
+
+void activity_totals(struct activity_recorder *recorder, struct activity_totals *totals)
+{
+    *totals = (struct activity_totals){0};
+    if (!recorder) return;
+    pthread_mutex_lock(&recorder->lock);
+    *totals = recorder->totals;
     pthread_mutex_unlock(&recorder->lock);
 }
 

@@ -1,5 +1,5 @@
 /* metrics.c - counters of requests and searches, and GET /metrics in the Prometheus text format (console.md 4). */
-#include "api/call.h"
+#include "api/metrics.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,9 +15,12 @@ static const char *const mode_names[MODES] = {"fast", "balanced", "thorough"};
 
 struct histogram { atomic_ullong buckets[BOUNDS + 1], count, us; };
 
+enum { REFUSALS = sizeof(struct source_refusal_list) / sizeof(struct source_refusal) };
+
 struct api_metrics {
     atomic_ullong    requests[API_MAX_ROUTES + 1][STATUSES + 1];
     struct histogram searches[MODES];
+    atomic_ullong    accepted[SOURCE_PROVIDERS], refused[SOURCE_PROVIDERS][REFUSALS];
 };
 
 struct api_metrics *api_metrics_create(void)
@@ -49,16 +52,23 @@ void api_metrics_search(struct api_metrics *metrics, int mode, int64_t us)
     atomic_fetch_add_explicit(&histogram->us, (unsigned long long)us, memory_order_relaxed);
 }
 
+void api_metrics_delivery(struct api_metrics *metrics, enum source_provider provider, const struct source_refusal *refusal)
+{
+    const struct source_refusal *first = (const struct source_refusal *)&source_refusals;
+    if (!refusal) atomic_fetch_add_explicit(&metrics->accepted[provider], 1, memory_order_relaxed);
+    else atomic_fetch_add_explicit(&metrics->refused[provider][refusal - first], 1, memory_order_relaxed);
+}
+
 /* ---- text -------------------------------------------------------------------------------------------------------------- */
 
-static void describe(struct buf *out, const char *name, const char *type, const char *help)
+void metrics_describe(struct buf *out, const char *name, const char *type, const char *help)
 {
     buf_printf(out, "# HELP lightfast_%s %s\n# TYPE lightfast_%s %s\n", name, help, name, type);
 }
 
 static void put_requests(struct buf *out, struct api_metrics *metrics)
 {
-    describe(out, "http_requests_total", "counter", "Requests by route and status.");
+    metrics_describe(out, "http_requests_total", "counter", "Requests by route and status.");
     for (size_t row = 0; row <= NO_ROUTE; row++) {
         if (row < NO_ROUTE && !api_routes[row].method) row = NO_ROUTE;
         for (size_t column = 0; column <= STATUSES; column++) {
@@ -75,7 +85,7 @@ static void put_requests(struct buf *out, struct api_metrics *metrics)
 
 static void put_searches(struct buf *out, struct api_metrics *metrics)
 {
-    describe(out, "search_duration_seconds", "histogram", "Time of a search request, by mode.");
+    metrics_describe(out, "search_duration_seconds", "histogram", "Time of a search request, by mode.");
     for (size_t mode = 0; mode < MODES; mode++) {
         struct histogram  *histogram = &metrics->searches[mode];
         unsigned long long sum = 0;
@@ -89,6 +99,23 @@ static void put_searches(struct buf *out, struct api_metrics *metrics)
         buf_printf(out, "lightfast_search_duration_seconds_sum{mode=\"%s\"} %.6f\n", mode_names[mode],
                    (double)atomic_load(&histogram->us) / 1e6);
         buf_printf(out, "lightfast_search_duration_seconds_count{mode=\"%s\"} %llu\n", mode_names[mode], sum);
+    }
+}
+
+static void put_deliveries(struct buf *out, struct api_metrics *metrics)
+{
+    const struct source_refusal *refusals = (const struct source_refusal *)&source_refusals;
+    metrics_describe(out, "deliveries_total", "counter", "Webhook deliveries by provider; refused ones by reason.");
+    for (int provider = 0; provider < SOURCE_PROVIDERS; provider++) {
+        const char *name = source_provider_name((enum source_provider)provider);
+        buf_printf(out, "lightfast_deliveries_total{source=\"%s\",outcome=\"accepted\",reason=\"\"} %llu\n", name,
+                   atomic_load(&metrics->accepted[provider]));
+        for (size_t i = 0; i < REFUSALS; i++) {
+            unsigned long long count = atomic_load(&metrics->refused[provider][i]);
+            if (count)
+                buf_printf(out, "lightfast_deliveries_total{source=\"%s\",outcome=\"refused\",reason=\"%s\"} %llu\n", name,
+                           refusals[i].code, count);
+        }
     }
 }
 
@@ -112,9 +139,9 @@ static struct err *count_observations(struct api_call *call, int64_t *count)
     return db_done(&rows);
 }
 
-static void put_gauge(struct buf *out, const char *name, const char *help, long long value)
+void metrics_gauge(struct buf *out, const char *name, const char *help, long long value)
 {
-    describe(out, name, "gauge", help);
+    metrics_describe(out, name, "gauge", help);
     buf_printf(out, "lightfast_%s %lld\n", name, value);
 }
 
@@ -124,17 +151,19 @@ static struct err *send_metrics(struct api_call *call)
     int64_t     observations = 0;
     TRY(count_observations(call, &observations));
     struct buf out = buf_in(call->arena);
-    describe(&out, "info", "gauge", "The running version.");
+    metrics_describe(&out, "info", "gauge", "The running version.");
     buf_printf(&out, "lightfast_info{version=\"%s\"} 1\n", LIGHTFAST_VERSION);
     put_requests(&out, call->api->metrics);
     put_searches(&out, call->api->metrics);
-    put_gauge(&out, "observations", "Observations stored.", (long long)observations);
-    put_gauge(&out, "database_bytes", "Size of the database and its log.", (long long)db_size(app->db));
-    put_gauge(&out, "index_bytes", "Memory of the search index.", (long long)search_memory(app->search));
-    put_gauge(&out, "process_resident_memory_bytes", "Resident memory of the process.", resident_bytes());
-    put_gauge(&out, "worker_queue", "Requests and tasks that wait for a worker.",
+    put_deliveries(&out, call->api->metrics);
+    TRY(metrics_of_jobs(call, &out));
+    metrics_gauge(&out, "observations", "Observations stored.", (long long)observations);
+    metrics_gauge(&out, "database_bytes", "Size of the database and its log.", (long long)db_size(app->db));
+    metrics_gauge(&out, "index_bytes", "Memory of the search index.", (long long)search_memory(app->search));
+    metrics_gauge(&out, "process_resident_memory_bytes", "Resident memory of the process.", resident_bytes());
+    metrics_gauge(&out, "worker_queue", "Requests and tasks that wait for a worker.",
               app->workers ? (long long)workers_queued(app->workers) : 0);
-    describe(&out, "process_start_time_seconds", "gauge", "Start of the process, Unix time.");
+    metrics_describe(&out, "process_start_time_seconds", "gauge", "Start of the process, Unix time.");
     buf_printf(&out, "lightfast_process_start_time_seconds %.3f\n", (double)app->started_at / 1000);
     call->reply->status = 200;
     call->reply->content_type = "text/plain; version=0.0.4; charset=utf-8";

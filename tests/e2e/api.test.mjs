@@ -190,6 +190,10 @@ test('metrics.listen serves the counters on an address of its own', async (t) =>
   const [, address] = it.server.log().match(/metrics on ([\d.]+:\d+)/);
   const text = await (await fetch(`http://${address}/metrics`)).text();
   assert.match(text, /^lightfast_http_requests_total\{method="POST",route="\/v1\/search",status="200"\} 1$/m);
+  assert.match(text, /^lightfast_events_total\{outcome="accepted"\} \d+$/m);
+  assert.match(text, /^lightfast_deliveries_total\{source="github",outcome="accepted",reason=""\} 0$/m);
+  const series = text.split('\n').filter((line) => line && !line.startsWith('#')).map((line) => line.replace(/ \S+$/, ''));
+  assert.equal(new Set(series).size, series.length, 'each series is there once');
   assert.match(text, /^lightfast_observations [1-9]\d*$/m);
   assert.equal((await fetch(`http://${address}/v1/workspace`)).status, 404);
   assert.equal((await fetch(`${it.server.url}/metrics`)).status, 404);

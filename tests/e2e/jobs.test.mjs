@@ -164,6 +164,7 @@ test('searches, sources, imports and deliveries are told, without secrets', asyn
   const key = json(env, 'key', 'create', 'console', '--scope', 'admin,ingest,read,answer').key;
   const server = await serve(t, env);
   await post(server, key, '/v1/events', { source: 'custom', sourceType: 'note.created', sourceId: 'n:1', title: 'A decision', body: 'Raise the timeout', occurredAt: '2026-01-01T00:00:00Z' });
+  while (!JSON.parse((await get(server, key, W + '/jobs?status=completed')).text).data.length) await new Promise((done) => setTimeout(done, 20));
   const source = (await post(server, key, W + '/sources', { sourceType: 'github', name: 'acme/api' })).body;
   assert.ok(source.secret);
   await post(server, key, W + `/sources/${source.id}/webhook-secret`, {});
@@ -192,6 +193,26 @@ test('searches, sources, imports and deliveries are told, without secrets', asyn
   assert.equal(of('job.failed').jobId, begun.jobId);
   const searches = JSON.parse((await get(server, key, W + '/metrics?type=queries_count&groupBy=endpoint')).text);
   assert.deepEqual(searches.data.map((one) => [one.group, one.sum]), [['/v1/search', 1]]);
+});
+
+test('/metrics counts deliveries, captures and jobs without naming anybody', async (t) => {
+  const env = { ...home(t), LIGHTFAST_METRICS_TOKEN: 'scrape-me' };
+  const key = json(env, 'key', 'create', 'console', '--scope', 'admin,ingest').key;
+  const server = await serve(t, env);
+  const source = (await post(server, key, W + '/sources', { sourceType: 'github', name: 'acme/api' })).body;
+  assert.equal((await post(server, null, `/webhooks/github/${source.id}`, '{}', { 'x-github-event': 'push' })).status, 401);
+  await post(server, key, '/v1/events', { source: 'custom', sourceType: 'note.created', sourceId: 'n:1', title: 'A decision', body: 'Raise the timeout', occurredAt: '2026-01-01T00:00:00Z' });
+  let text = '';
+  for (let i = 0; i < 100 && !text.includes('lightfast_captures_total{'); i++) {
+    text = (await get(server, 'scrape-me', '/metrics')).text;
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  assert.match(text, /^lightfast_captures_total\{source="other",outcome="captured"\} 1$/m);
+  assert.match(text, /^lightfast_jobs_total\{function="neural.observation.capture",status="completed"\} 1$/m);
+  assert.match(text, /^lightfast_job_duration_seconds_count\{function="neural.observation.capture"\} 1$/m);
+  assert.match(text, /^lightfast_deliveries_total\{source="github",outcome="refused",reason="[A-Z_]+"\} 1$/m);
+  assert.doesNotMatch(text, /src_|key_|ws_|acme/);
+  assert.equal((await get(server, 'wrong', '/metrics')).status, 401);
 });
 
 test('every answer is what the document says', async (t) => {
