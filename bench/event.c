@@ -1,5 +1,5 @@
 /* event.c - processor time of one webhook, from received bytes to scores, categories and entities, step by step.
- * Usage: bench_event [rounds] FILE..., where a FILE is a storyline ({"webhooks":[{source, eventType, payload}]}) or the
+ * Usage: bench_event rounds FILE..., where a FILE is a storyline ({"webhooks":[{source, eventType, payload}]}) or the
  * index.json of @octokit/webhooks-examples ([{name, examples}]). */
 #include "base/time.h"
 #include "crypto/crypto.h"
@@ -132,20 +132,22 @@ static double measure(struct arena *arena, const struct webhooks *webhooks, cons
     return best;
 }
 
-static void report(const char *title, const struct webhooks *webhooks, const struct source_context *context, int rounds)
+static void report(struct json_out *out, const char *name, const struct webhooks *webhooks,
+                   const struct source_context *context, int rounds)
 {
     struct arena *arena ARENA_SCOPE = arena_create();
     size_t bytes = 0;
-    if (!webhooks->list.n) return;
     for (size_t i = 0; i < webhooks->list.n; i++) bytes += webhooks->list.at[i].body.n;
     double steps[STEPS];
     for (int step = 0; step < STEPS; step++) steps[step] = measure(arena, webhooks, context, (enum step)step, rounds);
-    double together = steps[ANALYSE];
+    json_begin(out, name, '{');
+    json_put(out, "events", webhooks->list.n);
+    json_put(out, "bytes", bytes / webhooks->list.n);
+    json_put(out, "us", steps[ANALYSE]);
     for (int step = ANALYSE; step > VERIFY; step--) steps[step] -= steps[step - 1];
     steps[PARSE] -= steps[DIGEST];
-    printf("%-9s %4zu events of %.2f KB:", title, webhooks->list.n, (double)bytes / (double)webhooks->list.n / 1000);
-    for (int step = 0; step < STEPS; step++) printf("  %s %.2f", step_names[step], steps[step]);
-    printf("  together %.2f us, without digest %.2f us\n", together, together - steps[DIGEST]);
+    for (int step = 0; step < STEPS; step++) json_put(out, step_names[step], steps[step]);
+    json_end(out);
 }
 
 int main(int argc, char **argv)
@@ -165,7 +167,11 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < all.list.n; i++)
         if (process(work, &all.list.at[i], &context, ANALYSE)) *VEC_PUSH(arena, &captured.list) = all.list.at[i];
-    report("all", &all, &context, rounds);
-    report("captured", &captured, &context, rounds);
+    struct json_out out = json_out(arena);
+    json_begin(&out, NULL, '{');
+    report(&out, "all", &all, &context, rounds);
+    if (captured.list.n) report(&out, "captured", &captured, &context, rounds);
+    json_end(&out);
+    printf(STR_FMT "\n", STR_ARG(json_out_text(&out)));
     return 0;
 }

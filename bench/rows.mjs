@@ -1,11 +1,12 @@
 // rows.mjs - what is measured, and how. Called by bench/run with the build directory.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Server, git, median, output, repeat, seconds, timed } from './lightfast.mjs';
 import { corpora, history, questions } from './corpus.mjs';
 import { measureEvents, measurePeer, measureWebhooks } from './inbound.mjs';
+import { readStorylines, wrongEdges } from './storylines.mjs';
 import { commit, goalText, head, met, save, tableLine } from './report.mjs';
 
 const build = resolve(process.argv[2]);
@@ -19,6 +20,7 @@ const MILLION = 1000000;
 const VALKEY_COMMITS = 12676;
 const DELIVERIES = 20000; // 22 KB each, made before the clock starts
 const EVENTS = 60000;
+const SHUFFLES = 20;
 const quiet = {
   LIGHTFAST_LIMITS_SEARCH_PER_MINUTE: '0',
   LIGHTFAST_LIMITS_READ_PER_MINUTE: '0',
@@ -167,6 +169,36 @@ async function sqliteVec() {
   return library;
 }
 
+const stories = process.env.STORYLINES ?? '../shared/data/storylines';
+
+async function eventCpu() {
+  const files = existsSync(stories) ? readdirSync(stories).filter((name) => name.endsWith('.input.json')).map((name) => join(stories, name)) : [];
+  try {
+    files.push(join(await npm('octokit-examples', '@octokit/webhooks-examples@7.6.1'), '@octokit/webhooks-examples/api.github.com/index.json'));
+  } catch (error) {
+    if (!(error instanceof Skipped) || !files.length) throw error;
+  }
+  return JSON.parse(await output(bench('event'), ['20', ...files])).all.us;
+}
+
+const engine = once('engine', () => repeat(RUNS, async () => {
+  const directory = join(work, 'engine');
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true });
+  const measured = JSON.parse(await output(bench('flow'), [directory]));
+  rmSync(directory, { recursive: true, force: true });
+  if (measured.failed) throw new Error(`${measured.failed} runs failed`);
+  return measured;
+}));
+
+async function storylines() {
+  const told = readStorylines(stories);
+  if (!told.length) throw new Skipped(`no storylines in ${stories}`);
+  const wrong = await wrongEdges({ program, work }, told, SHUFFLES);
+  for (const each of wrong.slice(0, 20)) console.error(`bench: ${each}`);
+  return wrong.length;
+}
+
 const inbound = { program, post: bench('post'), work };
 const webhooks = once('webhooks', () => repeat(RUNS, () => measureWebhooks(inbound, DELIVERIES)));
 const webhooksPeer = once('webhooks-peer', async () => {
@@ -245,12 +277,28 @@ const rows = [
     measure: async () => ({ value: median((await webhooks()).map(({ captured }) => captured)) }),
   },
   {
+    name: 'event-cpu', unit: 'us CPU an event', below: 20,
+    measure: async () => ({ value: median(await repeat(RUNS, eventCpu)) }),
+  },
+  {
     name: 'ingest-single', unit: 'events/s', least: 3000,
     measure: async () => ({ value: median(await repeat(RUNS, () => measureEvents(inbound, EVENTS / 3, 1, 64))) }),
   },
   {
     name: 'ingest-batch', unit: 'events/s', least: 20000,
     measure: async () => ({ value: median(await repeat(RUNS, () => measureEvents(inbound, EVENTS, 1000, 4))) }),
+  },
+  {
+    name: 'engine-runs', unit: 'runs/s', least: 10000,
+    measure: async () => ({ value: median((await engine()).map(({ singleStepRunsPerSecond }) => singleStepRunsPerSecond)) }),
+  },
+  {
+    name: 'engine-latency', unit: 'ms p50 to first step', below: 5,
+    measure: async () => ({ value: median((await engine()).map(({ firstStepP50Ms }) => firstStepP50Ms)) }),
+  },
+  {
+    name: 'storylines', unit: 'edges wrong', below: 1,
+    measure: async () => ({ value: await storylines() }),
   },
   ...['overall', 'paraphrase', 'identifier'].map((category, i) => ({
     name: i ? `retrieval-${category}` : 'retrieval', unit: 'nDCG@10', least: [0.74, 0.36, 0.86][i], peer: 'SQLite FTS5',
