@@ -9,7 +9,7 @@ import { numberOf, titleOf, writePayloads } from './payloads.mjs';
 
 const CLIENTS = 64, WAIT_SECONDS = 300;
 const SECRET = 'a secret of the bench, known to both sides';
-const unlimited = { LIGHTFAST_LIMITS_SEARCH_PER_MINUTE: '0', LIGHTFAST_LIMITS_READ_PER_MINUTE: '0' };
+const unlimited = { LIGHTFAST_LIMITS_SEARCH_PER_MINUTE: '0', LIGHTFAST_LIMITS_READ_PER_MINUTE: '0', LIGHTFAST_LIMITS_EVENTS_PER_MINUTE: '0' };
 
 async function number(dataDir, sql) {
   return Number(await output('sqlite3', ['-readonly', join(dataDir, 'lightfast.db'), sql]));

@@ -40,9 +40,10 @@ void api_destroy(struct api *api)
 
 size_t api_body_limit(void *arg, struct str method, struct str path)
 {
-    (void)arg;
-    struct api_match match;
+    const struct app *app = arg;
+    struct api_match  match;
     api_match(method, path, &match);
+    if (match.route && match.route->handler == api_events_ingest) return api_events_limit(app);
     return match.route && match.route->body_limit ? match.route->body_limit : BODY_LIMIT;
 }
 
@@ -112,7 +113,7 @@ static struct err *check_body(struct api_call *call)
     struct net_request *request = call->request;
     if (request->body_state == NET_BODY_TOO_LARGE)
         return err_new(call->arena, ERR_TOO_LARGE, "The request body is larger than %zu bytes",
-                       api_body_limit(NULL, request->method, request->path));
+                       api_body_limit(call->app, request->method, request->path));
     if (request->body_state == NET_BODY_REFUSED)
         return err_new(call->arena, ERR_UNAVAILABLE, "Too many large requests at once, try again later");
     return NULL;

@@ -23,7 +23,7 @@ enum api_access {
     API_PEOPLE,   /* no key at all, whatever its scopes: the Unix socket (later: sessions) */
 };
 enum api_body { API_NO_BODY, API_MAY_HAVE_BODY, API_JSON_BODY };
-enum api_rate { API_RATE_NONE, API_RATE_SEARCH, API_RATE_READ, API_RATE_ANSWER };
+enum api_rate { API_RATE_NONE, API_RATE_SEARCH, API_RATE_READ, API_RATE_ANSWER, API_RATE_EVENTS };
 
 struct api_route {
     const char     *method, *path; /* "{name}" is one segment, "*" any number of them at the end; method "*": all */

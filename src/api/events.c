@@ -3,7 +3,7 @@
 #include "crypto/crypto.h"
 #include "flow/flow.h"
 
-enum { BUSY_SECONDS = 30, ID_HEX = 21, SLICE = 500 };
+enum { BUSY_SECONDS = 30, ID_HEX = 21, SLICE = 500, DEFAULT_BODY = 5 << 20 };
 
 /* ---- reading ----------------------------------------------------------------------------------------------------------- */
 
@@ -19,7 +19,7 @@ static void send_unsupported(struct api_call *call)
     struct json_out out = api_answer(call);
     json_put(&out, "error", "UNSUPPORTED_MEDIA_TYPE");
     json_put(&out, "message", "Use application/json, application/x-ndjson, application/cloudevents+json or "
-                              "application/cloudevents-batch+json, uncompressed");
+                              "application/cloudevents-batch+json, uncompressed or with gzip");
     json_put(&out, "requestId", call->id);
     api_send(call, 415, &out);
 }
@@ -141,9 +141,9 @@ static struct err *write_items(struct db_tx *tx, struct ingest *ingest)
 static struct err *write_ingest(struct db_tx *tx, void *arg)
 {
     struct ingest *ingest = arg;
-    int64_t        queued;
+    int64_t        queued, most = ingest->call->app->config->limit_queued_runs;
     TRY(flow_backlog(tx, ingest->call->workspace.id, &queued));
-    ingest->busy = queued > FLOW_MAX_BACKLOG;
+    ingest->busy = queued > (most ? most : FLOW_MAX_BACKLOG);
     return ingest->busy ? NULL : write_items(tx, ingest);
 }
 
@@ -206,6 +206,20 @@ static size_t count_rejected(const struct ingest *ingest)
     return n;
 }
 
+size_t api_events_limit(const struct app *app)
+{
+    return app->config->limit_events_body ? (size_t)app->config->limit_events_body : DEFAULT_BODY;
+}
+
+enum coding { PLAIN, GZIP, UNKNOWN };
+
+static enum coding coding_of(const struct net_request *request)
+{
+    struct str name = str_trim(net_header_get(request, "Content-Encoding"));
+    if (!name.n || str_eq_nocase(name, STR("identity"))) return PLAIN;
+    return str_eq_nocase(name, STR("gzip")) || str_eq_nocase(name, STR("x-gzip")) ? GZIP : UNKNOWN;
+}
+
 struct err *api_events_ingest(struct api_call *call)
 {
     struct ingest ingest = {.call = call};
@@ -213,11 +227,12 @@ struct err *api_events_ingest(struct api_call *call)
         .form = source_ingest_form(net_header_get(call->request, "Content-Type"), has_ce_header(call->request)),
         .body = call->request->body,
         .request_id = call->id};
-    struct str encoding = str_trim(net_header_get(call->request, "Content-Encoding"));
-    if (request.form == SOURCE_INGEST_UNSUPPORTED || (encoding.n && !str_eq_nocase(encoding, STR("identity")))) {
+    enum coding coding = coding_of(call->request);
+    if (request.form == SOURCE_INGEST_UNSUPPORTED || coding == UNKNOWN) {
         send_unsupported(call);
         return NULL;
     }
+    if (coding == GZIP) TRY(net_gunzip(call->arena, request.body, api_events_limit(call->app), &request.body));
     TRY(find_ingestion(call, &ingest.ingestion));
     TRY(source_ingest_read(call->arena, request, &ingest.items));
     compose(&ingest);

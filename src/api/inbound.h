@@ -30,6 +30,7 @@ void api_metrics_delivery(struct api_metrics *metrics, enum source_provider prov
 struct err *api_webhook(struct api_call *call);
 struct err *api_webhook_status(struct api_call *call);
 struct err *api_events_ingest(struct api_call *call);
+size_t      api_events_limit(const struct app *app); /* bytes of its body, unpacked */
 struct err *api_ingested_get(struct api_call *call);
 struct err *api_source_list(struct api_call *call);
 struct err *api_source_get(struct api_call *call);

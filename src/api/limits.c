@@ -83,6 +83,13 @@ static void put_headers(struct api_call *call, struct api_allowance allowance)
                          str_printf(call->arena, "%lld", (long long)headers[i].value));
 }
 
+/* History is sent as fast as it can be stored; whether that import runs is checked by the route. */
+static int costs(const struct api_call *call, enum api_rate rate)
+{
+    bool history = rate == API_RATE_EVENTS && net_query_get(call->request, "import").n;
+    return rate != API_RATE_NONE && !history;
+}
+
 struct err *api_rate_limit(struct api_call *call)
 {
     enum api_rate rate = call->match.route->rate;
@@ -91,12 +98,13 @@ struct err *api_rate_limit(struct api_call *call)
     const int64_t limits[] = {[API_RATE_NONE] = config->limit_read,
                               [API_RATE_SEARCH] = config->limit_search,
                               [API_RATE_READ] = config->limit_read,
-                              [API_RATE_ANSWER] = config->limit_answer};
+                              [API_RATE_ANSWER] = config->limit_answer,
+                              [API_RATE_EVENTS] = config->limit_events};
     int64_t per_minute = limits[rate];
     if (call->key.id == 0 || per_minute <= 0) return NULL;
     int64_t parts[2] = {call->key.id, rate == API_RATE_NONE ? API_RATE_READ : rate};
     uint64_t who = hash_str((struct str){(const char *)parts, sizeof parts});
-    struct api_allowance allowance = api_limits_take(call->api->limits, who, per_minute, rate != API_RATE_NONE);
+    struct api_allowance allowance = api_limits_take(call->api->limits, who, per_minute, costs(call, rate));
     put_headers(call, allowance);
     return allowance.allowed ? NULL : refuse(call, allowance);
 }

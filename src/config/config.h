@@ -33,10 +33,12 @@ struct config {
     int64_t    llm_timeout_seconds;  /* answers have three times as long */
     double     llm_price_input, llm_price_output; /* USD per million tokens; 0: none */
     struct str encryption_key;       /* empty: the file in the data directory */
-    int64_t    limit_search, limit_read, limit_answer, limit_auth_failures; /* a minute, 0 = off */
+    int64_t    limit_search, limit_read, limit_answer, limit_events, limit_auth_failures; /* a minute, 0 = off */
     int64_t    limit_answer_parallel; /* at once in a workspace, 0 = off */
     struct str webhook_secrets[4]; /* of the instance's apps: GitHub, Vercel, Linear, Sentry; empty: none */
     struct str webhook_secrets_before[4]; /* those they replace, still valid */
+    int64_t    limit_events_body;  /* bytes of POST /v1/events, unpacked */
+    int64_t    limit_queued_runs;  /* of a workspace; above, POST /v1/events is refused */
     int64_t    limit_webhook_body; /* bytes; 0: each provider's own limit */
     int64_t    webhook_max_age_linear, webhook_max_age_sentry; /* s */
     int64_t    retention_delivery_days, retention_event_days, retention_failed_run_days;

@@ -35,6 +35,10 @@ void net_request_header(struct net_request *request, const char *name, struct st
  * in paths, where an escaped slash separates nothing and stays "%2F". */
 struct str net_decode(struct arena *arena, struct str text, bool plus);
 
+/* The text of a gzip body, in the arena. Errors: ERR_INVALID, ERR_TOO_LARGE once it would have more than limit bytes: no
+ * more than that is ever unpacked. */
+MUST_CHECK struct err *net_gunzip(struct arena *arena, struct str packed, size_t limit, struct str *text);
+
 enum { NET_REPLY_HEADERS = 24 };
 struct net_reply {
     int               status;

@@ -2,6 +2,7 @@
 import Ajv from 'ajv/dist/2020.js';
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
@@ -232,6 +233,39 @@ test('every event of the storylines is stored once, or filtered with its reason'
     assert.equal(job.output.status, 'filtered', JSON.stringify(job));
     assert.ok(['below_threshold', 'duplicate'].includes(job.output.reason), JSON.stringify(job.output));
   }
+});
+
+test('events may come compressed, but not as a bomb', async (t) => {
+  const it = await world(t);
+  const event = { source: 'ci', sourceType: 'build', sourceId: 'ci:1', title: 'Build' };
+  const send = (text, coding = 'gzip') => it.ask('POST', '/v1/events', Buffer.from(text), { 'content-encoding': coding });
+  assert.equal((await send(gzipSync(JSON.stringify(event)))).status, 202);
+  assert.equal((await send(JSON.stringify(event), 'identity')).body.duplicates, 1);
+  const bomb = await send(gzipSync(Buffer.alloc(64 << 20, ' ')));
+  assert.equal(bomb.status, 413);
+  assert.equal(bomb.body.error, 'PAYLOAD_TOO_LARGE');
+  const broken = await send('not packed at all');
+  assert.deepEqual([broken.status, broken.body.error, broken.body.message], [400, 'BAD_REQUEST', 'The request body is not gzip']);
+  assert.equal((await send(gzipSync('x'), 'br')).status, 415);
+});
+
+test('events have a limit of their own, history has none', async (t) => {
+  const it = await world(t, { LIGHTFAST_LIMITS_EVENTS_PER_MINUTE: '2', LIGHTFAST_LIMITS_EVENTS_BODY_BYTES: '2048' });
+  const send = (n, query = '') => it.ask('POST', `/v1/events${query}`, { source: 'ci', sourceType: 'build', sourceId: `ci:${n}`, title: 'Build' });
+  const first = await send(1);
+  assert.equal(first.headers.get('x-ratelimit-limit'), '2');
+  assert.equal(first.headers.get('x-ratelimit-remaining'), '1');
+  await send(2);
+  const refused = await send(3);
+  assert.equal(refused.status, 429);
+  assert.equal(refused.body.error, 'RATE_LIMITED');
+  assert.match(refused.body.message, /^Rate limit exceeded\. Retry after \d+ seconds\.$/);
+  assert.equal(refused.headers.get('retry-after'), String(refused.body.retryAfter));
+  const { jobId } = (await it.ask('POST', `${W}/imports`, { repoFullName: 'acme/api', branch: 'main' })).body;
+  for (let n = 4; n < 8; n++) assert.equal((await send(n, `?import=${jobId}`)).status, 202);
+  assert.equal((await send(8, '?import=job_none')).status, 409);
+  const large = await it.ask('POST', `/v1/events?import=${jobId}`, { source: 'ci', sourceType: 'build', sourceId: 'ci:9', title: 'x'.repeat(3000) });
+  assert.equal(large.status, 413);
 });
 
 test('sources, events and deliveries answer as documented', async (t) => {
