@@ -143,7 +143,7 @@ struct err *cli_app_work(struct cli *cli, struct config *config, struct cli_app 
     if (llm_enabled(app->llm) || !embed_inline(app->embed)) workers += WAITING_WORKERS;
     app->flow = flow_create(
         app->db, (struct flow_config){.workers = workers, .shutdown_grace = config->shutdown_grace_ms});
-    TRY(flow_register(app->flow, cli->arena, memory_functions, memory_function_count, &app->memory));
+    TRY(flow_register(app->flow, cli->arena, memory_functions(&app->memory), memory_function_count, &app->memory));
     struct activity_periods *periods = NEW(cli->arena, struct activity_periods);
     *periods = (struct activity_periods){.events = config->retention_event_days,
                                          .failed_runs = config->retention_failed_run_days,

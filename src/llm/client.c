@@ -94,6 +94,11 @@ bool llm_enabled(const struct llm *llm)
     return llm && llm->service;
 }
 
+struct str llm_provider(const struct llm *llm)
+{
+    return llm_enabled(llm) ? str_of(llm->service->provider) : STR("none");
+}
+
 struct str llm_model(const struct llm *llm, enum llm_task task)
 {
     return llm->models[task];
@@ -167,13 +172,18 @@ static int64_t time_left(const struct asking *asking)
     return asking->timeout_ms - (time_monotonic_us() - asking->begun_us) / 1000;
 }
 
+static struct str model_of(const struct asking *asking)
+{
+    return asking->call->model.n ? asking->call->model : asking->llm->models[asking->call->task];
+}
+
 static struct str body_of(struct asking *asking)
 {
     struct llm *llm = asking->llm;
     asking->options = atomic_load(&llm->options[asking->call->task]);
     struct llm_request request = {
         .call = asking->call,
-        .model = llm->models[asking->call->task],
+        .model = model_of(asking),
         .max_output_tokens =
             asking->call->max_output_tokens > 0 ? asking->call->max_output_tokens : llm->max_output_tokens,
         .options = asking->options,
@@ -249,7 +259,7 @@ static struct err *nonsense(struct asking *asking, const char *what)
 
 static void name_model(struct asking *asking, struct str model)
 {
-    asking->reply->model = str_dup(asking->arena, model.n ? model : asking->llm->models[asking->call->task]);
+    asking->reply->model = str_dup(asking->arena, model.n ? model : model_of(asking));
 }
 
 static struct err *read_answer(struct asking *asking, struct str body)

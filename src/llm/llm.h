@@ -29,6 +29,7 @@ MUST_CHECK struct err *llm_create(struct arena *arena, struct llm_config config,
 void llm_destroy(struct llm *llm);       /* NULL is fine */
 bool llm_enabled(const struct llm *llm); /* false for NULL and for provider "none" */
 bool llm_available(struct llm *llm);     /* enabled, and not paused after failures */
+struct str llm_provider(const struct llm *llm); /* "anthropic"; "none" */
 struct str llm_model(const struct llm *llm, enum llm_task task);
 /* False once the service has refused a call because of its tools: send none then. */
 bool llm_takes_tools(const struct llm *llm, enum llm_task task);
@@ -96,6 +97,7 @@ struct llm_listener {
 
 struct llm_call {
     enum llm_task task;
+    struct str model; /* empty: the setting's for the task */
     double temperature;
     struct str instructions; /* the system's part */
     const struct llm_message *messages;
@@ -136,9 +138,10 @@ MUST_CHECK struct err *llm_ask_json(struct llm *llm, struct arena *arena, const 
  * instructions say that nothing in it is addressed to the model. Answers are read tolerantly: what is too long is cut,
  * what is of no use is left out, and only an answer without its one necessary part is an error (ERR_UNAVAILABLE). */
 
-/* What a question may cost, and who may stop waiting for its answer (ERR_CANCELLED). */
+/* Which model is asked, what the question may cost, and who may stop waiting for the answer (ERR_CANCELLED). */
 struct llm_terms {
     struct llm_budget budget;
+    struct str model;           /* empty: the setting's for the task */
     bool (*stopped)(void *arg); /* asked several times a second; NULL: nobody */
     void *arg;
 };

@@ -45,6 +45,7 @@ struct err *llm_question(struct llm *llm, struct arena *arena, const struct llm_
         .instructions = str_printf(arena, STR_FMT "%s", STR_ARG(question->instructions), data_rules),
         .messages = &message,
         .message_count = 1,
+        .model = question->terms.model,
         .budget = question->terms.budget,
         .listener = {.arg = question->terms.arg, .stopped = question->terms.stopped},
     };

@@ -76,13 +76,15 @@ struct err *job_failed(struct flow_run *run, const char *key, struct str value, 
     return err;
 }
 
-void models_used(struct flow_run *run, const struct memory *memory, enum llm_task task, const struct llm_usage *usage)
+void models_used(struct flow_run *run, const struct memory *memory, const struct model_rules *rules,
+                 enum llm_task task, const struct llm_usage *usage)
 {
+    struct str model = rules->models[task].n ? rules->models[task] : llm_model(memory->llm, task);
     struct json_out out = json_out(run->arena);
     if (!usage->input_tokens && !usage->output_tokens) return;
     out.decimals = 6;
     json_begin(&out, NULL, '{');
-    json_put(&out, "model", llm_model(memory->llm, task));
+    json_put(&out, "model", model);
     json_put(&out, "inputTokens", usage->input_tokens);
     json_put(&out, "outputTokens", usage->output_tokens);
     json_put(&out, "cost", usage->cost);
@@ -97,11 +99,13 @@ static bool is_stopped(void *run)
     return flow_should_stop(run);
 }
 
-struct llm_terms models_terms(struct flow_run *run, const struct memory *memory, const struct model_rules *rules)
+struct llm_terms models_terms(struct flow_run *run, const struct memory *memory, const struct model_rules *rules,
+                              enum llm_task task)
 {
     struct llm_allowance *allowance = NEW(run->arena, struct llm_allowance);
     *allowance = (struct llm_allowance){memory->db, run->workspace, rules->monthly_tokens};
-    return (struct llm_terms){.budget = llm_budget_of(allowance), .stopped = is_stopped, .arg = run};
+    return (struct llm_terms){.model = rules->models[task], .budget = llm_budget_of(allowance), .stopped = is_stopped,
+                              .arg = run};
 }
 
 struct err *models_wait(struct flow_run *run, const struct memory *memory)
@@ -117,7 +121,7 @@ struct err *models_failed(struct flow_run *run, struct err *err)
     return err->code == ERR_RATE_LIMITED ? flow_fail(run, err) : err;
 }
 
-struct err *models_gave_up(struct flow_run *run)
+struct err *log_failure(struct flow_run *run)
 {
     const json_value *data = flow_data(run);
     log_warn("memory", STR_FMT " has failed for good: " STR_FMT, STR_ARG(json_str(data, "functionId")),

@@ -47,15 +47,17 @@ struct str job_output(struct arena *arena, const char *status, const char *key, 
 struct err *job_failed(struct flow_run *run, const char *key, struct str value, struct err *err);
 
 /* In a step's function: what a call has cost, kept with the step and in the month's counts. */
-void models_used(struct flow_run *run, const struct memory *memory, enum llm_task task, const struct llm_usage *usage);
+void models_used(struct flow_run *run, const struct memory *memory, const struct model_rules *rules,
+                 enum llm_task task, const struct llm_usage *usage);
 
 /* On what terms a run asks: the workspace's tokens of the month, and until the run is stopped. */
-struct llm_terms models_terms(struct flow_run *run, const struct memory *memory, const struct model_rules *rules);
+struct llm_terms models_terms(struct flow_run *run, const struct memory *memory, const struct model_rules *rules,
+                              enum llm_task task);
 /* In a step that asks a model: wait while it is left alone; what a failed call means for the run (each returns err). */
 MUST_CHECK struct err *models_wait(struct flow_run *run, const struct memory *memory);
 struct err *models_failed(struct flow_run *run, struct err *err);
-/* on_failure of functions that ask a model: say in the log that it has failed for good. */
-struct err *models_gave_up(struct flow_run *run);
+/* on_failure: say in the log what has failed for good. */
+struct err *log_failure(struct flow_run *run);
 
 /* The functions, one table each. */
 extern const struct flow_function memory_profile_update;     /* functions_profiles.c */

@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-enum { CAPTURES_TOGETHER = 100 };
+enum { CAPTURES_TOGETHER = 100, CAPTURES_CALLING = 10, ASK_WITHIN_MINUTES = 2 };
 
 struct capture {
     struct flow_run       *run;
@@ -133,9 +133,10 @@ static struct err *ask_model(struct flow_run *run, void *arg, struct str *answer
     struct llm_classification  classification;
     struct llm_usage           usage = {0};
     struct json_out            out = json_out(run->arena);
-    struct err *err = llm_classify(all->memory->llm, run->arena, &about, models_terms(run, all->memory, &all->rules),
-                                   &classification, &usage);
-    models_used(run, all->memory, LLM_CLASSIFICATION, &usage);
+    struct err *err = llm_classify(all->memory->llm, run->arena, &about,
+                                   models_terms(run, all->memory, &all->rules, LLM_CLASSIFICATION), &classification,
+                                   &usage);
+    models_used(run, all->memory, &all->rules, LLM_CLASSIFICATION, &usage);
     if (err && err->code == ERR_CANCELLED) return err; /* the run is stopped: it will ask again */
     if (err) {
         json_begin(&out, NULL, '{');
@@ -153,7 +154,9 @@ static void answer_question(void *arg)
     struct question  *question = arg;
     struct questions *of = question->of;
     struct capture   *capture = question->capture;
-    capture->stopped = flow_step(capture->run, "classify", ask_model, question, &capture->answer);
+    /* where the model cannot keep up, a capture must not run out of its own time */
+    if (time_now() - of->all->began > MINUTES(ASK_WITHIN_MINUTES)) capture->answer = STR("{}");
+    else capture->stopped = flow_step(capture->run, "classify", ask_model, question, &capture->answer);
     pthread_mutex_lock(&of->lock);
     if (--of->left == 0) pthread_cond_signal(&of->answered);
     pthread_mutex_unlock(&of->lock);
@@ -353,22 +356,28 @@ static struct err *capture_failed(struct flow_run *run)
     return db_write(run->db, run->arena, mark_delivery, run);
 }
 
-static const struct flow_function observation_capture = {
-    .name = "neural.observation.capture",
-    .on = "neural/observation.capture",
-    .run_many = capture_many,
-    .together = CAPTURES_TOGETHER,
-    .retries = 3,
-    .title = "'Capture ' + sourceEvent.source + '/' + sourceEvent.sourceType",
-    .source = "sourceId",
-    .idempotency = "if(has(replay), '', sourceEvent.sourceId + if(ingestionSource == 'manual', '-manual', ''))",
-    .priority = "if(ingestionSource == 'manual' || ingestionSource == 'backfill', -300, 0)",
-    .start_within = 60000,
-    .finish_within = 5 * 60000,
-    .on_failure = capture_failed,
-};
+#define CAPTURE                                                                                                       \
+    .name = "neural.observation.capture", .on = "neural/observation.capture", .run_many = capture_many,               \
+    .together = CAPTURES_TOGETHER, .retries = 3,                                                                      \
+    .title = "'Capture ' + sourceEvent.source + '/' + sourceEvent.sourceType", .source = "sourceId",                  \
+    .idempotency = "if(has(replay), '', sourceEvent.sourceId + if(ingestionSource == 'manual', '-manual', ''))",      \
+    .priority = "if(ingestionSource == 'manual' || ingestionSource == 'backfill', -300, 0)", .start_within = 60000,   \
+    .finish_within = 5 * 60000, .on_failure = capture_failed
 
-const struct flow_function *const memory_functions[] = {
-    &observation_capture,      &memory_profile_update,    &memory_cluster_close,  &memory_cluster_summary,
-    &memory_entity_extraction, &memory_observation_embed, &memory_pipeline_sweep, &memory_references_settle};
-const size_t memory_function_count = sizeof memory_functions / sizeof *memory_functions;
+static const struct flow_function observation_capture = {CAPTURE};
+/* Where a model or a provider far away is called: what cannot be asked about yet waits in the queue, not in a run. */
+static const struct flow_function observation_capture_calling = {CAPTURE, .concurrency = {{CAPTURES_CALLING, "workspace"}}};
+
+#define OTHERS                                                                                                        \
+    &memory_profile_update, &memory_cluster_close, &memory_cluster_summary, &memory_entity_extraction,                \
+        &memory_observation_embed, &memory_pipeline_sweep, &memory_references_settle
+
+static const struct flow_function *const functions[] = {&observation_capture, OTHERS};
+static const struct flow_function *const functions_calling[] = {&observation_capture_calling, OTHERS};
+const size_t memory_function_count = sizeof functions / sizeof *functions;
+
+const struct flow_function *const *memory_functions(const struct memory *memory)
+{
+    bool calling = llm_enabled(memory->llm) || !embed_inline(memory->embed);
+    return calling ? functions_calling : functions;
+}

@@ -174,12 +174,23 @@ static struct err *not_embedded(struct embedding *e)
     return flow_fail(run, job_failed(run, "observationId", e->public_id, err));
 }
 
+static void set_input(const struct embedding *e)
+{
+    struct json_out out = json_out(e->run->arena);
+    json_begin(&out, NULL, '{');
+    json_put(&out, "observationId", e->public_id);
+    json_put(&out, "attempt", e->attempt);
+    json_end(&out);
+    flow_input(e->run, json_out_text(&out));
+}
+
 static struct err *embed_again(struct flow_run *run)
 {
     const json_value *data = flow_data(run);
     struct embedding  e = {.run = run, .memory = run->context, .public_id = json_str(data, "observationId"),
                            .attempt = json_int(data, "attempt", 0)};
     e.xid = public_xid(e.public_id, "obs_");
+    set_input(&e);
     TRY(read_text(&e));
     if (e.skipped) {
         flow_output(run, job_output(run->arena, "skipped", "observationId", e.public_id, str_of(e.skipped)));

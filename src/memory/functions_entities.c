@@ -33,8 +33,8 @@ static struct err *ask_model(struct flow_run *run, void *arg, struct str *answer
     struct llm_usage     usage = {0};
     TRY(models_wait(run, e->memory));
     struct err *err = llm_entities(e->memory->llm, run->arena, text_without_label(e->title), e->body,
-                                   models_terms(run, e->memory, &e->rules), &e->entities, &usage);
-    models_used(run, e->memory, LLM_ENTITIES, &usage);
+                                   models_terms(run, e->memory, &e->rules, LLM_ENTITIES), &e->entities, &usage);
+    models_used(run, e->memory, &e->rules, LLM_ENTITIES, &usage);
     if (err) return models_failed(run, err);
     struct json_out out = json_out(run->arena);
     llm_entities_write(&out, &e->entities);
@@ -231,5 +231,5 @@ const struct flow_function memory_entity_extraction = {
     .debounce = {.period = 60000, .key = "observationId"},
     .start_within = 30000,
     .finish_within = 3 * 60000,
-    .on_failure = models_gave_up,
+    .on_failure = log_failure,
 };

@@ -35,9 +35,20 @@ static struct err *write_profiles(struct db_tx *tx, void *arg)
     return flow_complete_in(profile->run, tx);
 }
 
+static void set_input(struct flow_run *run)
+{
+    struct json_out out = json_out(run->arena);
+    json_begin(&out, NULL, '{');
+    json_put(&out, "actorId", json_str(flow_data(run), "actorId"));
+    json_put(&out, "observationId", json_str(flow_data(run), "observationId"));
+    json_end(&out);
+    flow_input(run, json_out_text(&out));
+}
+
 static struct err *update_profile(struct flow_run *run)
 {
     struct profile_run profile = {run, run->context};
+    set_input(run);
     struct err        *err = db_write(run->db, run->arena, write_profiles, &profile);
     return err ? job_failed(run, "actorId", json_str(flow_data(run), "actorId"), err) : NULL;
 }
@@ -52,4 +63,5 @@ const struct flow_function memory_profile_update = {
     .debounce = {.period = 5 * 60000, .key = "actorId"},
     .start_within = 30000,
     .finish_within = 2 * 60000,
+    .on_failure = log_failure,
 };

@@ -31,8 +31,8 @@ static struct err *ask_model(struct flow_run *run, void *arg, struct str *answer
     TRY(models_wait(run, s->memory));
     for (; cluster.member_count < s->facts.member_count && cluster.member_count < LLM_MAX_MEMBERS; cluster.member_count++)
         members[cluster.member_count] = s->facts.members[cluster.member_count].shown;
-    struct err *err = llm_summarise(s->memory->llm, run->arena, &cluster, models_terms(run, s->memory, &s->rules), &summary, &usage);
-    models_used(run, s->memory, LLM_SUMMARY, &usage);
+    struct err *err = llm_summarise(s->memory->llm, run->arena, &cluster, models_terms(run, s->memory, &s->rules, LLM_SUMMARY), &summary, &usage);
+    models_used(run, s->memory, &s->rules, LLM_SUMMARY, &usage);
     if (err) return models_failed(run, err);
     struct json_out out = json_out(run->arena);
     llm_summary_write(&out, &summary);
@@ -144,7 +144,7 @@ static struct err *summarise_without_model(struct flow_run *run)
 {
     struct summary_run s = {.run = run, .memory = run->context,
                             .public_id = json_str(flow_data(run), "event.data.clusterId")};
-    TRY(models_gave_up(run));
+    TRY(log_failure(run));
     return summarise_cluster(&s, false);
 }
 

@@ -101,7 +101,8 @@ MUST_CHECK struct err *memory_merge_actors(struct memory *memory, struct db_tx *
 
 /* ---- durable functions -------------------------------------------------------------------------------------------- */
 
-/* Capture of events, profiles, closing of clusters, the sweep: register them with a struct memory as context. */
+/* Capture of events, profiles, summaries, entities, late vectors, upkeep: memory_function_count of them, to be registered
+ * with this memory as context. Captures that call a service far away have ten slots in each workspace. */
 struct flow_function;
-extern const struct flow_function *const memory_functions[];
+const struct flow_function *const *memory_functions(const struct memory *memory);
 extern const size_t memory_function_count;

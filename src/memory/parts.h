@@ -95,6 +95,7 @@ struct model_rules {
     bool    on, history;    /* history: asked about imports and backfills as well */
     int     least_score;
     int64_t monthly_tokens; /* 0: no limit */
+    struct str models[LLM_TASKS]; /* of the workspace's own choice; empty: the server's */
 };
 MUST_CHECK struct err *models_rules(struct db_tx *tx, const struct memory *memory, int64_t workspace,
                                     struct model_rules *rules);

@@ -185,6 +185,56 @@ TEST(classify, a_workspace_may_ask_about_history_or_not_at_all)
     check_str(classes(&w), "below other rules;history decision llm;private other rules");
 }
 
+TEST(classify, a_workspace_may_choose_its_models)
+{
+    WORLD(w);
+    answer(&w, "anthropic", DECISION);
+    world_model(&w, "anthropic", 5000);
+    world_start(&w);
+    write_sql(&w, "UPDATE workspace SET settings = "
+                  "'{\"llm\":{\"provider\":\"anthropic\",\"models\":{\"classification\":\"quick\",\"default\":\"large\"}}}'");
+    CAPTURE(&w, .id = "one");
+    write_sql(&w, "UPDATE workspace SET settings = '{\"llm\":{\"models\":{\"default\":\"large\"}}}'");
+    CAPTURE(&w, .id = "two");
+    write_sql(&w, "UPDATE workspace SET settings = '{\"llm\":{\"provider\":\"openai\"}}'"); /* whose key is not there */
+    CAPTURE(&w, .id = "three");
+    world_stop(&w);
+    check_int(w.service.requests, 2);
+    check_str(json_str(w.service.seen[0].body, "model"), "quick");
+    check_str(json_str(w.service.seen[1].body, "model"), "large");
+}
+
+TEST(classify, a_model_that_cannot_keep_up_costs_no_capture)
+{
+    WORLD(w);
+    say(&w.service, 0, STR(""));
+    world_model(&w, "anthropic", 1000);
+    workers_stop(w.memory.askers); /* one after the other */
+    w.memory.askers = NULL;
+    for (int i = 0; i < 4; i++) SEND(&w, .id = str_z(arena, str_printf(arena, "event-%d", i)));
+    world_start(&w);
+    while (w.service.requests == 0) usleep(1000);
+    time_set(time_now() + MINUTES(3));
+    flow_settle(w.flow);
+    check_int(w.service.requests, 1);
+    check_int(count(&w, "SELECT COUNT(*) FROM observation"), 4);
+    check_int(count(&w, "SELECT COUNT(*) FROM flow_run WHERE function = '" CAPTURE_RUN "' AND status = 'completed'"), 4);
+}
+
+TEST(classify, no_more_than_ten_captures_of_a_workspace_are_begun_at_once)
+{
+    WORLD(w);
+    say(&w.service, 0, STR(""));
+    world_model(&w, "anthropic", 1500);
+    for (int i = 0; i < 25; i++) SEND(&w, .id = str_z(arena, str_printf(arena, "event-%d", i)));
+    world_start(&w);
+    while (w.service.requests == 0) usleep(1000);
+    check_int(count(&w, "SELECT COUNT(*) FROM flow_run WHERE function = '" CAPTURE_RUN "' AND status = 'running'"), 10);
+    check_int(count(&w, "SELECT COUNT(*) FROM flow_run WHERE function = '" CAPTURE_RUN "' AND status = 'queued'"), 15);
+    flow_settle(w.flow);
+    check_int(count(&w, "SELECT COUNT(*) FROM observation"), 25);
+}
+
 TEST(classify, when_the_months_tokens_are_used_up_rules_stand)
 {
     WORLD(w);
@@ -515,6 +565,9 @@ int main(void)
         RUN(classify, orders_in_the_text_stay_data),
         RUN(classify, nothing_is_paid_for_what_is_history_unimportant_or_known),
         RUN(classify, a_workspace_may_ask_about_history_or_not_at_all),
+        RUN(classify, a_workspace_may_choose_its_models),
+        RUN(classify, a_model_that_cannot_keep_up_costs_no_capture),
+        RUN(classify, no_more_than_ten_captures_of_a_workspace_are_begun_at_once),
         RUN(classify, when_the_months_tokens_are_used_up_rules_stand),
         RUN(classify, others_can_write_while_the_model_thinks),
         RUN(classify, an_answer_is_remembered_when_storing_fails),

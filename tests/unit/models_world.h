@@ -28,7 +28,7 @@ static inline void world_stop(struct world *w)
 static inline void world_start(struct world *w)
 {
     w->flow = flow_create(w->db, (struct flow_config){.workers = 4});
-    check_ok(flow_register(w->flow, w->arena, memory_functions, memory_function_count, &w->memory));
+    check_ok(flow_register(w->flow, w->arena, memory_functions(&w->memory), memory_function_count, &w->memory));
     check_ok(flow_start(w->flow, w->arena));
 }
 

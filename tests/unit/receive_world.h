@@ -51,7 +51,7 @@ static inline void world_start(struct world *w, struct arena *arena)
     w->inbox = (struct source_inbox){.db = w->db, .keys = w->keys};
     for (int i = 0; i < SOURCE_PROVIDERS; i++) w->inbox.secrets[i][0] = STR(SECRET);
     w->flow = flow_create(w->db, (struct flow_config){.workers = 2});
-    check_ok(flow_register(w->flow, arena, memory_functions, memory_function_count, &w->memory));
+    check_ok(flow_register(w->flow, arena, memory_functions(&w->memory), memory_function_count, &w->memory));
     check_ok(flow_register(w->flow, arena, listeners, 1, NULL));
     check_ok(flow_start(w->flow, arena));
 }
