@@ -18,6 +18,10 @@ struct answer;
 struct flow;
 struct source_inbox;
 
+/* A door beside the API behind the same checks; the caller is known and may read. */
+struct app;
+typedef struct err *(*api_door)(struct app *app, struct net_request *request, struct net_reply *reply);
+
 struct app { /* built in main, passed down; read-only once the server runs */
     const struct config *config;
     struct db      *db;
@@ -32,6 +36,7 @@ struct app { /* built in main, passed down; read-only once the server runs */
     struct activity_recorder *recorder; /* NULL in one-shot commands */
     struct workers *workers;   /* NULL in one-shot commands */
     struct workers *receivers; /* of deliveries: they wait for the disk, not for a processor; NULL: workers do that too */
+    api_door        mcp;     /* POST /mcp; NULL in one-shot commands */
     struct api     *api;     /* rate limits, key cache, counters */
     int64_t         started_at;
 };
@@ -48,6 +53,15 @@ int64_t api_time_limit(void *arg, struct str method, struct str path); /* 25 s, 
 /* For flow_watch before the engine starts, arg is app->api: listeners of W/stream hear of jobs. */
 struct flow_change;
 void api_job_changed(void *arg, const struct flow_change *change);
+
+/* ---- requests described (schema.c) -------------------------------------------------------------------------------- */
+
+/* A field of a request as another door shows it; parent: the object that holds it, NULL at the top. */
+struct api_property { const char *parent, *name; bool required; const char *description; };
+struct json_out;
+/* The JSON Schema of an operation's body ("search"; the operationId of openapi.yaml): of its fields those that properties
+ * name (a list that ends with name NULL), in that order, with the types, bounds and defaults they are validated by. */
+void api_put_schema(struct json_out *out, const char *key, const char *operation, const struct api_property *properties);
 
 /* The handler of the listener metrics.listen: GET /metrics for whoever reaches it (with metrics.token: for its bearer). */
 void api_handle_metrics(void *arg, struct net_request *request, struct net_reply *reply);

@@ -235,6 +235,7 @@ struct err *api_graph_of(struct api_call *call);
 struct err *api_related(struct api_call *call);
 struct err *api_related_of(struct api_call *call);
 struct err *api_ask(struct api_call *call);
+struct err *api_mcp(struct api_call *call);
 struct err *api_workspace(struct api_call *call);
 struct err *api_key_list(struct api_call *call);
 struct err *api_key_create(struct api_call *call);

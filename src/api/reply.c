@@ -150,7 +150,7 @@ bool api_preflight(struct api_call *call)
     call->reply->status = 204;
     net_reply_header(call->reply, "Access-Control-Allow-Methods", STR("GET, POST, DELETE"));
     net_reply_header(call->reply, "Access-Control-Allow-Headers",
-                     STR("Authorization, Content-Type, X-Request-Id, X-Workspace-ID"));
+                     STR("Authorization, Content-Type, X-Request-Id, X-Workspace-ID, MCP-Protocol-Version, Mcp-Method, Mcp-Name"));
     net_reply_header(call->reply, "Access-Control-Max-Age", STR("600"));
     return true;
 }

@@ -68,6 +68,7 @@ const struct api_route api_routes[] = {
     {"POST",   "/webhooks/{provider}/{source}", API_OPEN, 0,          API_RATE_NONE,   API_NO_BODY,       25*MIB,  false, api_webhook,       NULL},
     {"POST",   "/api/{provider}/webhooks",   API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       25*MIB,  false, api_webhook,       NULL},
     {"GET",    "/v1/openapi.json",           API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_openapi,      "openapi"},
+    {"POST",   "/mcp",                       API_SCOPED,  ORG_READ,   API_RATE_NONE,   API_NO_BODY,       0,       false, api_mcp,          NULL},
     {"*",      "/v1/memories/*",             API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_memories,     NULL},
     {"POST",   "/v1/admin/backup",           API_PEOPLE,  0,          API_RATE_NONE,   API_JSON_BODY,     0,       true,  api_admin_backup, NULL},
     {"POST",   "/v1/admin/doctor",           API_PEOPLE,  0,          API_RATE_NONE,   API_MAY_HAVE_BODY, 0,       true,  api_admin_doctor, NULL},

@@ -96,6 +96,15 @@ struct cli_hearing {
     void      *arg;
 };
 MUST_CHECK struct err *cli_hear(const struct cli_client *client, struct arena *arena, struct cli_hearing hearing);
+/* One request and its answer, whatever its status. Several threads may ask at once, each with an arena of its own. */
+struct cli_request {
+    const char *method;
+    struct str  target, body;
+    bool      (*stopped)(void *arg); /* asked now and then; true ends the request; NULL: never */
+    void       *arg;
+};
+MUST_CHECK struct err *cli_exchange(struct cli_client *client, struct arena *arena, const struct cli_request *request,
+                                    int *status, struct str *answer);
 /* The path of the workspace's own routes: "/v1/orgs/local/workspaces/main". */
 MUST_CHECK struct err *cli_workspace_path(struct cli_client *client, struct str *path);
 
@@ -118,6 +127,7 @@ struct str cli_id_path(const struct cli *cli, const char *action);
 struct str cli_age(struct arena *arena, int64_t at);
 
 int cli_serve(struct cli *cli);
+int cli_mcp(struct cli *cli);
 int cli_import_git(struct cli *cli);
 int cli_search(struct cli *cli);
 int cli_similar(struct cli *cli);

@@ -86,14 +86,15 @@ static struct err *unreachable(const struct cli_client *client, struct arena *ar
     return err_wrap(arena, err, "cannot reach " STR_FMT, STR_ARG(client->socket.n ? client->socket : client->url));
 }
 
-static struct err *ask_http(struct cli_client *client, const char *method, struct str target, struct str body,
+static struct err *ask_http(struct cli_client *client, struct arena *arena, const struct cli_request *request,
                             int *status, struct str *answer)
 {
-    struct arena     *arena = client->cli->arena;
-    struct net_call   call = call_of(client, arena, method, target);
+    struct net_call   call = call_of(client, arena, request->method, request->target);
     struct net_answer got;
-    call.body = body;
+    call.body = request->body;
     call.timeout_ms = MINUTES(2);
+    call.stopped = request->stopped;
+    call.arg = request->arg;
     call.headers[call.header_count++] = (struct net_header){STR("Content-Type"), STR("application/json")};
     struct err *err = net_http(arena, &call, &got);
     if (err) return unreachable(client, arena, err);
@@ -120,15 +121,23 @@ struct err *cli_hear(const struct cli_client *client, struct arena *arena, struc
     return refusal(arena, got.status, body);
 }
 
-static void ask_here(struct cli_client *client, const char *method, struct str target, struct str body, int *status,
+static void ask_here(struct cli_client *client, struct arena *arena, const struct cli_request *asked, int *status,
                      struct str *answer)
 {
-    struct net_request *request = net_request_local(client->cli->arena, method, target, body);
+    struct net_request *request = net_request_local(arena, asked->method, asked->target, asked->body);
     if (client->workspace.n) net_request_header(request, "X-Workspace-ID", client->workspace);
     struct net_reply reply = {0};
     api_handle(&client->app.app, request, &reply);
     *status = reply.status;
     *answer = reply.body;
+}
+
+struct err *cli_exchange(struct cli_client *client, struct arena *arena, const struct cli_request *request, int *status,
+                         struct str *answer)
+{
+    if (!client->local) return ask_http(client, arena, request, status, answer);
+    ask_here(client, arena, request, status, answer);
+    return NULL;
 }
 
 struct err *cli_ask(struct cli_client *client, const char *method, struct str target, struct str body,
@@ -137,10 +146,8 @@ struct err *cli_ask(struct cli_client *client, const char *method, struct str ta
     struct arena *arena = client->cli->arena;
     struct str answer;
     int status;
-    if (client->local)
-        ask_here(client, method, target, body, &status, &answer);
-    else
-        TRY(ask_http(client, method, target, body, &status, &answer));
+    struct cli_request request = {.method = method, .target = target, .body = body};
+    TRY(cli_exchange(client, arena, &request, &status, &answer));
     struct err *err = json_parse(arena, answer, reply);
     if (err) return err_new(arena, ERR_INTERNAL, "the server answered %d with something that is not JSON", status);
     return status >= 200 && status < 300 ? NULL : refusal(arena, status, *reply);

@@ -24,6 +24,10 @@
 
 const struct cli_command cli_commands[] = {
     {"serve", "", "run the server", "lightfast serve --listen 127.0.0.1:9000", cli_serve, 0, 0},
+    {"mcp", "", "serve the memory to an agent over standard input and output",
+     "claude mcp add lightfast -- lightfast mcp         # on this machine\n"
+     "LIGHTFAST_API_KEY=sk-lf-... lightfast mcp --url https://memory.example.com",
+     cli_mcp, 0, 0, true, {{"version", NULL, "version of the program (-v)"}}},
     {"import git", "PATH", "bring in the history of a repository",
      "lightfast import git .                        # this repository, all of it\n"
      "lightfast import git ../api --since 90d       # only the last 90 days\n"
@@ -321,6 +325,9 @@ static int read_arguments(struct cli *cli, int argc, char **argv)
             only_positional = true;
         } else if (!only_positional && str_eq(word, STR("-h"))) {
             int status = keep_option(cli, STR("help"), STR("1"));
+            if (status) return status;
+        } else if (!only_positional && str_eq(word, STR("-v")) && option_in(cli->command->options, STR("version"))) {
+            int status = keep_option(cli, STR("version"), STR("1"));
             if (status) return status;
         } else if (!only_positional && str_starts(word, STR("--"))) {
             struct str rest = str_skip(word, 2), name;

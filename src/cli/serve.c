@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "flow/flow.h"
+#include "mcp/mcp.h"
 
 #include <signal.h>
 
@@ -69,6 +70,7 @@ int cli_serve(struct cli *cli)
     struct cli_app opened;
     err = cli_app_open(cli, config, &opened);
     if (err) return cli_fail(cli, err);
+    opened.app.mcp = mcp_handle;
     opened.app.workers = workers_start((size_t)config->workers, "worker");
     opened.app.receivers = workers_start(RECEIVERS, "receiver");
     log_info("serve", "data directory " STR_FMT " ready in %lld ms", STR_ARG(config->data_dir),

@@ -1,0 +1,99 @@
+/* parts.h - what the files of mcp/ share: messages, revisions, a request on its way; not for other rooms. */
+#pragma once
+#include "json/json.h"
+#include "mcp/mcp.h"
+
+/* ---- messages (message.c) ------------------------------------------------------------------------------------------ */
+
+enum { /* JSON-RPC 2.0, and what MCP adds */
+    MCP_PARSE_ERROR = -32700,
+    MCP_INVALID_REQUEST = -32600,
+    MCP_UNKNOWN_METHOD = -32601,
+    MCP_INVALID_PARAMS = -32602,
+    MCP_INTERNAL_ERROR = -32603,
+    MCP_NO_RESOURCE = -32002,         /* up to 2025-11-25 */
+    MCP_HEADER_MISMATCH = -32020,     /* from 2026-07-28 */
+    MCP_UNSUPPORTED_VERSION = -32022, /* from 2026-07-28 */
+};
+
+/* Why a message gets no result. */
+struct mcp_fault {
+    int        code;    /* 0: none */
+    int        status;  /* of HTTP */
+    struct str message;
+    struct str data;    /* JSON, or empty */
+};
+
+enum mcp_kind { MCP_REQUEST, MCP_NOTIFICATION, MCP_RESPONSE, MCP_MALFORMED };
+struct mcp_message {
+    enum mcp_kind     kind;
+    struct str        id;     /* as JSON; "null" if there is none */
+    struct str        method;
+    const json_value *params; /* an object, or NULL */
+    struct mcp_fault  fault;  /* of a malformed one */
+};
+void mcp_message_read(struct arena *arena, const json_value *value, struct mcp_message *message);
+/* A member of params._meta; NULL if absent. */
+const json_value *mcp_meta(const struct mcp_message *message, struct str key);
+
+/* What comes in one piece: a message, or where batches are allowed up to MCP_LARGEST_BATCH of them. False: *fault tells
+ * what is wrong with all of it; single messages can be malformed too. */
+struct mcp_text { struct mcp_message *at; size_t n; bool batch; };
+bool mcp_text_read(struct arena *arena, struct str text, bool batches, struct mcp_text *read, struct mcp_fault *fault);
+struct str mcp_text_join(struct arena *arena, const struct str *responses, size_t n, bool batch); /* empty: nothing to say */
+
+struct str mcp_fault_text(struct arena *arena, struct str id, const struct mcp_fault *fault);
+void mcp_notification_begin(struct json_out *out, const char *method); /* params is open; end with mcp_message_end */
+struct str mcp_message_end(struct json_out *out);
+
+/* ---- revisions (revision.c) ---------------------------------------------------------------------------------------- */
+
+struct mcp_revision {
+    const char *name;
+    bool lines, http;   /* ways in */
+    bool handshake;     /* begins with initialize */
+    bool batches;
+    bool structured;    /* structuredContent */
+};
+extern const struct mcp_revision mcp_revisions[]; /* newest first; name NULL ends the table */
+const struct mcp_revision *mcp_revision_named(struct str name, bool http); /* NULL: not spoken there */
+const struct mcp_revision *mcp_revision_modern(void);
+/* What initialize answers to a client that asks for this one. */
+const struct mcp_revision *mcp_revision_agreed(struct str wanted, bool http);
+void mcp_put_revisions(struct json_out *out, const char *key, bool http);
+
+#define MCP_WITHOUT_HEADER STR("2025-03-26") /* of a request over HTTP that has no MCP-Protocol-Version */
+struct mcp_headers { struct str version, method, name; }; /* {NULL, 0}: absent */
+/* The revision that a request is answered by. headers NULL: it came as a line, and handshake is what was agreed on. False:
+ * *fault tells why there is none. */
+bool mcp_revision_of(struct arena *arena, const struct mcp_message *message, const struct mcp_headers *headers,
+                     const struct mcp_revision *handshake, const struct mcp_revision **revision, struct mcp_fault *fault);
+
+/* ---- requests (request.c) -------------------------------------------------------------------------------------------- */
+
+struct mcp_call {
+    struct arena              *arena;
+    const struct mcp_api      *api;
+    const struct mcp_revision *revision;
+    bool                       http;
+    const struct mcp_message  *message;
+    bool                     (*stopped)(void *arg); /* NULL: never */
+    void                      *stopped_arg;
+    const struct mcp_revision *agreed; /* set by initialize */
+    struct mcp_fault           fault;
+};
+
+/* The response to a request. status: of HTTP. */
+struct str mcp_respond(struct mcp_call *call, int *status);
+
+/* What the methods use. A method fills result's members and returns NULL, or refuses. */
+struct err *mcp_refuse(struct mcp_call *call, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+MUST_CHECK struct err *mcp_ask(struct mcp_call *call, const char *method, struct str target, struct str body,
+                               struct mcp_answer *answer);
+/* The same, with every status but 2xx as an error: 404 is absence (*reply NULL), the others refuse. */
+MUST_CHECK struct err *mcp_fetch(struct mcp_call *call, const char *method, struct str target, struct str body,
+                                 const json_value **reply);
+MUST_CHECK struct err *mcp_check_cursor(struct mcp_call *call); /* every list is one page */
+
+struct err *mcp_tools_list(struct mcp_call *call, struct json_out *out);
+struct err *mcp_tools_call(struct mcp_call *call, struct json_out *out);
