@@ -227,6 +227,13 @@ static struct err *tell(struct db_tx *tx, struct application *application)
     return source_tell_activity(tx, application->source, &told);
 }
 
+/* Nothing was done: the same delivery may come again once there is a source. */
+static struct err *note_unconnected(struct db_tx *tx, int64_t delivery)
+{
+    return db_exec(tx, "UPDATE inbound_delivery SET outcome = 'skipped', reason = $2 WHERE id = $1", delivery,
+                   source_reason_name(SOURCE_NOT_CONNECTED));
+}
+
 struct err *changes_apply(struct db_tx *tx, const struct source_delivery *delivery, const struct change_place *place,
                           const struct source_state_change *change)
 {
@@ -236,6 +243,7 @@ struct err *changes_apply(struct db_tx *tx, const struct source_delivery *delive
     if (delivery->provider == SOURCE_GITHUB && !place->address.n)
         TRY(installations_apply(tx, change, place->received_at));
     TRY(find_meant(tx, delivery, place->address, change, &records));
+    if (!records.n && change->target == SOURCE_OF_RESOURCES) return note_unconnected(tx, place->delivery);
     for (size_t i = 0; i < records.n; i++) {
         struct application application = {.delivery = delivery, .change = change, .source = &records.at[i],
                                           .changes = json_out(tx->arena)};

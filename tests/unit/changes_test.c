@@ -225,6 +225,18 @@ TEST(changes, a_source_known_by_its_name_alone_is_meant_at_its_own_address)
     check_str(text(&w, STATE), "0 repository_deleted failed");
 }
 
+TEST(changes, news_of_a_repository_that_nobody_follows_may_come_again)
+{
+    WORLD(w);
+    const char *archived = "{\"action\":\"archived\"," REPO "}";
+    check_str(DELIVER(&w, "repository", "d1", archived).body, "{\"received\":true}");
+    check_str(text(&w, "SELECT outcome || ' ' || reason FROM inbound_delivery"), "skipped not_connected");
+    ADD(&w, .name = STR("acme/api"), .resource_id = STR("42"), .shared = true);
+    check_str(DELIVER(&w, "repository", "d1", archived).body, "{\"received\":true}");
+    check_str(at(&w, CONFIG, "isArchived"), "true");
+    check_str(DELIVER(&w, "repository", "d1", archived).body, "{\"received\":true,\"duplicate\":true}");
+}
+
 TEST(changes, an_address_speaks_for_its_own_source_alone)
 {
     WORLD(w);
@@ -419,6 +431,7 @@ int main(void)
         RUN(changes, a_new_default_branch_asks_for_a_full_sync),
         RUN(changes, a_deleted_repository_is_archived_too),
         RUN(changes, a_source_known_by_its_name_alone_is_meant_at_its_own_address),
+        RUN(changes, news_of_a_repository_that_nobody_follows_may_come_again),
         RUN(changes, an_address_speaks_for_its_own_source_alone),
         RUN(changes, gigantic_names_are_no_names),
         RUN(changes, a_source_connected_again_keeps_its_name_in_ids),
