@@ -97,7 +97,7 @@ async function settled(dataDir) {
   throw new Error('captures do not end');
 }
 
-async function sendAll(server, key, webhooks) {
+async function sendAll(server, key, webhooks, named) {
   const sources = new Map();
   let accepted = 0;
   for (const [i, { source, eventType, payload }] of webhooks.entries()) {
@@ -106,7 +106,7 @@ async function sendAll(server, key, webhooks) {
     const name = `${source} ${resource}`, headers = { 'content-type': 'application/json' };
     if (!sources.has(name)) {
       const answer = await fetch(`http://127.0.0.1:${server.port}${W}/sources`, { method: 'POST', headers: { ...headers, authorization: `Bearer ${key}` },
-        body: JSON.stringify({ sourceType: source, resourceId: String(resource), name: payload.repository?.full_name, secret: SECRET }) });
+        body: JSON.stringify({ sourceType: source, resourceId: String(resource), name: named ? payload.repository?.full_name : undefined, secret: SECRET }) });
       if (!answer.ok) throw new Error(`${name}: ${answer.status} ${await answer.text()}`);
       sources.set(name, (await answer.json()).id);
     }
@@ -120,14 +120,15 @@ async function sendAll(server, key, webhooks) {
   return accepted;
 }
 
-// { edges: ["from type to key", ...], stored } of the story's webhooks in the order of `seed`; 0 is the order it tells.
+// { edges, stored, unexplained } of the story's webhooks in the order of `seed`; 0 is the order it tells. Sources are made
+// with their names or, for odd seeds, learn them.
 async function tell({ program, work }, webhooks, seed) {
   const dataDir = join(work, 'story');
   rmSync(dataDir, { recursive: true, force: true });
   const { key } = JSON.parse(await output(program, ['key', 'create', 'bench', '--scope', 'read,ingest,admin', '--json', '--data-dir', dataDir]));
   const server = await Server.start(program, dataDir, { LIGHTFAST_LIMITS_READ_PER_MINUTE: '0' });
   try {
-    const accepted = await sendAll(server, key, shuffled(webhooks, seed));
+    const accepted = await sendAll(server, key, shuffled(webhooks, seed), seed % 2 === 0);
     await settled(dataDir);
     const runs = await sql(dataDir, "SELECT status, output FROM flow_run WHERE function = 'neural.observation.capture'");
     const unexplained = runs.filter(({ status, output: said }) => status !== 'completed' || !['success', 'filtered'].includes(JSON.parse(said).status));

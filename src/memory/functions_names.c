@@ -1,4 +1,4 @@
-/* functions_names.c - a source that comes or goes changes which repository "#12" means (spec/pipeline.md 10). */
+/* functions_names.c - a source that comes, goes or gets a name changes what "#12" means (spec/pipeline.md 10). */
 #include "memory/parts.h"
 
 #include "flow/flow.h"
@@ -35,7 +35,7 @@ static struct err *settle_numbers(struct flow_run *run)
 
 const struct flow_function memory_references_settle = {
     .name = "neural.references.settle",
-    .on = "source.connected.* source.disconnected",
+    .on = "source.connected.* source.named source.disconnected",
     .when = "sourceType == 'github' || sourceType == 'git'",
     .run = settle_numbers,
     .retries = 2,

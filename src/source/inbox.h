@@ -26,6 +26,8 @@ const struct source_kind *source_kind_of(struct str type); /* NULL: no provider'
 MUST_CHECK struct err *source_deactivate(struct db_tx *tx, struct source_record *source, const char *reason);
 MUST_CHECK struct err *source_reactivate(struct db_tx *tx, struct source_record *source);
 MUST_CHECK struct err *source_tell_connected(struct db_tx *tx, const struct source_record *source, const char *trigger);
+/* Its name became known: what is told of its objects by that name can now be understood. */
+MUST_CHECK struct err *source_tell_named(struct db_tx *tx, const struct source_record *source);
 MUST_CHECK struct err *source_request_sync(struct db_tx *tx, const struct source_record *source); /* a full one */
 /* What a provider did to it, for the timeline. */
 struct source_told { const char *action, *reason; struct str changes, delivery_id, installation_id; };

@@ -90,6 +90,15 @@ struct err *source_tell_connected(struct db_tx *tx, const struct source_record *
                        str_printf(tx->arena, "source.connected." STR_FMT, STR_ARG(source->type)));
 }
 
+struct err *source_tell_named(struct db_tx *tx, const struct source_record *source)
+{
+    struct telling telling;
+    TRY(begin_telling(tx, source, &telling));
+    json_put(&telling.out, "sourceId", source->public_id);
+    json_put(&telling.out, "name", source_display_name(source, telling.config));
+    return end_telling(tx, source, &telling, STR("source.named"));
+}
+
 static struct err *tell_disconnected(struct db_tx *tx, const struct source_record *source, const char *reason)
 {
     struct telling telling;

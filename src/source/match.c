@@ -83,6 +83,14 @@ static void learn_facts(struct arena *arena, const struct source_delivery *deliv
     if (delivery->provider == SOURCE_GITHUB && !json_str(candidate->config, "idName").n) learn(candidate, "idName", told);
 }
 
+static bool learned_name(const struct candidate *candidate)
+{
+    const char *name = source_kind_of(candidate->source.type)->name;
+    for (size_t i = 0; i < candidate->learned_count; i++)
+        if (strcmp(candidate->learned[i].key, name) == 0) return true;
+    return false;
+}
+
 struct err *match_learn(struct db_tx *tx, const struct candidate *candidate)
 {
     const struct source_record *source = &candidate->source;
@@ -104,8 +112,12 @@ struct err *match_learn(struct db_tx *tx, const struct candidate *candidate)
     TRY(db_done(&rows));
     if (!found) return NULL;
     TRY(source_replace_members(tx->arena, &config, candidate->learned, candidate->learned_count));
-    return db_exec(tx, "UPDATE source SET source_config = $3 WHERE workspace_id = $1 AND id = $2", source->workspace,
-                   source->id, config);
+    TRY(db_exec(tx, "UPDATE source SET source_config = $3 WHERE workspace_id = $1 AND id = $2", source->workspace,
+                source->id, config));
+    if (!learned_name(candidate)) return NULL;
+    struct source_record named = *source;
+    named.config = config;
+    return source_tell_named(tx, &named);
 }
 
 /* ---- candidates ---------------------------------------------------------------------------------------------------- */

@@ -66,6 +66,18 @@ TEST(names, a_source_linked_later_gives_older_numbers_their_meaning)
     check_int(count(&w, "SELECT COUNT(*) FROM flow_run WHERE function = 'neural.references.settle' AND status <> 'completed'"), 0);
 }
 
+TEST(names, a_source_that_learns_its_name_gives_older_numbers_their_meaning)
+{
+    WORLD(w);
+    struct str source = ADD(&w, .resource_id = STR("42"), .secret = STR(SECRET)).source.public_id;
+    note(&w, "n1", "Faster login, see acme/api#12");
+    note(&w, "n2", "See #12");
+    check_int(count(&w, EDGES), 0);
+    DELIVER(&w, "pull_request", "d1", PULL("13"), source);
+    flow_settle(w.flow);
+    check_int(count(&w, EDGES " WHERE linking_key = 'acme/api#12'"), 1);
+}
+
 static struct err *delete(struct db_tx *tx, void *arg)
 {
     struct world  *w = arg;
@@ -99,6 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RUN(names, a_number_alone_means_nothing_without_its_repository),
         RUN(names, a_source_linked_later_gives_older_numbers_their_meaning),
+        RUN(names, a_source_that_learns_its_name_gives_older_numbers_their_meaning),
         RUN(names, what_is_deleted_no_longer_makes_a_number_ambiguous),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
