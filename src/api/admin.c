@@ -1,6 +1,6 @@
-/* admin.c - upkeep for whoever may touch the data directory: POST /v1/admin/backup and /doctor, through the Unix socket
- * or in process only. */
-#include "api/call.h"
+/* admin.c - upkeep for whoever may touch the data directory: POST /v1/admin/backup, /re-encrypt and /doctor, through the
+ * Unix socket or in process only. */
+#include "api/inbound.h"
 
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -17,6 +17,63 @@ struct err *api_admin_backup(struct api_call *call)
     struct json_out out = api_answer(call);
     json_put(&out, "file", file);
     json_put(&out, "bytes", stat(str_z(call->arena, file), &written) == 0 ? (int64_t)written.st_size : 0);
+    api_send_with_id(call, &out);
+    return NULL;
+}
+
+/* ---- re-encrypt ---------------------------------------------------------------------------------------------------- */
+
+struct rekeying {
+    const struct api_call *call;
+    struct source_resealed done;
+};
+
+static struct err *tell_rekeyed(struct db_tx *tx, void *arg)
+{
+    const struct rekeying *rekeying = arg;
+    struct json_out        metadata = json_out(tx->arena);
+    json_begin(&metadata, NULL, '{');
+    json_put(&metadata, "keyId", crypto_key_id(rekeying->call->app->keys, 0));
+    json_put(&metadata, "sealedAgain", rekeying->done.sealed_again);
+    json_put(&metadata, "closed", rekeying->done.closed);
+    json_end(&metadata);
+    return api_tell(tx, rekeying->call, (struct activity){.action = STR("settings.encryption_rekeyed"),
+                                                          .entity_type = STR("instance"),
+                                                          .status = rekeying->done.closed ? ACTIVITY_FAILURE : ACTIVITY_SUCCESS,
+                                                          .metadata = json_out_text(&metadata)});
+}
+
+/* Ids tell keys apart and nothing else about them. */
+static struct err *put_keys(struct json_out *out, struct api_call *call)
+{
+    const struct crypto_keys *keys = call->app->keys;
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(call->app->db, call->arena, &tx));
+    json_begin(out, "keys", '[');
+    for (size_t i = 0; i < crypto_key_count(keys); i++) {
+        int64_t secrets = 0;
+        TRY(source_sealed_with(tx, crypto_key_id(keys, i), &secrets));
+        json_begin(out, NULL, '{');
+        json_put(out, "id", crypto_key_id(keys, i));
+        json_put_bool(out, "encrypts", i == 0);
+        json_put(out, "secrets", secrets);
+        json_end(out);
+    }
+    json_end(out);
+    return NULL;
+}
+
+struct err *api_admin_re_encrypt(struct api_call *call)
+{
+    struct rekeying rekeying = {.call = call};
+    TRY(source_reseal(call->app->db, call->arena, call->app->keys, &rekeying.done));
+    if (rekeying.done.sealed_again || rekeying.done.closed)
+        TRY(db_write(call->app->db, call->arena, tell_rekeyed, &rekeying));
+    struct json_out out = api_answer(call);
+    json_put(&out, "sealedAgain", rekeying.done.sealed_again);
+    json_put(&out, "current", rekeying.done.current);
+    json_put(&out, "closed", rekeying.done.closed);
+    TRY(put_keys(&out, call));
     api_send_with_id(call, &out);
     return NULL;
 }

@@ -249,6 +249,7 @@ struct err *api_import_events(struct api_call *call);
 struct err *api_import_finish(struct api_call *call);
 struct err *api_admin_backup(struct api_call *call);
 struct err *api_admin_doctor(struct api_call *call);
+struct err *api_admin_re_encrypt(struct api_call *call);
 struct err *api_health(struct api_call *call);
 struct err *api_ready(struct api_call *call);
 struct err *api_metrics_text(struct api_call *call);

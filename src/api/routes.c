@@ -71,6 +71,7 @@ const struct api_route api_routes[] = {
     {"POST",   "/mcp",                       API_SCOPED,  ORG_READ,   API_RATE_NONE,   API_NO_BODY,       0,       false, api_mcp,          NULL},
     {"*",      "/v1/memories/*",             API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_memories,     NULL},
     {"POST",   "/v1/admin/backup",           API_PEOPLE,  0,          API_RATE_NONE,   API_JSON_BODY,     0,       true,  api_admin_backup, NULL},
+    {"POST",   "/v1/admin/re-encrypt",       API_PEOPLE,  0,          API_RATE_NONE,   API_MAY_HAVE_BODY, 0,       true,  api_admin_re_encrypt, NULL},
     {"POST",   "/v1/admin/doctor",           API_PEOPLE,  0,          API_RATE_NONE,   API_MAY_HAVE_BODY, 0,       true,  api_admin_doctor, NULL},
     {"GET",    "/healthz",                   API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_health,       NULL},
     {"GET",    "/readyz",                    API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_ready,        NULL},

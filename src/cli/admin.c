@@ -1,4 +1,4 @@
-/* admin.c - backup, restore, doctor, settings, version, completion. */
+/* admin.c - backup, restore, re-encrypt, doctor, settings, version, completion. */
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -43,8 +43,39 @@ int cli_backup(struct cli *cli)
     if (cli->json)
         cli_print_json(cli, reply);
     else
-        printf("Backed up %lld bytes to " STR_FMT "\n", (long long)json_int(reply, "bytes", 0), STR_ARG(file));
+        printf("Backed up %lld bytes to " STR_FMT "\n"
+               "The encryption key is not in it: keep a copy of encryption.key (or encryption_key) in another place.\n",
+               (long long)json_int(reply, "bytes", 0), STR_ARG(file));
     return CLI_OK;
+}
+
+static void print_key(const struct cli *cli, const json_value *key)
+{
+    int64_t secrets = json_int(key, "secrets", 0);
+    bool    encrypts = json_bool(key, "encrypts", false);
+    fputs("  key ", stdout);
+    cli_text(cli, CLI_ACCENT, json_str(key, "id"));
+    if (encrypts) printf("  encrypts, %lld secrets\n", (long long)secrets);
+    else if (secrets) printf("  still needed for %lld secrets\n", (long long)secrets);
+    else puts("  unused: it may be dropped from encryption_key");
+}
+
+int cli_re_encrypt(struct cli *cli)
+{
+    const json_value *reply;
+    struct err *err = ask_local(cli, "/v1/admin/re-encrypt", STR("{}"), &reply);
+    if (err) return cli_fail(cli, err);
+    int64_t closed = json_int(reply, "closed", 0);
+    if (cli->json) {
+        cli_print_json(cli, reply);
+        return closed ? CLI_FAILED : CLI_OK;
+    }
+    printf("Sealed again: %lld, sealed with the first key before: %lld\n", (long long)json_int(reply, "sealedAgain", 0),
+           (long long)json_int(reply, "current", 0));
+    for (struct json_iter it = json_iter(json_get(reply, "keys")); json_step(&it);) print_key(cli, it.value);
+    if (!closed) return CLI_OK;
+    fprintf(stderr, "lightfast: %lld secrets are sealed with a key that encryption_key does not list\n", (long long)closed);
+    return CLI_FAILED;
 }
 
 int cli_restore(struct cli *cli)

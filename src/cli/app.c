@@ -51,11 +51,18 @@ static struct err *read_canary(struct arena *arena, struct db *db, struct str *c
     return db_done(&rows);
 }
 
-/* Secrets that this key cannot open would be refused one by one, webhook after webhook: better say so at once. */
-static struct err *check_key(struct arena *arena, struct app *app)
+/* Secrets that this key cannot open would be refused one by one, webhook after webhook: better say so at once. A restored
+ * database has no key beside it, and a new one would only stand in the way of the right one. */
+static struct err *open_keys(struct arena *arena, const struct config *config, struct app *app)
 {
     struct str stored, canary;
     TRY(read_canary(arena, app->db, &stored));
+    if (stored.s && crypto_keys_absent(arena, config->encryption_key, config->data_dir))
+        return err_new(arena, ERR_INVALID,
+                       "the secrets of this database are sealed with key " STR_FMT ": put its file encryption.key into " STR_FMT
+                       " or set encryption_key",
+                       STR_ARG(crypto_sealed_key(stored)), STR_ARG(config->data_dir));
+    TRY(crypto_keys_open(arena, config->encryption_key, config->data_dir, &app->keys));
     if (!stored.s) return NULL; /* nothing was sealed yet */
     canary = stored;
     TRY(crypto_canary_check(arena, app->keys, &canary));
@@ -64,8 +71,7 @@ static struct err *check_key(struct arena *arena, struct app *app)
 
 static struct err *open_inbox(struct cli *cli, struct config *config, struct app *app)
 {
-    TRY(crypto_keys_open(cli->arena, config->encryption_key, config->data_dir, &app->keys));
-    TRY(check_key(cli->arena, app));
+    TRY(open_keys(cli->arena, config, app));
     struct source_inbox *inbox = NEW(cli->arena, struct source_inbox);
     *inbox = (struct source_inbox){.db = app->db, .keys = app->keys, .web_url[SOURCE_GITHUB] = config->github_web_url};
     for (size_t i = 0; i < SOURCE_PROVIDERS; i++) {

@@ -154,6 +154,7 @@ int cli_activity(struct cli *cli);
 int cli_inspect_event(struct cli *cli);
 int cli_backup(struct cli *cli);
 int cli_restore(struct cli *cli);
+int cli_re_encrypt(struct cli *cli);
 int cli_doctor(struct cli *cli);
 int cli_config_check(struct cli *cli);
 int cli_version(struct cli *cli);

@@ -44,6 +44,8 @@ MUST_CHECK struct err *crypto_keys_read(struct arena *arena, struct str text, st
  * that others may read), ERR_UNAVAILABLE. */
 MUST_CHECK struct err *crypto_keys_open(struct arena *arena, struct str setting, struct str data_dir,
                                         struct crypto_keys **keys);
+/* Would crypto_keys_open make a new key? */
+bool       crypto_keys_absent(struct arena *arena, struct str setting, struct str data_dir);
 struct str crypto_key_new(struct arena *arena); /* a random key as text */
 size_t     crypto_key_count(const struct crypto_keys *keys);
 struct str crypto_key_id(const struct crypto_keys *keys, size_t i); /* 8 hex digits that tell nothing about the key */

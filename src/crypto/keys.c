@@ -161,10 +161,20 @@ static int open_file(const char *path)
     return open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 }
 
+static const char *file_path(struct arena *arena, struct str data_dir)
+{
+    return str_printf(arena, STR_FMT "/" FILE_NAME, STR_ARG(data_dir)).s;
+}
+
+bool crypto_keys_absent(struct arena *arena, struct str setting, struct str data_dir)
+{
+    return !setting.n && access(file_path(arena, data_dir), F_OK) != 0 && errno == ENOENT;
+}
+
 struct err *crypto_keys_open(struct arena *arena, struct str setting, struct str data_dir, struct crypto_keys **keys)
 {
     if (setting.n) return crypto_keys_read(arena, setting, keys);
-    const char *path = str_printf(arena, STR_FMT "/" FILE_NAME, STR_ARG(data_dir)).s;
+    const char *path = file_path(arena, data_dir);
     int fd = open_file(path);
     if (fd < 0 && errno == ENOENT) {
         TRY(make_file(arena, path));

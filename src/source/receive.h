@@ -114,3 +114,10 @@ MUST_CHECK struct err *source_delivery_replay(const struct source_inbox *inbox, 
 MUST_CHECK struct err *source_sweep_deliveries(struct db *db, struct arena *arena, int64_t days, int64_t *deleted);
 MUST_CHECK struct err *source_sweep_payloads(struct db *db, struct arena *arena, int64_t workspace, int64_t days,
                                              int64_t *deleted);
+
+/* Seal all secrets of sources again with the first key, in small transactions, while they are in use. */
+struct source_resealed { int64_t sealed_again, current, closed; }; /* closed: none of the keys opens it */
+MUST_CHECK struct err *source_reseal(struct db *db, struct arena *arena, const struct crypto_keys *keys,
+                                     struct source_resealed *done);
+/* How many secrets are sealed with the key of this id: at 0 it may be dropped. */
+MUST_CHECK struct err *source_sealed_with(struct db_tx *tx, struct str key, int64_t *secrets);
