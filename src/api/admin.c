@@ -196,6 +196,32 @@ static struct finding check_addresses(struct api_call *call, bool fix)
     return ok(str_printf(call->arena, STR_FMT ", known as " STR_FMT, STR_ARG(list), STR_ARG(config->public_url)));
 }
 
+static struct err *count_embeddings(struct api_call *call, int64_t *failed, int64_t *owed)
+{
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct db_rows rows;
+    TRY(db_read_begin(call->app->db, call->arena, &tx));
+    TRY(db_query(tx, &rows,
+                 "SELECT COUNT(CASE WHEN embedding_status = 'failed' THEN 1 END), "
+                 "COUNT(CASE WHEN embedding_due_at > 0 THEN 1 END) FROM observation WHERE workspace_id = $1",
+                 call->workspace.id));
+    (void)db_next(&rows, failed, owed);
+    return db_done(&rows);
+}
+
+static struct finding check_vectors(struct api_call *call, bool fix)
+{
+    int64_t failed, owed, queued = 0;
+    struct err *err = count_embeddings(call, &failed, &owed);
+    if (!err && fix) err = api_retry_embeddings(call, &queued);
+    if (err) return broken(call, err);
+    if (queued) return ok(str_printf(call->arena, "%lld observations are sent to the provider again", (long long)queued));
+    if (failed)
+        return warning(str_printf(call->arena, "%lld observations were refused by the provider; --fix sends them again",
+                                  (long long)failed));
+    return ok(str_printf(call->arena, "%lld observations wait for theirs", (long long)owed));
+}
+
 struct folding { int64_t workspace, folded; };
 
 static struct err *fold_log(struct db_tx *tx, void *arg)
@@ -223,7 +249,7 @@ struct err *api_admin_doctor(struct api_call *call)
         struct finding (*check)(struct api_call *call, bool fix);
     } checks[] = {{"data directory", check_directory}, {"database", check_database}, {"clock", check_clock},
                   {"addresses", check_addresses},      {"index", check_index},       {"search log", check_log},
-                  {"embedding", check_embedding},     {"language models", check_models}};
+                  {"embedding", check_embedding},     {"vectors", check_vectors},     {"language models", check_models}};
     static const char *const words[] = {[OK] = "ok", [WARNING] = "warning", [FAILED] = "failed"};
     bool fix = json_bool(call->body, "fix", false);
     struct json_out out = api_answer(call);

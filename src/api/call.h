@@ -262,6 +262,8 @@ struct err *api_job_cancel(struct api_call *call);
 struct err *api_job_restart(struct api_call *call);
 struct err *api_job_resume(struct api_call *call);
 struct err *api_job_bulk(struct api_call *call);
+struct err *api_embedding_retry(struct api_call *call);
+struct err *api_retry_embeddings(struct api_call *call, int64_t *queued);
 struct err *api_event_get(struct api_call *call);
 struct err *api_job_statistics(struct api_call *call);
 struct err *api_job_percentiles(struct api_call *call);

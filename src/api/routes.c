@@ -30,6 +30,7 @@ const struct api_route api_routes[] = {
     {"GET",    W "/imports/{id}",            API_SCOPED,  ORG_INGEST, API_RATE_NONE,   API_NO_BODY,       0,       false, api_import_get,   "getImport"},
     {"POST",   W "/imports/{id}/events",     API_SCOPED,  ORG_INGEST, API_RATE_NONE,   API_JSON_BODY,     25*MIB,  true,  api_import_events,"importEvents"},
     {"POST",   W "/imports/{id}/finish",     API_SCOPED,  ORG_INGEST, API_RATE_NONE,   API_MAY_HAVE_BODY, 4*MIB,   true,  api_import_finish,"finishImport"},
+    {"POST",   W "/embeddings/retry",        API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_MAY_HAVE_BODY, 0,       false, api_embedding_retry, "retryEmbeddings"},
     {"GET",    W "/jobs",                    API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_job_list,      "listJobs"},
     {"GET",    W "/jobs/recent",             API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_job_recent,    "recentJobs"},
     {"GET",    W "/jobs/statistics",         API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_job_statistics, "jobStatistics"},

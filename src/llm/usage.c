@@ -9,8 +9,8 @@ static struct str this_month(struct arena *arena)
 }
 
 struct recording {
-    int64_t workspace;
-    enum llm_task task;
+    int64_t                 workspace;
+    enum llm_task           task;
     const struct llm_usage *usage;
 };
 
@@ -50,8 +50,8 @@ struct err *llm_usage_month(struct db_tx *tx, int64_t workspace, int64_t *tokens
 static struct err *check_month(void *arg, struct arena *arena, int64_t tokens)
 {
     const struct llm_allowance *allowance = arg;
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    int64_t used;
+    struct db_tx *tx            DB_READ_SCOPE = NULL;
+    int64_t                     used;
     TRY(db_read_begin(allowance->db, arena, &tx));
     TRY(llm_usage_month(tx, allowance->workspace, &used));
     if (used + tokens <= allowance->monthly_tokens) return NULL;

@@ -7,9 +7,10 @@ struct err *outbox_open(struct db_tx *tx, int64_t workspace, struct arena *arena
 {
     struct db_rows rows;
     *outbox = (struct outbox){.arena = arena, .workspace = workspace};
-    TRY(db_query(tx, &rows,
-                 "SELECT w.public_id, o.public_id FROM workspace w JOIN organization o ON o.id = w.org_id WHERE w.id = $1",
-                 workspace));
+    TRY(db_query(
+        tx, &rows,
+        "SELECT w.public_id, o.public_id FROM workspace w JOIN organization o ON o.id = w.org_id WHERE w.id = $1",
+        workspace));
     bool found = db_next(&rows, &outbox->workspace_id, &outbox->org_id);
     TRY(db_done(&rows));
     if (!found) return err_new(tx->arena, ERR_NOT_FOUND, "Workspace not found");
@@ -45,8 +46,10 @@ struct err *outbox_send(struct db_tx *tx, const struct outbox *outbox)
 
 void put_public(struct json_out *out, const char *key, const char *prefix, struct str xid)
 {
-    if (xid.n) json_put(out, key, str_printf(out->buf.arena, "%s" STR_FMT, prefix, STR_ARG(xid)));
-    else json_put_null(out, key);
+    if (xid.n)
+        json_put(out, key, str_printf(out->buf.arena, "%s" STR_FMT, prefix, STR_ARG(xid)));
+    else
+        json_put_null(out, key);
 }
 
 struct str public_xid(struct str id, const char *prefix)
@@ -54,7 +57,7 @@ struct str public_xid(struct str id, const char *prefix)
     return str_starts(id, str_of(prefix)) ? str_skip(id, strlen(prefix)) : (struct str){NULL, 0};
 }
 
-/* ---- outputs of jobs ------------------------------------------------------------------------------------------------- */
+/* ---- outputs of jobs --------------------------------------------------------------------------------------------- */
 
 struct str job_output(struct arena *arena, const char *status, const char *key, struct str value, struct str why)
 {
@@ -76,10 +79,10 @@ struct err *job_failed(struct flow_run *run, const char *key, struct str value, 
     return err;
 }
 
-void models_used(struct flow_run *run, const struct memory *memory, const struct model_rules *rules,
-                 enum llm_task task, const struct llm_usage *usage)
+void models_used(struct flow_run *run, const struct memory *memory, const struct model_rules *rules, enum llm_task task,
+                 const struct llm_usage *usage)
 {
-    struct str model = rules->models[task].n ? rules->models[task] : llm_model(memory->llm, task);
+    struct str      model = rules->models[task].n ? rules->models[task] : llm_model(memory->llm, task);
     struct json_out out = json_out(run->arena);
     if (!usage->input_tokens && !usage->output_tokens) return;
     out.decimals = 6;
@@ -104,8 +107,8 @@ struct llm_terms models_terms(struct flow_run *run, const struct memory *memory,
 {
     struct llm_allowance *allowance = NEW(run->arena, struct llm_allowance);
     *allowance = (struct llm_allowance){memory->db, run->workspace, rules->monthly_tokens};
-    return (struct llm_terms){.model = rules->models[task], .budget = llm_budget_of(allowance), .stopped = is_stopped,
-                              .arg = run};
+    return (struct llm_terms){
+        .model = rules->models[task], .budget = llm_budget_of(allowance), .stopped = is_stopped, .arg = run};
 }
 
 struct err *models_wait(struct flow_run *run, const struct memory *memory)
@@ -129,7 +132,7 @@ struct err *log_failure(struct flow_run *run)
     return NULL;
 }
 
-/* ---- what is told of an observation ---------------------------------------------------------------------------------- */
+/* ---- what is told of an observation ------------------------------------------------------------------------------ */
 
 struct err *news_read(struct db_tx *tx, int64_t workspace, int64_t id, struct news *n)
 {

@@ -13,8 +13,8 @@ struct outbox {
 };
 /* Errors: ERR_NOT_FOUND for an unknown workspace. */
 MUST_CHECK struct err *outbox_open(struct db_tx *tx, int64_t workspace, struct arena *arena, struct outbox *outbox);
-struct json_out outbox_begin(const struct outbox *outbox); /* a payload with the two ids */
-struct flow_message *outbox_add(struct outbox *outbox, const char *name, struct json_out *payload);
+struct json_out        outbox_begin(const struct outbox *outbox); /* a payload with the two ids */
+struct flow_message   *outbox_add(struct outbox *outbox, const char *name, struct json_out *payload);
 MUST_CHECK struct err *outbox_send(struct db_tx *tx, const struct outbox *outbox);
 
 /* What is told of an observation, as it is stored. */
@@ -47,25 +47,29 @@ struct str job_output(struct arena *arena, const char *status, const char *key, 
 struct err *job_failed(struct flow_run *run, const char *key, struct str value, struct err *err);
 
 /* In a step's function: what a call has cost, kept with the step and in the month's counts. */
-void models_used(struct flow_run *run, const struct memory *memory, const struct model_rules *rules,
-                 enum llm_task task, const struct llm_usage *usage);
+void models_used(struct flow_run *run, const struct memory *memory, const struct model_rules *rules, enum llm_task task,
+                 const struct llm_usage *usage);
 
 /* On what terms a run asks: the workspace's tokens of the month, and until the run is stopped. */
 struct llm_terms models_terms(struct flow_run *run, const struct memory *memory, const struct model_rules *rules,
                               enum llm_task task);
 /* In a step that asks a model: wait while it is left alone; what a failed call means for the run (each returns err). */
 MUST_CHECK struct err *models_wait(struct flow_run *run, const struct memory *memory);
-struct err *models_failed(struct flow_run *run, struct err *err);
+struct err            *models_failed(struct flow_run *run, struct err *err);
 /* on_failure: say in the log what has failed for good. */
 struct err *log_failure(struct flow_run *run);
 
 /* The functions, one table each. */
-extern const struct flow_function memory_profile_update;     /* functions_profiles.c */
-extern const struct flow_function memory_cluster_close;      /* functions_clusters.c */
-extern const struct flow_function memory_cluster_summary;    /* functions_summaries.c */
-extern const struct flow_function memory_entity_extraction;  /* functions_entities.c */
-extern const struct flow_function memory_observation_embed;  /* functions_embed.c */
-extern const struct flow_function memory_pipeline_sweep;     /* functions_sweep.c */
+extern const struct flow_function memory_profile_update;    /* functions_profiles.c */
+extern const struct flow_function memory_cluster_close;     /* functions_clusters.c */
+extern const struct flow_function memory_cluster_summary;   /* functions_summaries.c */
+extern const struct flow_function memory_entity_extraction; /* functions_entities.c */
+extern const struct flow_function memory_observation_embed; /* functions_embed.c */
+extern const struct flow_function memory_pipeline_sweep;    /* functions_sweep.c */
+
+/* functions_embed.c: send the attempts that were due before, the longest due first, EMBEDDINGS_AT_ONCE at most. */
+enum { EMBEDDINGS_AT_ONCE = 500 };
+MUST_CHECK struct err *embeddings_send(struct db_tx *tx, struct outbox *outbox, int64_t before, int64_t *sent);
 
 /* ---- upkeep of all workspaces (functions_clusters.c) ------------------------------------------------------------- */
 

@@ -1,8 +1,8 @@
-/* functions.c - the pipeline as durable functions (spec/pipeline.md 2, 12; workflow-engine.md 9): the list, and capture.
+/* functions.c - the pipeline as durable functions (spec/pipeline.md 2, 12; workflow-engine.md 9): capture, and the list.
  *
  * DESIGN. Up to 100 captures of a workspace are one entry. Those about which no model is asked are stored in one
- * transaction at once; then the model is asked about the others, MEMORY_ASKERS at a time, and they are stored in a second
- * one. Each answer is a step of its run: an entry that is repeated finds it. Whatever fails with the model, the rules'
+ * transaction at once; then the model is asked about the others, MEMORY_ASKERS at a time, and they are stored in a
+ * second one. Each answer is a step of its run: an entry that is repeated finds it. Whatever fails with the model, the rules'
  * classes stand. Nothing is asked inside a transaction.
  */
 #include "memory/announce.h"
@@ -28,18 +28,18 @@ struct capture {
 };
 
 struct captures {
-    struct memory      *memory;
-    struct arena       *arena;
-    struct capture     *at;
-    size_t              n;
-    struct model_rules  rules;
+    struct memory       *memory;
+    struct arena        *arena;
+    struct capture      *at;
+    size_t               n;
+    struct model_rules   rules;
     struct memory_batch *batches[SOURCE_API + 1]; /* those allowed, by where they came from */
-    struct outbox       outbox;
-    int64_t             began;
-    bool                asked; /* which of them are being stored: those about which the model was asked, or the others */
+    struct outbox        outbox;
+    int64_t              began;
+    bool asked; /* which of them are being stored: those about which the model was asked, or the others */
 };
 
-/* ---- reading --------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 static struct err *read_capture(struct arena *arena, struct flow_run *run, struct capture *capture)
 {
@@ -55,7 +55,7 @@ static struct err *read_capture(struct arena *arena, struct flow_run *run, struc
 static struct err *filter(struct captures *all)
 {
     struct db_tx *tx DB_READ_SCOPE = NULL;
-    int64_t       workspace = all->at[0].run->workspace;
+    int64_t          workspace = all->at[0].run->workspace;
     TRY(db_read_begin(all->memory->db, all->arena, &tx));
     TRY(outbox_open(tx, workspace, all->arena, &all->outbox));
     TRY(models_rules(tx, all->memory, workspace, &all->rules));
@@ -84,7 +84,7 @@ static struct err *prepare(struct captures *all, enum source_ingestion ingestion
     return NULL;
 }
 
-/* ---- the model ------------------------------------------------------------------------------------------------------- */
+/* ---- the model --------------------------------------------------------------------------------------------------- */
 
 /* Of a batch those that will be stored and are worth a question: nothing is paid for what is dropped. */
 static struct err *select_asked(struct captures *all, struct db_tx *tx, const struct memory_batch *batch)
@@ -129,13 +129,13 @@ static struct err *ask_model(struct flow_run *run, void *arg, struct str *answer
     const struct question     *question = arg;
     struct captures           *all = question->of->all;
     const struct source_event *event = &question->capture->item->event;
-    struct llm_event           about = {event->source, event->source_type, text_without_label(event->title), event->body};
-    struct llm_classification  classification;
-    struct llm_usage           usage = {0};
-    struct json_out            out = json_out(run->arena);
-    struct err *err = llm_classify(all->memory->llm, run->arena, &about,
-                                   models_terms(run, all->memory, &all->rules, LLM_CLASSIFICATION), &classification,
-                                   &usage);
+    struct llm_event about = {event->source, event->source_type, text_without_label(event->title), event->body};
+    struct llm_classification classification;
+    struct llm_usage          usage = {0};
+    struct json_out           out = json_out(run->arena);
+    struct err               *err =
+        llm_classify(all->memory->llm, run->arena, &about,
+                     models_terms(run, all->memory, &all->rules, LLM_CLASSIFICATION), &classification, &usage);
     models_used(run, all->memory, &all->rules, LLM_CLASSIFICATION, &usage);
     if (err && err->code == ERR_CANCELLED) return err; /* the run is stopped: it will ask again */
     if (err) {
@@ -155,8 +155,10 @@ static void answer_question(void *arg)
     struct questions *of = question->of;
     struct capture   *capture = question->capture;
     /* where the model cannot keep up, a capture must not run out of its own time */
-    if (time_now() - of->all->began > MINUTES(ASK_WITHIN_MINUTES)) capture->answer = STR("{}");
-    else capture->stopped = flow_step(capture->run, "classify", ask_model, question, &capture->answer);
+    if (time_now() - of->all->began > MINUTES(ASK_WITHIN_MINUTES))
+        capture->answer = STR("{}");
+    else
+        capture->stopped = flow_step(capture->run, "classify", ask_model, question, &capture->answer);
     pthread_mutex_lock(&of->lock);
     if (--of->left == 0) pthread_cond_signal(&of->answered);
     pthread_mutex_unlock(&of->lock);
@@ -170,8 +172,10 @@ static void ask_all(struct captures *all)
     for (size_t i = 0; i < all->n; i++) {
         if (!all->at[i].asks) continue;
         list[i] = (struct question){&questions, &all->at[i]};
-        if (all->memory->askers) workers_submit(all->memory->askers, answer_question, &list[i]);
-        else answer_question(&list[i]);
+        if (all->memory->askers)
+            workers_submit(all->memory->askers, answer_question, &list[i]);
+        else
+            answer_question(&list[i]);
     }
     pthread_mutex_lock(&questions.lock);
     questions.left--;
@@ -192,7 +196,7 @@ static void take_answers(struct captures *all)
     }
 }
 
-/* ---- what became of it ----------------------------------------------------------------------------------------------- */
+/* ---- what became of it ------------------------------------------------------------------------------------------- */
 
 static struct str filtered_output(struct arena *arena, const struct capture *capture)
 {
@@ -248,7 +252,7 @@ static void send_news(struct captures *all, const struct capture *capture, const
     if (all->rules.on && (!history || all->rules.history)) news_entities(&all->outbox, news);
 }
 
-/* ---- one transaction ------------------------------------------------------------------------------------------------- */
+/* ---- one transaction --------------------------------------------------------------------------------------------- */
 
 static bool is_stored_now(const struct captures *all, const struct capture *capture)
 {
@@ -278,7 +282,7 @@ static struct err *store_batch(struct captures *all, struct db_tx *tx, const str
 static struct err *complete(struct captures *all, struct db_tx *tx, struct capture *capture)
 {
     enum memory_outcome outcome = capture->result.outcome;
-    bool stored = capture->allowed && (outcome == MEMORY_STORED || outcome == MEMORY_REPLACED);
+    bool                stored = capture->allowed && (outcome == MEMORY_STORED || outcome == MEMORY_REPLACED);
     if (capture->allowed && outcome == MEMORY_REFUSED)
         return err_new(tx->arena, ERR_INVALID, STR_FMT, STR_ARG(capture->result.error));
     if (stored) {
@@ -302,7 +306,7 @@ static struct err *write_captures(struct db_tx *tx, void *arg)
         if (is_stored_now(all, &all->at[i])) TRY(complete(all, tx, &all->at[i]));
     return outbox_send(tx, &all->outbox);
 }
-_Static_assert(CAPTURES_TOGETHER * MEMORY_MOST_NEWS <= FLOW_MAX_SEND, "the events of one transaction are sent at once");
+_Static_assert(FLOW_MAX_SEND / MEMORY_MOST_NEWS >= CAPTURES_TOGETHER, "the events of one transaction are sent at once");
 
 static struct err *store(struct captures *all, bool asked)
 {
@@ -339,7 +343,7 @@ static struct err *capture_many(struct flow_run **runs, size_t n)
     return job_failed(runs[0], "sourceId", json_str(flow_data(runs[0]), "sourceEvent.sourceId"), err);
 }
 
-/* ---- a capture that failed for good ---------------------------------------------------------------------------------- */
+/* ---- a capture that failed for good ------------------------------------------------------------------------------ */
 
 static struct err *mark_delivery(struct db_tx *tx, void *arg)
 {
@@ -356,25 +360,26 @@ static struct err *capture_failed(struct flow_run *run)
     return db_write(run->db, run->arena, mark_delivery, run);
 }
 
-#define CAPTURE                                                                                                       \
-    .name = "neural.observation.capture", .on = "neural/observation.capture", .run_many = capture_many,               \
-    .together = CAPTURES_TOGETHER, .retries = 3,                                                                      \
-    .title = "'Capture ' + sourceEvent.source + '/' + sourceEvent.sourceType", .source = "sourceId",                  \
-    .idempotency = "if(has(replay), '', sourceEvent.sourceId + if(ingestionSource == 'manual', '-manual', ''))",      \
-    .priority = "if(ingestionSource == 'manual' || ingestionSource == 'backfill', -300, 0)", .start_within = 60000,   \
+#define CAPTURE                                                                                                        \
+    .name = "neural.observation.capture", .on = "neural/observation.capture", .run_many = capture_many,                \
+    .together = CAPTURES_TOGETHER, .retries = 3,                                                                       \
+    .title = "'Capture ' + sourceEvent.source + '/' + sourceEvent.sourceType", .source = "sourceId",                   \
+    .idempotency = "if(has(replay), '', sourceEvent.sourceId + if(ingestionSource == 'manual', '-manual', ''))",       \
+    .priority = "if(ingestionSource == 'manual' || ingestionSource == 'backfill', -300, 0)", .start_within = 60000,    \
     .finish_within = 5 * 60000, .on_failure = capture_failed
 
 static const struct flow_function observation_capture = {CAPTURE};
 /* Where a model or a provider far away is called: what cannot be asked about yet waits in the queue, not in a run. */
-static const struct flow_function observation_capture_calling = {CAPTURE, .concurrency = {{CAPTURES_CALLING, "workspace"}}};
+static const struct flow_function observation_capture_calling = {CAPTURE,
+                                                                 .concurrency = {{CAPTURES_CALLING, "workspace"}}};
 
-#define OTHERS                                                                                                        \
-    &memory_profile_update, &memory_cluster_close, &memory_cluster_summary, &memory_entity_extraction,                \
+#define OTHERS                                                                                                         \
+    &memory_profile_update, &memory_cluster_close, &memory_cluster_summary, &memory_entity_extraction,                 \
         &memory_observation_embed, &memory_pipeline_sweep, &memory_references_settle
 
 static const struct flow_function *const functions[] = {&observation_capture, OTHERS};
 static const struct flow_function *const functions_calling[] = {&observation_capture_calling, OTHERS};
-const size_t memory_function_count = sizeof functions / sizeof *functions;
+const size_t                             memory_function_count = sizeof functions / sizeof *functions;
 
 const struct flow_function *const *memory_functions(const struct memory *memory)
 {

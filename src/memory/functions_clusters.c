@@ -3,14 +3,14 @@
 
 enum { IDLE_DAYS = 7, CLUSTERS_AT_ONCE = 400, EVENTS_A_CLUSTER = 2 };
 
-/* ---- upkeep of all workspaces ---------------------------------------------------------------------------------------- */
+/* ---- upkeep of all workspaces ------------------------------------------------------------------------------------ */
 
 typedef VEC(struct upkeep) upkeep_list;
 
 static struct err *list_workspaces(struct flow_run *run, upkeep_list *list)
 {
-    struct db_rows rows;
-    struct upkeep  one = {.memory = run->context, .began = time_now()};
+    struct db_rows   rows;
+    struct upkeep    one = {.memory = run->context, .began = time_now()};
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(run->db, run->arena, &tx));
     TRY(db_query(tx, &rows,
@@ -36,9 +36,12 @@ struct err *for_each_workspace(struct flow_run *run, db_write_fn fn, int64_t *do
     return NULL;
 }
 
-/* ---- closing --------------------------------------------------------------------------------------------------------- */
+/* ---- closing ----------------------------------------------------------------------------------------------------- */
 
-struct closed_cluster { struct str xid, label, topics; int64_t count; };
+struct closed_cluster {
+    struct str xid, label, topics;
+    int64_t    count;
+};
 
 static void tell_closed(struct outbox *outbox, const struct closed_cluster *cluster)
 {
@@ -52,15 +55,17 @@ static void tell_closed(struct outbox *outbox, const struct closed_cluster *clus
         outbox_add(outbox, events[i], &out);
     }
 }
-_Static_assert(CLUSTERS_AT_ONCE * EVENTS_A_CLUSTER <= FLOW_MAX_SEND, "the events of one transaction are sent at once");
+_Static_assert(FLOW_MAX_SEND / EVENTS_A_CLUSTER >= CLUSTERS_AT_ONCE, "the events of one transaction are sent at once");
 
 /* Under the workspace's lock, like whoever joins a cluster. */
 static struct err *close_idle(struct db_tx *tx, void *arg)
 {
     struct upkeep        *upkeep = arg;
     struct index_writer   writer;
-    struct outbox         outbox = {.arena = tx->arena, .workspace = upkeep->workspace,
-                                    .workspace_id = upkeep->workspace_id, .org_id = upkeep->org_id};
+    struct outbox         outbox = {.arena = tx->arena,
+                                    .workspace = upkeep->workspace,
+                                    .workspace_id = upkeep->workspace_id,
+                                    .org_id = upkeep->org_id};
     struct closed_cluster one;
     struct db_rows        rows;
     int64_t               now = time_now();

@@ -28,8 +28,8 @@ struct embedding {
 /* What there is to embed; skipped says why nothing. */
 static struct err *read_text(struct embedding *e)
 {
-    struct db_rows rows;
-    struct str     model = {0}, status = {0};
+    struct db_rows   rows;
+    struct str       model = {0}, status = {0};
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(e->memory->db, e->run->arena, &tx));
     TRY(db_query(tx, &rows,
@@ -39,10 +39,14 @@ static struct err *read_text(struct embedding *e)
     bool found = db_next(&rows, &e->id, &e->item.event.title, &e->item.event.body, &model, &status, &e->due);
     TRY(db_done(&rows));
     bool ready = str_eq(status, STR("ready")) && str_eq(model, embed_model(e->memory->embed));
-    if (!found) e->skipped = "observation_not_found";
-    else if (!embed_enabled(e->memory->embed)) e->skipped = "embedding_disabled";
-    else if (ready || !e->due) e->skipped = "nothing_to_embed";
-    else if (e->due > time_now()) e->skipped = "attempted_meanwhile"; /* by a run that the sweep has sent, or before it */
+    if (!found)
+        e->skipped = "observation_not_found";
+    else if (!embed_enabled(e->memory->embed))
+        e->skipped = "embedding_disabled";
+    else if (ready || !e->due)
+        e->skipped = "nothing_to_embed";
+    else if (e->due > time_now())
+        e->skipped = "attempted_meanwhile"; /* by a run that the sweep has sent, or before it */
     return NULL;
 }
 
@@ -59,7 +63,7 @@ static struct err *tell_assigned(struct embedding *e, struct db_tx *tx, int64_t 
     return outbox_send(tx, &outbox);
 }
 
-/* ---- the vectors are there ------------------------------------------------------------------------------------------- */
+/* ---- the vectors are there --------------------------------------------------------------------------------------- */
 
 /* The item as the index has it, with the new vectors and what has changed since. */
 static struct err *index_again(struct work *work, const struct embedding *e, const struct prepared_event *item,
@@ -68,7 +72,8 @@ static struct err *index_again(struct work *work, const struct embedding *e, con
     struct index_item entry;
     bool              found;
     TRY(index_read(work->tx, work->workspace, INDEX_OBSERVATION, stored->id, &entry, &found));
-    if (!found) return err_new(work->arena, ERR_INTERNAL, "observation %lld is not in the search log", (long long)stored->id);
+    if (!found)
+        return err_new(work->arena, ERR_INTERNAL, "observation %lld is not in the search log", (long long)stored->id);
     entry.actor = stored->actor;
     entry.cluster = stored->cluster;
     entry.model = e->batch.model;
@@ -114,7 +119,7 @@ static struct err *write_vectors(struct db_tx *tx, void *arg)
     return flow_complete_in(e->run, tx);
 }
 
-/* ---- they are not ---------------------------------------------------------------------------------------------------- */
+/* ---- they are not ------------------------------------------------------------------------------------------------ */
 
 static struct err *send_next(struct flow_run *run, struct db_tx *tx, void *arg, struct str *result)
 {
@@ -145,8 +150,9 @@ static struct err *cluster_without(struct embedding *e, struct db_tx *tx, bool *
     TRY(clusters_assign(&work, &item, stored.actor, &stored.cluster));
     TRY(db_exec(tx, "UPDATE observation SET cluster_id = $3 WHERE workspace_id = $1 AND id = $2", work.workspace, e->id,
                 stored.cluster));
-    TRY(index_change(&work.writer, (struct index_change){.id = e->id, .kind = INDEX_OBSERVATION, .set_cluster = true,
-                                                         .cluster = stored.cluster}));
+    TRY(index_change(
+        &work.writer,
+        (struct index_change){.id = e->id, .kind = INDEX_OBSERVATION, .set_cluster = true, .cluster = stored.cluster}));
     return work_close(&work);
 }
 
@@ -169,8 +175,9 @@ static struct err *not_embedded(struct embedding *e)
     struct flow_run *run = e->run;
     bool             refused = strcmp(e->item.embedding_status, "failed") == 0;
     TRY(flow_step_in(run, refused ? "give-up" : "next", refused ? give_up : send_next, e, NULL));
-    struct err *err = err_new(run->arena, ERR_UNAVAILABLE, refused ? "the embedding service refuses the text"
-                                                                    : "the embedding service does not answer");
+    struct err *err =
+        err_new(run->arena, ERR_UNAVAILABLE,
+                refused ? "the embedding service refuses the text" : "the embedding service does not answer");
     return flow_fail(run, job_failed(run, "observationId", e->public_id, err));
 }
 
@@ -187,7 +194,9 @@ static void set_input(const struct embedding *e)
 static struct err *embed_again(struct flow_run *run)
 {
     const json_value *data = flow_data(run);
-    struct embedding  e = {.run = run, .memory = run->context, .public_id = json_str(data, "observationId"),
+    struct embedding  e = {.run = run,
+                           .memory = run->context,
+                           .public_id = json_str(data, "observationId"),
                            .attempt = json_int(data, "attempt", 0)};
     e.xid = public_xid(e.public_id, "obs_");
     set_input(&e);
@@ -201,6 +210,46 @@ static struct err *embed_again(struct flow_run *run)
     if (strcmp(e.item.embedding_status, "ready") != 0) return not_embedded(&e);
     struct err *err = db_write(run->db, run->arena, write_vectors, &e);
     return err ? job_failed(run, "observationId", e.public_id, err) : NULL;
+}
+
+/* ---- attempts that somebody else sends ------------------------------------------------------------------------------ */
+
+struct err *embeddings_send(struct db_tx *tx, struct outbox *outbox, int64_t before, int64_t *sent)
+{
+    struct db_rows rows;
+    struct owed {
+        int64_t    id;
+        struct str xid;
+    } one;
+    VEC(struct owed) owed = {0};
+    int64_t now = time_now();
+    TRY(db_query(tx, &rows,
+                 "SELECT id, xid FROM observation WHERE workspace_id = $1 AND embedding_due_at > 0 "
+                 "AND embedding_due_at < $2 ORDER BY embedding_due_at LIMIT $3",
+                 outbox->workspace, before, (int)EMBEDDINGS_AT_ONCE));
+    while (db_next(&rows, &one.id, &one.xid)) *VEC_PUSH(tx->arena, &owed) = one;
+    TRY(db_done(&rows));
+    for (size_t i = 0; i < owed.n; i++) {
+        TRY(db_exec(tx, "UPDATE observation SET embedding_due_at = $3 WHERE workspace_id = $1 AND id = $2",
+                    outbox->workspace, owed.at[i].id, now));
+        news_embed(outbox, owed.at[i].xid, 0, 0);
+    }
+    *sent = (int64_t)owed.n;
+    return outbox_send(tx, outbox);
+}
+_Static_assert((int)EMBEDDINGS_AT_ONCE <= (int)FLOW_MAX_SEND, "the events of one transaction are sent at once");
+
+struct err *memory_retry_embeddings(struct db_tx *tx, int64_t workspace, int64_t *queued)
+{
+    struct outbox outbox;
+    int64_t       sent;
+    TRY(outbox_open(tx, workspace, tx->arena, &outbox));
+    TRY(db_exec(tx,
+                "UPDATE observation SET embedding_status = 'pending', embedding_due_at = 1 "
+                "WHERE workspace_id = $1 AND embedding_status = 'failed'",
+                workspace));
+    *queued = db_changes(tx);
+    return *queued ? embeddings_send(tx, &outbox, 2, &sent) : NULL;
 }
 
 const struct flow_function memory_observation_embed = {

@@ -4,19 +4,19 @@
 #include "base/utf8.h"
 
 struct extraction {
-    struct flow_run     *run;
-    struct memory       *memory;
-    struct str           public_id, xid, title, body;
-    int64_t              id;
-    size_t               length; /* characters of body */
-    bool                 found;
-    struct model_rules   rules;
-    struct llm_entities  entities;
+    struct flow_run    *run;
+    struct memory      *memory;
+    struct str          public_id, xid, title, body;
+    int64_t             id;
+    size_t              length; /* characters of body */
+    bool                found;
+    struct model_rules  rules;
+    struct llm_entities entities;
 };
 
 static struct err *read_observation(struct extraction *e)
 {
-    struct db_rows rows;
+    struct db_rows   rows;
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(e->memory->db, e->run->arena, &tx));
     TRY(models_rules(tx, e->memory, e->run->workspace, &e->rules));
@@ -29,8 +29,8 @@ static struct err *read_observation(struct extraction *e)
 
 static struct err *ask_model(struct flow_run *run, void *arg, struct str *answer)
 {
-    struct extraction   *e = arg;
-    struct llm_usage     usage = {0};
+    struct extraction *e = arg;
+    struct llm_usage   usage = {0};
     TRY(models_wait(run, e->memory));
     struct err *err = llm_entities(e->memory->llm, run->arena, text_without_label(e->title), e->body,
                                    models_terms(run, e->memory, &e->rules, LLM_ENTITIES), &e->entities, &usage);
@@ -42,7 +42,7 @@ static struct err *ask_model(struct flow_run *run, void *arg, struct str *answer
     return NULL;
 }
 
-/* ---- storing --------------------------------------------------------------------------------------------------------- */
+/* ---- storing ----------------------------------------------------------------------------------------------------- */
 
 static struct str upper(struct arena *arena, struct str text)
 {
@@ -54,7 +54,8 @@ static struct str upper(struct arena *arena, struct str text)
 
 /* Keys come in lower case from the model; patterns and people write "ENG-42". An entity is one, however it is written,
  * but "#12" is one of each repository. */
-static struct memory_entity entity_of(struct work *work, const struct prepared_event *item, const struct llm_entity *found)
+static struct memory_entity entity_of(struct work *work, const struct prepared_event *item,
+                                      const struct llm_entity *found)
 {
     struct str repo = str_lower(work->arena, json_str(item->metadata, "repoFullName"));
     return (struct memory_entity){
@@ -86,8 +87,8 @@ static bool is_linked(const struct memory_analysis *analysis, struct str key)
 }
 
 /* Issues that nothing in the text or the references has named become mentions, with the edges that follow. */
-static struct err *link_issues(struct work *work, const struct prepared_event *item, const struct memory_analysis *found,
-                               int64_t observation)
+static struct err *link_issues(struct work *work, const struct prepared_event *item,
+                               const struct memory_analysis *found, int64_t observation)
 {
     struct prepared_event fresh = *item;
     fresh.analysis.links = NEW_ARRAY(work->arena, struct memory_link, found->entity_count);
@@ -114,8 +115,8 @@ static struct err *index_entities(struct work *work, const struct stored_observa
     if (n) memcpy(hashes, entry.entities, n * sizeof *hashes);
     for (size_t i = 0; i < found->entity_count && n < INDEX_MAX_ENTITIES; i++) {
         const struct memory_entity *entity = &found->entities[i];
-        uint64_t hash = index_entity_hash(entity->category, entity->key, entity->scope);
-        size_t   k = 0;
+        uint64_t                    hash = index_entity_hash(entity->category, entity->key, entity->scope);
+        size_t                      k = 0;
         while (k < n && hashes[k] != hash) k++;
         if (k == n) hashes[n++] = hash;
     }
@@ -160,7 +161,7 @@ static struct err *store_entities(const struct extraction *e, struct db_tx *tx, 
     return work_close(&work);
 }
 
-/* ---- the run --------------------------------------------------------------------------------------------------------- */
+/* ---- the run ----------------------------------------------------------------------------------------------------- */
 
 static struct str success_output(const struct extraction *e, int64_t stored)
 {

@@ -10,9 +10,10 @@ static struct err *put_profile(struct db_tx *tx, struct flow_run *run, struct st
 {
     struct db_rows rows;
     int64_t        count = 0, first = 0;
-    TRY(db_query(tx, &rows,
-                 "SELECT observation_count, first_active_at FROM actor_profile WHERE workspace_id = $1 AND actor_id = $2",
-                 run->workspace, actor));
+    TRY(db_query(
+        tx, &rows,
+        "SELECT observation_count, first_active_at FROM actor_profile WHERE workspace_id = $1 AND actor_id = $2",
+        run->workspace, actor));
     bool found = db_next(&rows, &count, &first);
     TRY(db_done(&rows));
     struct json_out out = json_out(run->arena);
@@ -49,7 +50,7 @@ static struct err *update_profile(struct flow_run *run)
 {
     struct profile_run profile = {run, run->context};
     set_input(run);
-    struct err        *err = db_write(run->db, run->arena, write_profiles, &profile);
+    struct err *err = db_write(run->db, run->arena, write_profiles, &profile);
     return err ? job_failed(run, "actorId", json_str(flow_data(run), "actorId"), err) : NULL;
 }
 

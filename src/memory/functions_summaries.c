@@ -1,4 +1,4 @@
-/* functions_summaries.c - what a cluster is about and where it stands: by a model, or by a template (spec/pipeline.md 9).
+/* functions_summaries.c - what a cluster is about and where it stands, by a model or by a template (pipeline.md 9).
  *
  * Asked for by every capture that joins the cluster and once when it closes; ten quiet minutes later the rows decide
  * whether a summary is due. A model that fails for good leaves its error in the job, and the template's text instead.
@@ -6,10 +6,10 @@
 #include "memory/summary.h"
 
 struct summary_run {
-    struct flow_run   *run;
-    struct memory     *memory;
-    struct str         public_id; /* "clu_..." */
-    struct model_rules rules;
+    struct flow_run     *run;
+    struct memory       *memory;
+    struct str           public_id; /* "clu_..." */
+    struct model_rules   rules;
     struct cluster_facts facts;
 };
 
@@ -23,15 +23,17 @@ static struct err *read_cluster(struct summary_run *s)
 
 static struct err *ask_model(struct flow_run *run, void *arg, struct str *answer)
 {
-    struct summary_run  *s = arg;
-    struct llm_usage     usage = {0};
-    struct llm_summary   summary;
-    struct llm_member    members[LLM_MAX_MEMBERS];
-    struct llm_cluster   cluster = {.label = s->facts.label, .members = members};
+    struct summary_run *s = arg;
+    struct llm_usage    usage = {0};
+    struct llm_summary  summary;
+    struct llm_member   members[LLM_MAX_MEMBERS];
+    struct llm_cluster  cluster = {.label = s->facts.label, .members = members};
     TRY(models_wait(run, s->memory));
-    for (; cluster.member_count < s->facts.member_count && cluster.member_count < LLM_MAX_MEMBERS; cluster.member_count++)
+    for (; cluster.member_count < s->facts.member_count && cluster.member_count < LLM_MAX_MEMBERS;
+         cluster.member_count++)
         members[cluster.member_count] = s->facts.members[cluster.member_count].shown;
-    struct err *err = llm_summarise(s->memory->llm, run->arena, &cluster, models_terms(run, s->memory, &s->rules, LLM_SUMMARY), &summary, &usage);
+    struct err *err = llm_summarise(s->memory->llm, run->arena, &cluster,
+                                    models_terms(run, s->memory, &s->rules, LLM_SUMMARY), &summary, &usage);
     models_used(run, s->memory, &s->rules, LLM_SUMMARY, &usage);
     if (err) return models_failed(run, err);
     struct json_out out = json_out(run->arena);
@@ -40,7 +42,7 @@ static struct err *ask_model(struct flow_run *run, void *arg, struct str *answer
     return NULL;
 }
 
-/* ---- writing --------------------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 struct writing {
     struct summary_run *of;
@@ -102,7 +104,7 @@ static struct err *take_answer(struct summary_run *s, struct str answer, struct 
     return NULL;
 }
 
-/* ---- the run --------------------------------------------------------------------------------------------------------- */
+/* ---- the run ----------------------------------------------------------------------------------------------------- */
 
 static void set_input(struct summary_run *s)
 {
@@ -142,8 +144,8 @@ static struct err *summarise(struct flow_run *run)
 
 static struct err *summarise_without_model(struct flow_run *run)
 {
-    struct summary_run s = {.run = run, .memory = run->context,
-                            .public_id = json_str(flow_data(run), "event.data.clusterId")};
+    struct summary_run s = {
+        .run = run, .memory = run->context, .public_id = json_str(flow_data(run), "event.data.clusterId")};
     TRY(log_failure(run));
     return summarise_cluster(&s, false);
 }

@@ -2,7 +2,7 @@
  * search log is folded. */
 #include "memory/announce.h"
 
-enum { LATE_MINUTES = 10, UNFINISHED_AT_ONCE = 100, EMBEDDINGS_AT_ONCE = 500, MOST_QUEUED = 10000, ROWS_AT_ONCE = 5000 };
+enum { LATE_MINUTES = 10, UNFINISHED_AT_ONCE = 100, MOST_QUEUED = 10000, ROWS_AT_ONCE = 5000 };
 
 static struct err *fold_log(struct db_tx *tx, void *arg)
 {
@@ -15,11 +15,13 @@ static struct err *fold_log(struct db_tx *tx, void *arg)
 
 static struct outbox outbox_of(struct db_tx *tx, const struct upkeep *upkeep)
 {
-    return (struct outbox){.arena = tx->arena, .workspace = upkeep->workspace, .workspace_id = upkeep->workspace_id,
+    return (struct outbox){.arena = tx->arena,
+                           .workspace = upkeep->workspace,
+                           .workspace_id = upkeep->workspace_id,
                            .org_id = upkeep->org_id};
 }
 
-/* ---- captures that did not come to their end ------------------------------------------------------------------------- */
+/* ---- captures that did not come to their end --------------------------------------------------------------------- */
 
 /* Edges and merges; both find what is there already. */
 static struct err *finish_observation(struct upkeep *upkeep, struct db_tx *tx, int64_t id)
@@ -75,37 +77,24 @@ static struct err *finish_unfinished(struct db_tx *tx, void *arg)
     upkeep->more = ids.n == UNFINISHED_AT_ONCE;
     return outbox_send(tx, &outbox);
 }
-_Static_assert(UNFINISHED_AT_ONCE * MEMORY_MOST_NEWS <= FLOW_MAX_SEND, "the events of one transaction are sent at once");
+_Static_assert(FLOW_MAX_SEND / MEMORY_MOST_NEWS >= UNFINISHED_AT_ONCE,
+               "the events of one transaction are sent at once");
 
-/* ---- vectors that are owed ------------------------------------------------------------------------------------------- */
+/* ---- vectors that are owed --------------------------------------------------------------------------------------- */
 
 /* Attempts whose time is long past: their events or runs are gone. They begin anew. */
 static struct err *send_missed(struct db_tx *tx, void *arg)
 {
     struct upkeep *upkeep = arg;
     struct outbox  outbox = outbox_of(tx, upkeep);
-    struct db_rows rows;
-    struct missed { int64_t id; struct str xid; } one;
-    VEC(struct missed) missed = {0};
-    int64_t queued;
+    int64_t        queued;
     upkeep->done = 0;
     upkeep->more = false;
     TRY(flow_backlog(tx, upkeep->workspace, &queued));
     if (queued >= MOST_QUEUED || !embed_enabled(upkeep->memory->embed)) return NULL;
-    TRY(db_query(tx, &rows,
-                 "SELECT id, xid FROM observation WHERE workspace_id = $1 AND embedding_due_at > 0 "
-                 "AND embedding_due_at < $2 ORDER BY embedding_due_at LIMIT $3",
-                 upkeep->workspace, upkeep->began - MINUTES(LATE_MINUTES), (int)EMBEDDINGS_AT_ONCE));
-    while (db_next(&rows, &one.id, &one.xid)) *VEC_PUSH(tx->arena, &missed) = one;
-    TRY(db_done(&rows));
-    for (size_t i = 0; i < missed.n; i++) {
-        TRY(db_exec(tx, "UPDATE observation SET embedding_due_at = $3 WHERE workspace_id = $1 AND id = $2",
-                    upkeep->workspace, missed.at[i].id, upkeep->began));
-        news_embed(&outbox, missed.at[i].xid, 0, 0);
-    }
-    upkeep->done = (int64_t)missed.n;
-    upkeep->more = missed.n == EMBEDDINGS_AT_ONCE;
-    return outbox_send(tx, &outbox);
+    TRY(embeddings_send(tx, &outbox, upkeep->began - MINUTES(LATE_MINUTES), &upkeep->done));
+    upkeep->more = upkeep->done == EMBEDDINGS_AT_ONCE;
+    return NULL;
 }
 
 /* After a change of model everything is owed new vectors; the old ones serve until they are there. */
@@ -135,7 +124,7 @@ static struct err *owe_all(struct db_tx *tx, void *arg)
 
 static struct err *read_model(struct flow_run *run, struct str *model)
 {
-    struct db_rows rows;
+    struct db_rows   rows;
     struct db_tx *tx DB_READ_SCOPE = NULL;
     *model = (struct str){0};
     TRY(db_read_begin(run->db, run->arena, &tx));
@@ -165,7 +154,7 @@ static struct err *notice_model(struct flow_run *run, int64_t *owed)
     return db_write(run->db, run->arena, write_model, memory);
 }
 
-/* ---------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------------ */
 
 static struct err *sweep(struct flow_run *run)
 {

@@ -99,6 +99,10 @@ MUST_CHECK struct err *memory_delete(struct memory *memory, struct db_tx *tx, in
 MUST_CHECK struct err *memory_merge_actors(struct memory *memory, struct db_tx *tx, int64_t workspace, struct str from,
                                            struct str into);
 
+/* What could not be embedded for good is to be tried again: the next attempts are sent by this call, or by the sweep.
+ * *queued counts the observations. */
+MUST_CHECK struct err *memory_retry_embeddings(struct db_tx *tx, int64_t workspace, int64_t *queued);
+
 /* ---- durable functions -------------------------------------------------------------------------------------------- */
 
 /* Capture of events, profiles, summaries, entities, late vectors, upkeep: memory_function_count of them, to be registered

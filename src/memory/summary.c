@@ -5,10 +5,17 @@
 
 #include <stdlib.h>
 
-enum { BODY_READ = 1000, LONGEST_TEXT = 500, TITLES = 3, TITLE_SHOWN = 80, NAMES_SHOWN = 3, RENEW_HOURS = 24,
-       ACTIVE_HOURS = 48 };
+enum {
+    BODY_READ = 1000,
+    LONGEST_TEXT = 500,
+    TITLES = 3,
+    TITLE_SHOWN = 80,
+    NAMES_SHOWN = 3,
+    RENEW_HOURS = 24,
+    ACTIVE_HOURS = 48
+};
 
-/* ---- reading --------------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 static struct str person_of(struct arena *arena, struct str actor)
 {
@@ -25,11 +32,12 @@ static struct err *read_members(struct db_tx *tx, int64_t workspace, struct clus
     struct str            actor;
     int64_t               captured_at;
     VEC(struct cluster_member) members = {0};
-    TRY(db_query(tx, &rows,
-                 "SELECT observation_type, source_type, title, SUBSTR(content, 1, $3), actor, occurred_at, topics, "
-                 "content_topics, significance_score, captured_at FROM observation WHERE workspace_id = $1 AND cluster_id = $2 "
-                 "ORDER BY occurred_at DESC, id DESC LIMIT $4",
-                 workspace, facts->id, (int)BODY_READ, (int)SUMMARY_MEMBERS_READ));
+    TRY(db_query(
+        tx, &rows,
+        "SELECT observation_type, source_type, title, SUBSTR(content, 1, $3), actor, occurred_at, topics, "
+        "content_topics, significance_score, captured_at FROM observation WHERE workspace_id = $1 AND cluster_id = $2 "
+        "ORDER BY occurred_at DESC, id DESC LIMIT $4",
+        workspace, facts->id, (int)BODY_READ, (int)SUMMARY_MEMBERS_READ));
     while (db_next(&rows, &one.shown.type, &one.source_type, &one.shown.title, &one.shown.body, &actor,
                    &one.shown.occurred_at, &one.topics, &one.content_topics, &one.score, &captured_at)) {
         if (captured_at > facts->captured_at) facts->captured_at = captured_at;
@@ -70,7 +78,7 @@ const char *cluster_summary_needless(const struct cluster_facts *facts, int64_t 
     return never || old || closing ? NULL : "summary_recent";
 }
 
-/* ---- the template ---------------------------------------------------------------------------------------------------- */
+/* ---- the template ------------------------------------------------------------------------------------------------ */
 
 struct counted {
     struct str name;
@@ -133,8 +141,7 @@ static void add_names(struct buf *text, const char *lead, const struct str *name
 {
     if (!n) return;
     buf_printf(text, "%s", lead);
-    for (size_t i = 0; i < n && i < NAMES_SHOWN; i++)
-        buf_printf(text, "%s" STR_FMT, i ? ", " : "", STR_ARG(names[i]));
+    for (size_t i = 0; i < n && i < NAMES_SHOWN; i++) buf_printf(text, "%s" STR_FMT, i ? ", " : "", STR_ARG(names[i]));
 }
 
 static bool more_significant(const struct cluster_member *a, const struct cluster_member *b)
@@ -179,8 +186,10 @@ void cluster_summary_template(struct arena *arena, const struct cluster_facts *f
     summary->topic_count = best(&topics, summary->topics);
     summary->contributor_count = best(&people, summary->contributors);
     buf_printf(&text, "%lld events ", (long long)facts->count);
-    if (str_eq(from, to)) buf_printf(&text, "on " STR_FMT, STR_ARG(from));
-    else buf_printf(&text, "from " STR_FMT " to " STR_FMT, STR_ARG(from), STR_ARG(to));
+    if (str_eq(from, to))
+        buf_printf(&text, "on " STR_FMT, STR_ARG(from));
+    else
+        buf_printf(&text, "from " STR_FMT " to " STR_FMT, STR_ARG(from), STR_ARG(to));
     add_names(&text, " by ", summary->contributors, summary->contributor_count);
     add_names(&text, ". Topics: ", summary->topics, summary->topic_count);
     add_titles(arena, &text, facts);
@@ -188,14 +197,15 @@ void cluster_summary_template(struct arena *arena, const struct cluster_facts *f
     summary->text = utf8_shorten(arena, buf_str(&text), LONGEST_TEXT);
 }
 
-/* ---- writing --------------------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 struct err *cluster_summary_write(struct db_tx *tx, int64_t workspace, int64_t id, const struct llm_summary *summary)
 {
-    return db_exec(tx,
-                   "UPDATE cluster SET summary = $3, key_topics = $4, key_contributors = $5, activity_status = $6, "
-                   "summary_generated_at = $7, topic_label = COALESCE($8, topic_label) WHERE workspace_id = $1 AND id = $2",
-                   workspace, id, summary->text, memory_json_list(tx->arena, summary->topics, summary->topic_count),
-                   memory_json_list(tx->arena, summary->contributors, summary->contributor_count), summary->status,
-                   time_now(), summary->topic_count ? summary->topics[0] : (struct str){0});
+    return db_exec(
+        tx,
+        "UPDATE cluster SET summary = $3, key_topics = $4, key_contributors = $5, activity_status = $6, "
+        "summary_generated_at = $7, topic_label = COALESCE($8, topic_label) WHERE workspace_id = $1 AND id = $2",
+        workspace, id, summary->text, memory_json_list(tx->arena, summary->topics, summary->topic_count),
+        memory_json_list(tx->arena, summary->contributors, summary->contributor_count), summary->status, time_now(),
+        summary->topic_count ? summary->topics[0] : (struct str){0});
 }

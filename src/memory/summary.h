@@ -14,7 +14,7 @@ struct cluster_facts {
     struct str label;
     bool       closed;
     struct cluster_member *members; /* newest first */
-    size_t     member_count;
+    size_t                 member_count;
 };
 /* id 0: there is no such cluster. */
 MUST_CHECK struct err *cluster_facts_read(struct db_tx *tx, int64_t workspace, struct str xid,
@@ -24,7 +24,7 @@ MUST_CHECK struct err *cluster_facts_read(struct db_tx *tx, int64_t workspace, s
 const char *cluster_summary_needless(const struct cluster_facts *facts, int64_t now);
 
 /* The summary without a model, from what is counted. There are members. */
-void cluster_summary_template(struct arena *arena, const struct cluster_facts *facts, int64_t now,
-                              struct llm_summary *summary);
+void                   cluster_summary_template(struct arena *arena, const struct cluster_facts *facts, int64_t now,
+                                                struct llm_summary *summary);
 MUST_CHECK struct err *cluster_summary_write(struct db_tx *tx, int64_t workspace, int64_t id,
                                              const struct llm_summary *summary);

@@ -98,3 +98,38 @@ for (const signal of ['SIGKILL', 'SIGTERM'])
     assert.equal(job.output.status, 'success');
     assert.equal(json(env, 'search', 'session', 'timeout').data.length, 1);
   });
+
+test('what the embedding provider has refused is sent again by a route and by doctor --fix', async (t) => {
+  let refuse = true;
+  const provider = createServer(async (request, reply) => {
+    let body = '';
+    for await (const part of request) body += part;
+    reply.statusCode = refuse ? 400 : 200;
+    reply.setHeader('content-type', 'application/json');
+    reply.end(JSON.stringify({ data: JSON.parse(body).input.map((_, index) => ({ index, embedding: [1, 2, 3, 4] })) }));
+  });
+  provider.listen(0, '127.0.0.1');
+  await once(provider, 'listening');
+  cleanup(t, () => { provider.closeAllConnections(); provider.close(); });
+  const env = environment(directory(t), { LIGHTFAST_EMBEDDING_PROVIDER: 'openai', LIGHTFAST_EMBEDDING_MODEL: 'm',
+    LIGHTFAST_EMBEDDING_BASE_URL: `http://127.0.0.1:${provider.address().port}` });
+  const key = json(env, 'key', 'create', 'ci', '--scope', 'ingest,admin').key;
+  const server = await serve(t, env);
+  const vectors = (...options) => // whatever else it finds fault with
+    JSON.parse(lightfast(env, 'doctor', ...options, '--json').stdout).checks.find((check) => check.name === 'vectors');
+  const jobs = () => json(env, 'jobs', 'list', '--function', 'neural.observation.embed').data;
+  const retry = '/v1/orgs/local/workspaces/main/embeddings/retry';
+  assert.equal((await post(server, key, '/v1/events', event)).body.accepted, 1);
+  await until('the capture', () => captures(env).some((job) => job.status === 'completed'));
+  assert.deepEqual(vectors(), { name: 'vectors', status: 'warning',
+    detail: '1 observations were refused by the provider; --fix sends them again' });
+  const first = await post(server, key, retry, {});
+  assert.equal(first.status, 200);
+  assert.equal(first.body.queued, 1);
+  await until('the refusal', () => jobs().filter((job) => job.status === 'failed').length === 1);
+  refuse = false;
+  assert.equal(vectors('--fix').detail, '1 observations are sent to the provider again');
+  await until('the vectors', () => jobs().some((job) => job.output?.status === 'success'));
+  assert.equal((await post(server, key, retry, {})).body.queued, 0);
+  assert.equal((await post(server, null, retry, {})).status, 401);
+});

@@ -75,14 +75,15 @@ static void vectors_end(struct vectors *vectors)
 
 static struct embed_config provider_of(const struct vectors *vectors, const char *model)
 {
-    return (struct embed_config){.provider = STR("openai"), .base_url = str_of(vectors->service.address), .model = str_of(model)};
+    return (struct embed_config){
+        .provider = STR("openai"), .base_url = str_of(vectors->service.address), .model = str_of(model)};
 }
 
-#define WORLD(w, answer)                                                   \
-    struct vectors service __attribute__((cleanup(vectors_end))) = {0};    \
-    vectors_start(&service, (answer));                                     \
-    struct world w WORLD_SCOPE = {0};                                      \
-    world_open(&w, arena, provider_of(&service, "near"));                  \
+#define WORLD(w, answer)                                                                                               \
+    struct vectors service __attribute__((cleanup(vectors_end))) = {0};                                                \
+    vectors_start(&service, (answer));                                                                                 \
+    struct world w WORLD_SCOPE = {0};                                                                                  \
+    world_open(&w, arena, provider_of(&service, "near"));                                                              \
     world_start(&w)
 
 static struct str state(struct world *w)
@@ -93,7 +94,7 @@ static struct str state(struct world *w)
 
 static size_t views_of(struct world *w, struct arena *arena)
 {
-    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct db_tx *tx  DB_READ_SCOPE = NULL;
     struct index_item item;
     bool              found;
     check_ok(db_read_begin(w->db, arena, &tx));
@@ -132,9 +133,10 @@ TEST(embed, it_is_tried_again_after_1_2_4_minutes_until_it_answers)
     advance(&w, MINUTES(8));
     check_str(state(&w), "one ready near 0 1");
     check_int(views_of(&w, arena), 2);
-    check_str(ask(&w, "SELECT json_extract(input, '$.attempt') || ' ' || status || ' ' || COALESCE(json_extract(output, "
-                      "'$.status'), '-') FROM (SELECT COALESCE(r.input, e.data) AS input, r.status, r.output FROM flow_run "
-                      "r JOIN flow_event e ON e.seq = r.event_seq WHERE r.function = '" EMBED_RUN "' ORDER BY r.id)"),
+    check_str(ask(&w,
+                  "SELECT json_extract(input, '$.attempt') || ' ' || status || ' ' || COALESCE(json_extract(output, "
+                  "'$.status'), '-') FROM (SELECT COALESCE(r.input, e.data) AS input, r.status, r.output FROM flow_run "
+                  "r JOIN flow_event e ON e.seq = r.event_seq WHERE r.function = '" EMBED_RUN "' ORDER BY r.id)"),
               "0 failed failure;1 failed failure;2 failed failure;3 completed success");
 }
 
@@ -180,6 +182,27 @@ TEST(embed, a_text_that_is_refused_is_given_up_and_gets_its_cluster_by_other_sig
     check_int(service.service.requests, asked);
     check(mentions(output(&w, EMBED_RUN, "error"), "refuses the text"));
     check_int(count(&w, "SELECT COUNT(*) FROM search_log WHERE item_kind = 1 AND kind = 2"), 1); /* its cluster */
+}
+
+static struct err *retry(struct db_tx *tx, void *queued)
+{
+    return memory_retry_embeddings(tx, 1, queued);
+}
+
+TEST(embed, what_was_given_up_is_tried_again_when_somebody_asks_for_it)
+{
+    WORLD(w, 400);
+    int64_t queued;
+    CAPTURE(&w, .id = "one");
+    check_str(state(&w), "one failed - 0 1");
+    atomic_store(&service.status, 200);
+    check_ok(db_write(w.db, arena, retry, &queued));
+    check_int(queued, 1);
+    flow_settle(w.flow);
+    check_str(state(&w), "one ready near 0 1");
+    check_int(count(&w, "SELECT observation_count FROM cluster"), 1);
+    check_ok(db_write(w.db, arena, retry, &queued));
+    check_int(queued, 0);
 }
 
 TEST(embed, an_observation_that_is_gone_or_has_its_vectors_is_skipped)
@@ -277,6 +300,7 @@ int main(void)
         RUN(embed, pauses_grow_to_an_hour),
         RUN(embed, the_cluster_is_chosen_when_the_vectors_are_there),
         RUN(embed, a_text_that_is_refused_is_given_up_and_gets_its_cluster_by_other_signs),
+        RUN(embed, what_was_given_up_is_tried_again_when_somebody_asks_for_it),
         RUN(embed, an_observation_that_is_gone_or_has_its_vectors_is_skipped),
         RUN(sweep, sends_embeddings_again_whose_events_got_lost),
         RUN(sweep, owes_every_observation_new_vectors_after_a_change_of_model),

@@ -3,11 +3,11 @@
 
 #define CAPTURE_RUN "neural.observation.capture"
 #define BUILTIN     ((struct embed_config){.provider = STR("builtin")})
-#define WORLD(w)                      \
-    struct world w WORLD_SCOPE = {0}; \
+#define WORLD(w)                                                                                                       \
+    struct world w WORLD_SCOPE = {0};                                                                                  \
     world_open(&w, arena, BUILTIN)
 
-#define DECISION                                                                                                        \
+#define DECISION                                                                                                       \
     "{\"primaryCategory\":\"decision\",\"secondaryCategories\":[\"security\"],\"topics\":[\"login flow\",\"tokens\"]," \
     "\"confidence\":0.9,\"reasoning\":\"They decide.\"}"
 
@@ -191,8 +191,9 @@ TEST(classify, a_workspace_may_choose_its_models)
     answer(&w, "anthropic", DECISION);
     world_model(&w, "anthropic", 5000);
     world_start(&w);
-    write_sql(&w, "UPDATE workspace SET settings = "
-                  "'{\"llm\":{\"provider\":\"anthropic\",\"models\":{\"classification\":\"quick\",\"default\":\"large\"}}}'");
+    write_sql(
+        &w, "UPDATE workspace SET settings = "
+            "'{\"llm\":{\"provider\":\"anthropic\",\"models\":{\"classification\":\"quick\",\"default\":\"large\"}}}'");
     CAPTURE(&w, .id = "one");
     write_sql(&w, "UPDATE workspace SET settings = '{\"llm\":{\"models\":{\"default\":\"large\"}}}'");
     CAPTURE(&w, .id = "two");
@@ -218,7 +219,8 @@ TEST(classify, a_model_that_cannot_keep_up_costs_no_capture)
     flow_settle(w.flow);
     check_int(w.service.requests, 1);
     check_int(count(&w, "SELECT COUNT(*) FROM observation"), 4);
-    check_int(count(&w, "SELECT COUNT(*) FROM flow_run WHERE function = '" CAPTURE_RUN "' AND status = 'completed'"), 4);
+    check_int(count(&w, "SELECT COUNT(*) FROM flow_run WHERE function = '" CAPTURE_RUN "' AND status = 'completed'"),
+              4);
 }
 
 TEST(classify, no_more_than_ten_captures_of_a_workspace_are_begun_at_once)
@@ -325,7 +327,8 @@ TEST(classify, of_a_batch_each_answer_is_remembered_when_storing_fails)
 #define ENTITIES_RUN "neural.llm-entity-extraction"
 #define LONG_BODY                                                                                                      \
     "The billing service loses its connection whenever the payment gateway restarts, and Grace said that the retry "   \
-    "queue holds the orders back until somebody empties it by hand, which nobody remembers to do on weekends. See eng-7."
+    "queue holds the orders back until somebody empties it by hand, which nobody remembers to do on weekends. See "    \
+    "eng-7."
 #define FOUND                                                                                                          \
     "{\"entities\":[{\"category\":\"service\",\"key\":\"billing-service\",\"value\":\"billing service\","              \
     "\"confidence\":0.9,\"reasoning\":\"It loses its connection.\"},"                                                  \
@@ -344,14 +347,16 @@ TEST(entities, of_a_long_text_are_asked_for_a_minute_later_and_merged)
     advance(&w, MINUTES(1));
     requests_fit(&w);
     check_int(w.service.requests, 2);
-    check_str(ask(&w, "SELECT e.category || ':' || e.key || ' ' || l.confidence || ' ' || e.evidence_snippet "
-                      "FROM entity_observation l JOIN entity e ON e.id = l.entity_id WHERE l.method = 'llm' ORDER BY 1"),
+    check_str(ask(&w,
+                  "SELECT e.category || ':' || e.key || ' ' || l.confidence || ' ' || e.evidence_snippet "
+                  "FROM entity_observation l JOIN entity e ON e.id = l.entity_id WHERE l.method = 'llm' ORDER BY 1"),
               "engineer:grace 0.8 LLM extracted: engineer;service:billing-service 0.9 It loses its connection.");
     check_str(output(&w, ENTITIES_RUN, "status"), "success");
     check_str(output(&w, ENTITIES_RUN, "entitiesExtracted"), "2");
     check_str(output(&w, ENTITIES_RUN, "entitiesStored"), "2");
-    check_str(ask(&w, "SELECT r.title || ' ' || json_extract(r.input, '$.contentLength') = 'LLM entities: obs_' || o.xid "
-                      "|| ' ' || LENGTH(o.content) FROM flow_run r, observation o WHERE r.function = '" ENTITIES_RUN "'"),
+    check_str(ask(&w,
+                  "SELECT r.title || ' ' || json_extract(r.input, '$.contentLength') = 'LLM entities: obs_' || o.xid "
+                  "|| ' ' || LENGTH(o.content) FROM flow_run r, observation o WHERE r.function = '" ENTITIES_RUN "'"),
               "1");
 }
 
@@ -364,7 +369,7 @@ TEST(entities, are_found_by_the_index_and_vectors_stay)
     world_start(&w);
     CAPTURE(&w, .id = "one", .body = LONG_BODY);
     advance(&w, MINUTES(1));
-    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct db_tx *tx  DB_READ_SCOPE = NULL;
     struct index_item item;
     bool              found;
     uint64_t          hash = index_entity_hash(STR("service"), STR("billing-service"), STR(""));
@@ -462,13 +467,14 @@ TEST(summaries, go_by_a_template_without_a_model)
     check(mentions(text, "Most significant: \"Session timeout of the login\""));
     check_str(output(&w, SUMMARY_RUN, "status"), "success");
     check_str(output(&w, SUMMARY_RUN, "summaryGenerated"), "1");
-    check_str(ask(&w, "SELECT r.title || ' ' || json_extract(r.input, '$.observationCount') = 'Cluster summary: clu_' || "
-                      "c.xid || ' 5' FROM flow_run r, cluster c WHERE r.function = '" SUMMARY_RUN "'"),
+    check_str(ask(&w,
+                  "SELECT r.title || ' ' || json_extract(r.input, '$.observationCount') = 'Cluster summary: clu_' || "
+                  "c.xid || ' 5' FROM flow_run r, cluster c WHERE r.function = '" SUMMARY_RUN "'"),
               "1");
 }
 
-#define SUMMARY                                                                                                      \
-    "{\"summary\":\"The login timeout is being fixed.\",\"keyTopics\":[\"login timeout\",\"sessions\"],"             \
+#define SUMMARY                                                                                                        \
+    "{\"summary\":\"The login timeout is being fixed.\",\"keyTopics\":[\"login timeout\",\"sessions\"],"               \
     "\"keyContributors\":[\"Ada\"],\"status\":\"active\"}"
 
 TEST(summaries, are_the_models_with_one)
@@ -501,7 +507,8 @@ TEST(summaries, of_few_events_or_made_lately_are_not_due)
     advance(&w, MINUTES(10));
     check_str(output(&w, SUMMARY_RUN, "reason"), "summary_recent");
     advance(&w, DAYS(1));
-    CAPTURE(&w, .id = "much later", .title = "Session timeout of the login", .actor = "github:1", .ingestion = "manual");
+    CAPTURE(&w, .id = "much later", .title = "Session timeout of the login", .actor = "github:1",
+            .ingestion = "manual");
     advance(&w, MINUTES(10));
     check_str(output(&w, SUMMARY_RUN, "status"), "success");
     send_data(&w, "neural/cluster.check-summary", STR("{\"clusterId\":\"clu_000000000000000000000\"}"));
