@@ -222,32 +222,38 @@ static struct err *write_config(struct arena *arena, const struct source_additio
     members[n++] = (struct source_member){.key = "type", .text = str_of(kind->type)};
     if (addition->name.n) {
         members[n++] = (struct source_member){.key = kind->name, .text = addition->name};
-        if (addition->provider == SOURCE_GITHUB && !json_str(before, "idName").n)
-            members[n++] = (struct source_member){.key = "idName", .text = addition->name};
+        struct str imported = json_str(before, kind->name), known = json_str(before, "idName");
+        if (addition->provider == SOURCE_GITHUB && !known.n)
+            members[n++] = (struct source_member){.key = "idName", .text = imported.n ? imported : addition->name};
     }
     members[n++] = (struct source_member){.key = kind->account};
     members[n++] = (struct source_member){.key = "sync", .json = sync_of(arena, addition)};
     return source_replace_members(arena, config, members, n);
 }
 
-/* The same resource under its id or, as far as it is known, its name. */
+/* The same resource under its id or, as far as it is known, its name; else the source that a repository's history was
+ * imported for: linking the repository takes it over, so that ids of events and of documents stay. */
 static struct err *find_same(struct db_tx *tx, const struct source_addition *addition, struct source_record *same, bool *found)
 {
     struct source_record source;
     struct db_rows       rows;
-    *found = false;
-    TRY(db_query(tx, &rows, COLUMNS "WHERE workspace_id = $1 AND source_type = $2 ORDER BY is_active DESC, id",
-                 addition->workspace, source_provider_name(addition->provider)));
-    while (!*found && next_source(&rows, &source)) {
+    const char          *type = source_provider_name(addition->provider);
+    enum { NONE, IMPORTED, NAMED, ITSELF } best = NONE;
+    TRY(db_query(tx, &rows,
+                 COLUMNS "WHERE workspace_id = $1 AND (source_type = $2 OR source_type = $3) ORDER BY is_active DESC, id",
+                 addition->workspace, type, addition->provider == SOURCE_GITHUB ? "git" : type));
+    while (next_source(&rows, &source)) {
         const json_value *config = NULL;
         TRY(json_parse(tx->arena, source.config, &config));
-        struct str name = json_str(config, source_kind_of(source.type)->name);
-        *found = str_eq(source.resource_id, addition->resource_id) ||
-                 (addition->name.n && str_eq_nocase(name, addition->name));
+        bool own = str_eq(source.type, str_of(type));
+        bool named = addition->name.n && str_eq_nocase(source_display_name(&source, config), addition->name);
+        int  fits = own && str_eq(source.resource_id, addition->resource_id) ? ITSELF : !named ? NONE : own ? NAMED : IMPORTED;
+        if (fits <= (int)best) continue;
+        best = fits;
+        *same = source;
     }
-    TRY(db_done(&rows));
-    if (*found) *same = source;
-    return NULL;
+    *found = best != NONE;
+    return db_done(&rows);
 }
 
 static struct err *write_source(struct db_tx *tx, const struct source_addition *addition, struct source_record *source,
@@ -258,7 +264,8 @@ static struct err *write_source(struct db_tx *tx, const struct source_addition *
     return db_exec(tx,
                    "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, source_config, "
                    "inbound_secret, shared_inbound, connected_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) "
-                   "ON CONFLICT (workspace_id, id) DO UPDATE SET source_config = $6, inbound_secret = $7, "
+                   "ON CONFLICT (workspace_id, id) DO UPDATE SET source_type = $4, provider_resource_id = $5, "
+                   "source_config = $6, inbound_secret = $7, "
                    "shared_inbound = $8, connected_at = $9, is_active = 1, inactive_reason = NULL, last_sync_status = 'pending', "
                    "last_sync_error = NULL",
                    addition->workspace, source->id, source->public_id, source_provider_name(addition->provider),
@@ -274,10 +281,12 @@ struct err *source_add(struct db_tx *tx, const struct crypto_keys *keys, struct 
     TRY(check_addition(tx->arena, &addition));
     if (addition.events) TRY(check_events(tx->arena, source_provider_name(addition.provider), addition.events));
     TRY(find_same(tx, &addition, &same, &found));
-    if (found && same.active)
+    bool taken_over = found && str_eq(same.type, STR("git"));
+    if (found && same.active && !taken_over)
         return err_new(tx->arena, ERR_CONFLICT, "This is connected already, as " STR_FMT, STR_ARG(same.public_id));
-    if (found) addition.resource_id = same.resource_id;
-    else TRY(source_next_row_id(tx, addition.workspace, &same.id));
+    bool known = found && !taken_over && !str_starts(same.resource_id, STR("name:"));
+    if (known) addition.resource_id = same.resource_id;
+    if (!found) TRY(source_next_row_id(tx, addition.workspace, &same.id));
     *secret = addition.secret.n ? addition.secret : new_secret(tx->arena);
     TRY(seal_secret(tx, keys, same.public_id, *secret, &sealed));
     TRY(write_source(tx, &addition, &same, sealed));

@@ -300,6 +300,43 @@ TEST(changes, a_source_that_its_provider_ended_is_ill_until_a_person_lets_it_go)
     check_int(health(&w).source_count, 0);
 }
 
+/* ---- sources that are connected again, or were imported before ------------------------------------------------------- */
+
+struct importing { struct source_import import; const char *repo; };
+
+static struct err *import_history(struct db_tx *tx, void *arg)
+{
+    struct importing *importing = arg;
+    struct source_import_request request = {.repo = str_of(importing->repo), .branch = STR("main"), .github = true};
+    TRY(source_import_begin(tx, WS, request, &importing->import));
+    return source_import_finish(tx, WS, importing->import.id, (struct source_import_end){.status = "completed", .tip = STR("abc")});
+}
+
+TEST(changes, linking_a_repository_takes_over_the_source_of_its_import)
+{
+    WORLD(w);
+    struct importing first = {.repo = "acme/api"}, again = {.repo = "acme/api"};
+    check_ok(db_write(w.db, arena, import_history, &first));
+    struct making source = ADD(&w, .name = STR("Acme/API"), .secret = STR(SECRET));
+    check(str_eq(source.source.public_id, first.import.source_public_id));
+    check_str(source.source.type, "github");
+    check_str(at(&w, CONFIG, "idName"), "acme/api");
+    DELIVER(&w, "issues", "d1", PIN(""), source.source.public_id);
+    check_ok(db_write(w.db, arena, import_history, &again));
+    check(str_eq(again.import.source_public_id, first.import.source_public_id));
+    check_str(again.import.last_sha, "abc"); /* it goes on where the first ended */
+    check_str(text(&w, "SELECT COUNT(*) || source_type || provider_resource_id FROM source"), "1github42");
+}
+
+TEST(changes, a_source_connected_again_with_its_id_goes_by_it)
+{
+    WORLD(w);
+    struct making source = ADD(&w, .name = STR("acme/api"));
+    check_ok(db_write(w.db, arena, drop, &source));
+    ADD(&w, .name = STR("acme/api"), .resource_id = STR("42"), .shared = true);
+    check_str(text(&w, "SELECT COUNT(*) || ' ' || provider_resource_id FROM source"), "1 42");
+}
+
 /* ---- the other providers --------------------------------------------------------------------------------------------- */
 
 #define LINEAR_ISSUE(org, team, time) "{\"type\":\"Issue\",\"action\":\"create\",\"organizationId\":\"" org "\"," \
@@ -435,6 +472,8 @@ int main(void)
         RUN(changes, an_address_speaks_for_its_own_source_alone),
         RUN(changes, gigantic_names_are_no_names),
         RUN(changes, a_source_connected_again_keeps_its_name_in_ids),
+        RUN(changes, linking_a_repository_takes_over_the_source_of_its_import),
+        RUN(changes, a_source_connected_again_with_its_id_goes_by_it),
         RUN(changes, a_source_that_its_provider_ended_is_ill_until_a_person_lets_it_go),
         RUN(changes, a_revoked_linear_app_ends_the_sources_of_that_organisation),
         RUN(changes, equal_team_keys_of_two_organisations_are_two_teams),
