@@ -1,6 +1,7 @@
 /* deliveries.c - W/deliveries: what providers sent for this workspace, what became of it, and taking it through again
  * (console.md 2.5). */
 #include "api/inbound.h"
+#include "base/id.h"
 #include "flow/flow.h"
 
 struct delivery_query {
@@ -148,6 +149,33 @@ static void put_runs(struct json_out *out, const struct runs *runs)
     json_end(out);
 }
 
+/* Those that reached no workspace. */
+struct err *api_delivery_list_unclaimed(struct api_call *call)
+{
+    struct api_page                page;
+    struct source_delivery_filter  filter;
+    struct source_delivery_record *deliveries;
+    size_t                         n;
+    TRY(api_page(call, &page));
+    TRY(read_filter(call, &filter));
+    filter.before = page.before;
+    filter.limit = (size_t)page.limit + 1;
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(call->app->db, call->arena, &tx));
+    TRY(source_delivery_list_unclaimed(tx, filter, &deliveries, &n));
+    bool more = api_page_more(&page, &n);
+    struct json_out out = api_answer(call);
+    json_begin(&out, "data", '[');
+    for (size_t i = 0; i < n; i++) {
+        json_begin(&out, NULL, '{');
+        put_delivery(call, &out, &deliveries[i], &(struct runs){0});
+        json_put_raw(&out, "headers", deliveries[i].headers);
+        json_end(&out);
+    }
+    api_page_end(&out, call, more, n ? deliveries[n - 1].id : 0);
+    return NULL;
+}
+
 struct err *api_delivery_get(struct api_call *call)
 {
     struct source_delivery_record delivery;
@@ -193,6 +221,51 @@ struct err *api_delivery_replay(struct api_call *call)
     struct json_out out = api_answer(call);
     json_put(&out, "deliveryId", replay.fresh);
     put_text(&out, "jobId", replay.runs.n ? replay.runs.at[0].job.public_id : (struct str){0});
+    api_send_with_id(call, &out);
+    return NULL;
+}
+
+/* ---- replay of many -------------------------------------------------------------------------------------------------------- */
+
+struct bulk {
+    struct api_call              *call;
+    struct source_delivery_filter filter;
+    struct str                    event;
+    int64_t                       count;
+    struct runs                   runs;
+};
+
+/* clang-format off */
+static const struct api_field bulk_fields[] = {
+    {"source",  NULL, API_TEXT, offsetof(struct delivery_query, source),  .most = 50},
+    {"outcome", NULL, API_TEXT, offsetof(struct delivery_query, outcome), .most = 20},
+    {"from",    NULL, API_TIME, offsetof(struct delivery_query, from), .required = true},
+    {"to",      NULL, API_TIME, offsetof(struct delivery_query, to),   .required = true},
+    {0},
+};
+/* clang-format on */
+
+static struct err *write_bulk(struct db_tx *tx, void *arg)
+{
+    struct bulk *bulk = arg;
+    int64_t      workspace = bulk->call->workspace.id;
+    TRY(source_delivery_replay_many(tx, workspace, bulk->filter, bulk->event, &bulk->count));
+    return find_runs(tx, workspace, bulk->event, &bulk->runs);
+}
+
+struct err *api_delivery_bulk(struct api_call *call)
+{
+    struct delivery_query query = {0};
+    struct bulk           bulk = {.call = call, .event = id_new(call->arena, "evt_")};
+    api_fields(call, call->body, bulk_fields, &query);
+    if (query.from && query.to && query.from >= query.to) api_issue(call, STR("to"), "Must be after from");
+    TRY(api_check(call));
+    bulk.filter = (struct source_delivery_filter){.source = query.source, .outcome = query.outcome, .from = query.from,
+                                                  .to = query.to};
+    TRY(db_write(call->app->db, call->arena, write_bulk, &bulk));
+    struct json_out out = api_answer(call);
+    json_put(&out, "count", bulk.count);
+    put_text(&out, "jobId", bulk.runs.n ? bulk.runs.at[0].job.public_id : (struct str){0});
     api_send_with_id(call, &out);
     return NULL;
 }

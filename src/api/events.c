@@ -295,3 +295,62 @@ struct err *api_ingested_get(struct api_call *call)
     api_send_with_id(call, &out);
     return NULL;
 }
+
+/* ---- GET W/events ---------------------------------------------------------------------------------------------------------- */
+
+struct event_query { struct str name; int64_t from, to; };
+
+/* clang-format off */
+static const struct api_field event_query_fields[] = {
+    {"name", NULL, API_TEXT, offsetof(struct event_query, name), .most = 191},
+    {"from", NULL, API_TIME, offsetof(struct event_query, from), .required = false},
+    {"to",   NULL, API_TIME, offsetof(struct event_query, to),   .required = false},
+    {0},
+};
+/* clang-format on */
+
+static struct err *put_event(struct json_out *out, struct db_tx *tx, const struct flow_event *event)
+{
+    struct flow_outcome_record *outcomes;
+    size_t                      n;
+    TRY(flow_event_outcomes(tx, event->seq, &outcomes, &n));
+    json_begin(out, NULL, '{');
+    json_put(out, "id", event->id);
+    json_put(out, "name", event->name);
+    json_put_time(out, "timestamp", event->ts);
+    json_put_time(out, "receivedAt", event->received_at);
+    json_begin(out, "outcomes", '[');
+    for (size_t i = 0; i < n; i++) {
+        json_begin(out, NULL, '{');
+        json_put(out, "functionId", outcomes[i].function);
+        json_put(out, "outcome", outcomes[i].outcome);
+        json_put(out, "jobId", outcomes[i].job);
+        json_end(out);
+    }
+    json_end(out);
+    json_end(out);
+    return NULL;
+}
+
+struct err *api_event_list(struct api_call *call)
+{
+    struct event_query query = {0};
+    struct api_page    page;
+    struct flow_event *events;
+    const json_value  *given;
+    size_t             n;
+    int64_t            next;
+    TRY(api_query_object(call, event_query_fields, (struct str){0}, &given));
+    api_fields(call, given, event_query_fields, &query);
+    TRY(api_page(call, &page));
+    struct flow_event_filter filter = {.name = query.name, .from = query.from, .to = api_end_of(call, "to", query.to),
+                                       .before = page.before, .limit = (size_t)page.limit};
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(call->app->db, call->arena, &tx));
+    TRY(flow_event_list(tx, call->workspace.id, filter, &events, &n, &next));
+    struct json_out out = api_answer(call);
+    json_begin(&out, "data", '[');
+    for (size_t i = 0; i < n; i++) TRY(put_event(&out, tx, &events[i]));
+    api_page_end(&out, call, next > 0, next);
+    return NULL;
+}

@@ -42,3 +42,6 @@ struct err *api_source_remove(struct api_call *call);
 struct err *api_delivery_list(struct api_call *call);
 struct err *api_delivery_get(struct api_call *call);
 struct err *api_delivery_replay(struct api_call *call);
+struct err *api_delivery_bulk(struct api_call *call);
+struct err *api_delivery_list_unclaimed(struct api_call *call);
+struct err *api_event_list(struct api_call *call);

@@ -158,6 +158,7 @@ struct err *cli_app_work(struct cli *cli, struct config *config, struct cli_app 
     TRY(flow_register(app->flow, cli->arena, activity_functions, activity_function_count, periods));
     app->recorder = activity_recorder_start(app->db);
     activity_watch_jobs(app->recorder, app->flow);
+    TRY(flow_register(app->flow, cli->arena, source_functions, source_function_count, (void *)app->inbox));
     flow_watch(app->flow, api_job_changed, app->api);
     return flow_start(app->flow, cli->arena);
 }

@@ -336,6 +336,11 @@ MUST_CHECK struct err *flow_first_since(struct db_tx *tx, int64_t workspace, int
 MUST_CHECK struct err *flow_job_get(struct db_tx *tx, int64_t workspace, struct str public_id, struct flow_job *job);
 MUST_CHECK struct err *flow_job_steps(struct db_tx *tx, int64_t run, struct flow_step_record **steps, size_t *n);
 MUST_CHECK struct err *flow_event_get(struct db_tx *tx, int64_t workspace, struct str id, struct flow_event *event);
+/* Newest first, without data. Of many workspaces' events a page may hold few or none although older ones follow: go on
+ * from *next, the seq to ask for as `before`; 0: that was all. */
+struct flow_event_filter { struct str name; int64_t from, to, before; size_t limit; };
+MUST_CHECK struct err *flow_event_list(struct db_tx *tx, int64_t workspace, struct flow_event_filter filter,
+                                       struct flow_event **events, size_t *n, int64_t *next);
 MUST_CHECK struct err *flow_event_outcomes(struct db_tx *tx, int64_t seq, struct flow_outcome_record **outcomes,
                                            size_t *n);
 

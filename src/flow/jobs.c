@@ -327,6 +327,45 @@ struct err *flow_event_get(struct db_tx *tx, int64_t workspace, struct str id, s
     return seq ? flow_load_event(tx, seq, event) : err_new(tx->arena, ERR_NOT_FOUND, "there is no such event");
 }
 
+/* Events have no index by workspace and order, for that would cost each of them: so far back is looked for a page. */
+enum { EVENT_WINDOW = 100000 };
+
+static struct err *event_bounds(struct db_tx *tx, int64_t before, int64_t *top, int64_t *oldest)
+{
+    struct db_rows rows;
+    *top = *oldest = 0;
+    TRY(db_query(tx, &rows,
+                 "SELECT COALESCE((SELECT seq FROM flow_event WHERE seq < $1 ORDER BY seq DESC LIMIT 1), 0), "
+                 "COALESCE((SELECT seq FROM flow_event ORDER BY seq LIMIT 1), 0)",
+                 before ? before : INT64_MAX));
+    (void)db_next(&rows, top, oldest);
+    return db_done(&rows);
+}
+
+struct err *flow_event_list(struct db_tx *tx, int64_t workspace, struct flow_event_filter filter,
+                            struct flow_event **events, size_t *n, int64_t *next)
+{
+    VEC(struct flow_event) list = {0};
+    struct flow_event event = {.workspace = workspace};
+    struct db_rows    rows;
+    int64_t           top, oldest;
+    TRY(event_bounds(tx, filter.before, &top, &oldest));
+    int64_t bottom = top > EVENT_WINDOW ? top - EVENT_WINDOW : 0;
+    TRY(db_query(tx, &rows,
+                 "SELECT seq, id, name, ts, received_at FROM flow_event WHERE seq <= $2 AND seq > $3 AND workspace_id = $1 "
+                 "AND ($4 = '' OR name = $4) AND received_at >= $5 AND received_at < $6 ORDER BY seq DESC LIMIT $7",
+                 workspace, top, bottom, filter.name.s ? filter.name : STR(""), filter.from,
+                 filter.to ? filter.to : INT64_MAX, filter.limit));
+    while (db_next(&rows, &event.seq, &event.id, &event.name, &event.ts, &event.received_at))
+        *VEC_PUSH(tx->arena, &list) = event;
+    TRY(db_done(&rows));
+    int64_t last = list.n && list.n == filter.limit ? list.at[list.n - 1].seq : bottom + 1;
+    *next = top && last > oldest ? last : 0;
+    *events = list.at;
+    *n = list.n;
+    return NULL;
+}
+
 struct err *flow_event_outcomes(struct db_tx *tx, int64_t seq, struct flow_outcome_record **outcomes, size_t *n)
 {
     VEC(struct flow_outcome_record) list = {0};

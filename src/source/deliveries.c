@@ -10,7 +10,7 @@ enum { LIST_MAX = 101, COUNTED = 10000 };
     "SELECT d.id, d.public_id, d.source, d.event, d.action, d.delivery_id, d.outcome, d.reason, d.error, "         \
     "d.replay_of, d.headers, s.public_id, d.received_at, d.http_status FROM inbound_delivery_share h "             \
     "JOIN inbound_delivery d ON d.id = h.delivery "                                                                \
-    "LEFT JOIN source s ON s.workspace_id = h.workspace_id AND s.id = h.source_id WHERE h.workspace_id = $1 "
+    "LEFT JOIN source s ON s.workspace_id = h.workspace_id AND s.id = h.source_id "
 
 static bool next_delivery(struct db_rows *rows, struct source_delivery_record *d)
 {
@@ -19,7 +19,16 @@ static bool next_delivery(struct db_rows *rows, struct source_delivery_record *d
                    &d->error, &d->replay_of, &d->headers, &d->source_id, &d->received_at, &d->http_status);
 }
 
+#define FITTING                                                                                                    \
+    "WHERE ($1 = '' OR d.source = $1) AND ($2 = '' OR d.outcome = $2) AND ($3 = '' OR d.event = $3) "              \
+    "AND d.received_at >= $4 AND d.received_at < $5 AND ($6 = 0 OR d.replay_of IS NULL) AND d.id < $7 "
+#define FITTING_OF(filter)                                                                                         \
+    given((filter).source), given((filter).outcome), given((filter).event), (filter).from, before((filter).to),    \
+        (filter).originals, before((filter).before)
+#define OF_WORKSPACE "AND h.workspace_id = $9 AND h.delivery < $7 AND ($10 = '' OR s.public_id = $10) "
+
 static struct str given(struct str text) { return text.s ? text : STR(""); }
+static int64_t before(int64_t bound) { return bound > 0 ? bound : INT64_MAX; }
 
 struct err *source_delivery_list(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter,
                                  struct source_delivery_record **deliveries, size_t *count)
@@ -28,12 +37,41 @@ struct err *source_delivery_list(struct db_tx *tx, int64_t workspace, struct sou
     struct source_delivery_record one;
     struct db_rows rows;
     TRY(db_query(tx, &rows,
-                 COLUMNS "AND h.delivery < $2 AND ($3 = '' OR d.source = $3) AND ($4 = '' OR s.public_id = $4) "
-                         "AND ($5 = '' OR d.outcome = $5) AND ($6 = '' OR d.event = $6) AND d.received_at >= $7 "
-                         "AND d.received_at < $8 ORDER BY h.delivery DESC LIMIT $9",
-                 workspace, filter.before > 0 ? filter.before : INT64_MAX, given(filter.source), given(filter.source_id),
-                 given(filter.outcome), given(filter.event), filter.from, filter.to > 0 ? filter.to : INT64_MAX,
-                 filter.limit < LIST_MAX ? filter.limit : LIST_MAX));
+                 COLUMNS FITTING OF_WORKSPACE "ORDER BY h.delivery DESC LIMIT $8", FITTING_OF(filter),
+                 filter.limit < LIST_MAX ? filter.limit : LIST_MAX, workspace, given(filter.source_id)));
+    while (next_delivery(&rows, &one)) *VEC_PUSH(tx->arena, &found) = one;
+    TRY(db_done(&rows));
+    *deliveries = found.at;
+    *count = found.n;
+    return NULL;
+}
+
+struct err *source_delivery_count(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter, int64_t most,
+                                  int64_t *count, int64_t *newest)
+{
+    struct db_rows rows;
+    TRY(db_query(tx, &rows,
+                 "SELECT COUNT(*), COALESCE(MAX(id), 0) FROM (SELECT d.id FROM inbound_delivery_share h "
+                 "JOIN inbound_delivery d ON d.id = h.delivery "
+                 "LEFT JOIN source s ON s.workspace_id = h.workspace_id AND s.id = h.source_id "
+                 FITTING OF_WORKSPACE "ORDER BY h.delivery DESC LIMIT $8) AS fitting",
+                 FITTING_OF(filter), most, workspace, given(filter.source_id)));
+    (void)db_next(&rows, count, newest);
+    return db_done(&rows);
+}
+
+struct err *source_delivery_list_unclaimed(struct db_tx *tx, struct source_delivery_filter filter,
+                                           struct source_delivery_record **deliveries, size_t *count)
+{
+    VEC(struct source_delivery_record) found = {0};
+    struct source_delivery_record one;
+    struct db_rows rows;
+    TRY(db_query(tx, &rows,
+                 "SELECT d.id, d.public_id, d.source, d.event, d.action, d.delivery_id, d.outcome, d.reason, d.error, "
+                 "d.replay_of, d.headers, NULL, d.received_at, d.http_status FROM inbound_delivery d "
+                 FITTING "AND NOT EXISTS (SELECT 1 FROM inbound_delivery_share h WHERE h.delivery = d.id) "
+                 "ORDER BY d.id DESC LIMIT $8",
+                 FITTING_OF(filter), filter.limit < LIST_MAX ? filter.limit : LIST_MAX));
     while (next_delivery(&rows, &one)) *VEC_PUSH(tx->arena, &found) = one;
     TRY(db_done(&rows));
     *deliveries = found.at;
@@ -83,7 +121,7 @@ struct err *source_delivery_find(struct db_tx *tx, int64_t workspace, struct str
                                  struct source_delivery_record *delivery)
 {
     struct db_rows rows;
-    TRY(db_query(tx, &rows, COLUMNS "AND d.public_id = $2", workspace, public_id));
+    TRY(db_query(tx, &rows, COLUMNS "WHERE h.workspace_id = $1 AND d.public_id = $2", workspace, public_id));
     bool found = next_delivery(&rows, delivery);
     TRY(db_done(&rows));
     if (!found) return err_new(tx->arena, ERR_NOT_FOUND, "Delivery not found");

@@ -92,9 +92,16 @@ struct source_delivery_filter {
     struct str source, source_id, outcome, event;
     int64_t    from, to, before;
     size_t     limit;
+    bool       originals; /* no replays */
 };
 MUST_CHECK struct err *source_delivery_list(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter,
                                             struct source_delivery_record **deliveries, size_t *count);
+/* How many fit (at most `most`), and the row id of the newest; filter.limit does not count. */
+MUST_CHECK struct err *source_delivery_count(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter,
+                                             int64_t most, int64_t *count, int64_t *newest);
+/* What reached no workspace: refused, or nobody is connected. Newest first; filter.source_id does not count. */
+MUST_CHECK struct err *source_delivery_list_unclaimed(struct db_tx *tx, struct source_delivery_filter filter,
+                                                      struct source_delivery_record **deliveries, size_t *count);
 /* How many came for each source since then, of the newest 10,000; sources without any are left out. */
 struct source_delivery_count { int64_t source, total, failed; };
 MUST_CHECK struct err *source_delivery_counts(struct db_tx *tx, int64_t workspace, int64_t since,
@@ -109,6 +116,14 @@ MUST_CHECK struct err *source_delivery_failed(struct db_tx *tx, int64_t workspac
 MUST_CHECK struct err *source_delivery_replay(const struct source_inbox *inbox, struct db_tx *tx, int64_t workspace,
                                               struct str public_id, struct str *fresh);
 
+/* Ask for the replay of all that fit, as one job of the event `event`. Errors: ERR_INVALID for more than
+ * SOURCE_MAX_REPLAY. *count 0: nothing is asked for. */
+enum { SOURCE_MAX_REPLAY = 10000 };
+MUST_CHECK struct err *source_delivery_replay_many(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter,
+                                                   struct str event, int64_t *count);
+struct flow_function;
+extern const struct flow_function *const source_functions[]; /* context: the struct source_inbox */
+extern const size_t source_function_count;
 /* Delete what is past its time, in small transactions; both add to *deleted. days 0: 30 for deliveries, which must be
  * remembered so long against replays; payloads for ever. */
 MUST_CHECK struct err *source_sweep_deliveries(struct db *db, struct arena *arena, int64_t days, int64_t *deleted);

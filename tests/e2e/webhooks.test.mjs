@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { get } from 'node:http';
 import { join } from 'node:path';
 import test from 'node:test';
 import { directory, environment, json, lightfast, serve } from './lightfast.mjs';
@@ -235,6 +236,73 @@ test('every event of the storylines is stored once, or filtered with its reason'
   }
 });
 
+test('many deliveries are replayed as one job, and its progress is told', async (t) => {
+  const it = await world(t);
+  const { id } = await it.source('github', 42);
+  const from = new Date(Date.now() - 60000).toISOString(), to = new Date(Date.now() + 60000).toISOString();
+  for (let n = 1; n <= 60; n++) await it.send(`/webhooks/github/${id}`, issue(n), signed.github(issue(n), 'issues', `d${n}`));
+  await it.settled();
+  assert.deepEqual((await it.ask('POST', `${W}/deliveries/bulk`, { from, to, outcome: 'failed' })).body.count, 0);
+  const started = await it.ask('POST', `${W}/deliveries/bulk`, { from, to, source: 'github' });
+  assert.equal(started.body.count, 60);
+  let job;
+  for (let i = 0; i < 200 && job?.status !== 'completed'; i++) {
+    job = (await it.ask('GET', `${W}/jobs/${started.body.jobId}`)).body;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  assert.deepEqual(job.output, { replayed: 60, skipped: 0 });
+  assert.deepEqual(job.progress, { phase: 'replay', total: 60, done: 60, failed: 0, skipped: 0 });
+  await it.settled();
+  const { data } = (await it.ask('GET', `${W}/deliveries?limit=100`)).body;
+  assert.equal(data.filter((each) => each.replayOf).length, 60); // each once, none of the replays
+  assert.equal(new Set(data.map((each) => each.replayOf)).size, 61);
+  await it.ask('DELETE', `${W}/sources/${id}`);
+  const second = (await it.ask('POST', `${W}/deliveries/bulk`, { from, to })).body;
+  for (let i = 0; i < 200 && job?.id !== second.jobId || job.status !== 'completed'; i++) {
+    job = (await it.ask('GET', `${W}/jobs/${second.jobId}`)).body;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  assert.deepEqual(job.output, { replayed: 0, skipped: 60 });
+  const wrong = await it.ask('POST', `${W}/deliveries/bulk`, { from: to, to: from });
+  assert.equal(wrong.status, 400);
+  assert.deepEqual(wrong.body.details, { to: ['Must be after from'] });
+  assert.equal((await it.ask('POST', `${W}/deliveries/bulk`, {})).body.details.from[0], 'Required');
+});
+
+test('what reached no workspace is listed for the operator alone', async (t) => {
+  const it = await world(t, { LIGHTFAST_GITHUB_WEBHOOK_SECRET: secret });
+  const { id } = await it.source('github', 42);
+  await it.send(`/webhooks/github/${id}`, issue(1), signed.github(issue(1), 'issues', 'd1'));
+  await it.send(`/webhooks/github/${id}`, issue(2), signed.github(issue(2), 'issues', 'd2', 'another secret'));
+  await it.send('/webhooks/github', issue(3), signed.github(issue(3), 'issues', 'd3'));
+  assert.equal((await it.ask('GET', '/v1/admin/deliveries')).status, 403);
+  const list = await new Promise((done, failed) => get({ socketPath: join(it.env.LIGHTFAST_DATA_DIR, 'lightfast.sock'), path: '/v1/admin/deliveries' }, (answer) => {
+    let text = '';
+    answer.on('data', (part) => { text += part; }).on('end', () => done(JSON.parse(text)));
+  }).on('error', failed));
+  assert.deepEqual(list.data.map(({ outcome, reason }) => [outcome, reason]), [['skipped', 'not_connected'], ['rejected', 'INVALID_SIGNATURE']]);
+  assert.equal(list.hasMore, false);
+  assert.ok(!JSON.stringify(list).includes(secret));
+});
+
+test('events are listed with what became of them, page by page', async (t) => {
+  const it = await world(t);
+  for (let n = 1; n <= 5; n++) await it.ask('POST', '/v1/events', { source: 'ci', sourceType: 'build', sourceId: `ci:${n}`, title: `Build ${n}` });
+  await it.settled();
+  const seen = [];
+  for (let cursor = ''; cursor !== null;) {
+    const { data, nextCursor, hasMore } = (await it.ask('GET', `${W}/events?name=neural/observation.capture&limit=2${cursor && `&cursor=${cursor}`}`)).body;
+    assert.equal(hasMore, nextCursor !== null);
+    seen.push(...data);
+    cursor = nextCursor;
+  }
+  assert.equal(seen.length, 5);
+  assert.deepEqual([...seen].sort((a, b) => b.receivedAt.localeCompare(a.receivedAt)).map((each) => each.id), seen.map((each) => each.id));
+  assert.equal(seen[0].outcomes[0].functionId, 'neural.observation.capture');
+  assert.deepEqual((await it.ask('GET', `${W}/events/${seen[0].id}`)).body.outcomes, seen[0].outcomes);
+  assert.equal((await it.ask('GET', `${W}/events?to=2020-01-01`)).body.data.length, 0);
+});
+
 test('events may come compressed, but not as a bomb', async (t) => {
   const it = await world(t);
   const event = { source: 'ci', sourceType: 'build', sourceId: 'ci:1', title: 'Build' };
@@ -297,6 +365,10 @@ test('sources, events and deliveries answer as documented', async (t) => {
   await call('getDelivery', 'GET', `${W}/deliveries/${delivery.id}`);
   await call('getDelivery', 'GET', `${W}/deliveries/dlv_none`);
   await call('replayDelivery', 'POST', `${W}/deliveries/${delivery.id}/replay`);
+  await call('replayDeliveries', 'POST', `${W}/deliveries/bulk`, { from: '2026-01-01', to: '2126-01-01' });
+  await call('replayDeliveries', 'POST', `${W}/deliveries/bulk`, {});
+  await call('listEvents', 'GET', `${W}/events?limit=3`);
+  await call('listUnclaimedDeliveries', 'GET', '/v1/admin/deliveries');
   await call('renewSourceSecret', 'POST', `${W}/sources/${id}/webhook-secret`);
   await call('removeSource', 'DELETE', `${W}/sources/${id}`);
   await call('replayDelivery', 'POST', `${W}/deliveries/${delivery.id}/replay`);
