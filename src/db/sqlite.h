@@ -68,10 +68,11 @@ struct db {
     struct db_connection *writer; /* whoever leads owns it */
     _Atomic(void *)       engine; /* db_attach */
 
-    pthread_mutex_t       write_lock; /* guards the next six */
+    pthread_mutex_t       write_lock; /* guards the next five */
     pthread_cond_t        write_idle;
     struct write_queue    waiting, patient;
-    int64_t               last_came, patient_due; /* monotonic us: of the last that is not patient; at the latest */
+    struct write_rush { int64_t since, last, count, before; } rush; /* how those come that are not patient; us, numbers */
+    int64_t               patient_due; /* when the next patient one runs at the latest; us */
     bool                  leading;       /* somebody runs a group or holds the writer */
 
     pthread_mutex_t        read_lock; /* guards the next five */
@@ -79,7 +80,7 @@ struct db {
     struct db_connection **idle; /* a stack: the warmest on top */
     size_t                 idle_count, opened, reader_limit;
 
-    pthread_mutex_t       checkpoint_lock; /* guards the next six */
+    pthread_mutex_t       checkpoint_lock; /* guards the next five */
     pthread_cond_t        checkpoint_wake;
     bool                  checkpoint_stop, checkpoint_asleep;
     int64_t               log_pages;     /* length of the write-ahead log after the last commit */

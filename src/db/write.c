@@ -17,9 +17,9 @@
  * more than once and must not have effects outside of the database.
  *
  * Some threads work ahead of nobody's wait: the engine that takes stored events further. Their requests stand in a queue
- * of their own, and run one at a time in a pause of the others, that is when none of them has come for QUIET_US. While
- * there is no pause they get a share of the time: after one that took d the next waits for at most SHARE x d. So a burst
- * of webhooks is stored at the speed of storing, and becomes observations a little later.
+ * of their own and run one at a time. While the others come in a rush, MANY in WINDOW_US, they wait for a pause of
+ * QUIET_US, or get a share of the time: after one that took d the next waits for at most SHARE x d. So a burst of webhooks
+ * is stored at the speed of storing, and becomes observations a little later.
  *
  * Not guaranteed: that a failure means "not stored" when the power goes in the same moment; after an fsync that
  * reported an error nobody knows. Callers that repeat must be idempotent anyway (sourceId).
@@ -33,7 +33,7 @@
 #include <assert.h>
 #include <semaphore.h>
 
-enum { QUIET_US = 2000, SHARE = 16, LONGEST_US = 500000 };
+enum { WINDOW_US = 100000, MANY = 100, QUIET_US = 5000, SHARE = 16, LONGEST_US = 500000 };
 
 struct write_request {
     struct write_request *next;
@@ -187,12 +187,30 @@ static void wait_for_wake(struct write_request *request)
     while (sem_wait(&request->wake) != 0) continue; /* a signal */
 }
 
+static void note_arrival(struct write_rush *rush, int64_t now)
+{
+    int64_t windows = (now - rush->since) / WINDOW_US;
+    if (windows > 0) {
+        rush->before = windows == 1 ? rush->count : 0;
+        rush->count = 0;
+        rush->since = now;
+    }
+    rush->count++;
+    rush->last = now;
+}
+
+static bool in_a_rush(const struct write_rush *rush, int64_t now)
+{
+    if (now - rush->last >= WINDOW_US) return false;
+    return rush->count + rush->before >= MANY;
+}
+
 /* Returns with the lead, or with the request done by another leader. */
 static void wait_for_turn(struct db *db, struct write_request *request)
 {
     pthread_mutex_lock(&db->write_lock);
     append(&db->waiting, request);
-    db->last_came = time_monotonic_us();
+    note_arrival(&db->rush, time_monotonic_us());
     if (!db->leading) db->leading = request->leads = true;
     bool leads = request->leads; /* from here on it may be taken and woken at any time */
     pthread_mutex_unlock(&db->write_lock);
@@ -202,10 +220,10 @@ static void wait_for_turn(struct db *db, struct write_request *request)
 /* Microseconds until the oldest patient request may run; 0: now. */
 static int64_t patience(const struct db *db, int64_t now)
 {
-    int64_t quiet = db->last_came + QUIET_US - now, due = db->patient_due - now;
-    int64_t wait = quiet < due ? quiet : due;
-    if (wait > 0) return wait;
-    return db->leading ? QUIET_US : 0;
+    int64_t pause = db->rush.last + QUIET_US - now, due = db->patient_due - now;
+    int64_t wait = pause < due ? pause : due;
+    if (wait > 0 && in_a_rush(&db->rush, now)) return wait;
+    return db->leading ? QUIET_US : 0; /* whoever leads wakes the oldest */
 }
 
 static void sleep_until_woken(struct write_request *request, int64_t us)
