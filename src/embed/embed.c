@@ -104,6 +104,22 @@ struct err *embed_texts(struct embed *embed, struct arena *arena, bool query, co
     return NULL;
 }
 
+struct embed_vector embed_words(const struct embed *embed, struct arena *arena, const struct embed_word *words, size_t n)
+{
+    float  sum[EMBED_TABLE_DIM] = {0};
+    size_t left = EMBED_WINDOW;
+    if (embed->kind != BUILTIN) return (struct embed_vector){0};
+    for (size_t i = 0; i < n && left; i++) {
+        uint32_t ids[EMBED_WINDOW];
+        float    own[EMBED_TABLE_DIM] = {0};
+        size_t   count = embed_pieces_of(words[i].text, ids, left, NULL);
+        embed_table_add(&embed->table, ids, count, own);
+        for (int d = 0; d < EMBED_TABLE_DIM; d++) sum[d] += words[i].weight * own[d];
+        left -= count;
+    }
+    return embed_quantise(arena, sum, EMBED_TABLE_DIM);
+}
+
 /* ---- items ------------------------------------------------------------------------------------------------------- */
 
 /* Room for pieces that a passage has beside the title. */

@@ -34,6 +34,11 @@ bool        embed_inline(const struct embed *embed);  /* true: embed_* never blo
 MUST_CHECK struct err *embed_texts(struct embed *embed, struct arena *arena, bool query, const struct str *texts,
                                    size_t n, struct embed_vector *out);
 
+/* The vector of a query whose words do not all count alike. For the built-in table: with a provider (not embed_inline) or
+ * none the vector is NULL. Of more than 256 pieces the first ones count. */
+struct embed_word { struct str text; float weight; };
+struct embed_vector embed_words(const struct embed *embed, struct arena *arena, const struct embed_word *words, size_t n);
+
 /* The views of one item (spec/pipeline.md 8): first the title's, then one for each passage of "title, newline, body"
  * (cut at paragraphs, each after the title, at most EMBED_MAX_PASSAGES). A view equal to another is not repeated.
  * Views without a vector are left out, so there may be none. */

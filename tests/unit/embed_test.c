@@ -185,6 +185,30 @@ TEST(model, puts_related_texts_nearer_than_others)
     embed_destroy(embed);
 }
 
+TEST(model, words_that_count_alike_give_the_vector_of_their_text)
+{
+    struct embed            *embed = builtin(arena);
+    struct str               text = STR("session timeout raised");
+    const struct embed_word  words[] = {{STR("session"), 2}, {STR("timeout"), 2}, {STR("raised"), 2}};
+    struct embed_vector      whole, sum = embed_words(embed, arena, words, 3);
+    check_ok(embed_texts(embed, arena, true, &text, 1, &whole));
+    check_int(memcmp(sum.x, whole.x, (size_t)embed_dim(embed)), 0);
+    embed_destroy(embed);
+}
+
+TEST(model, a_word_that_counts_more_is_nearer)
+{
+    struct embed           *embed = builtin(arena);
+    struct str              word = STR("timeout");
+    const struct embed_word plain[] = {{STR("session"), 1}, {word, 1}}, heavy[] = {{STR("session"), 1}, {word, 3}};
+    struct embed_vector     alone;
+    check_ok(embed_texts(embed, arena, true, &word, 1, &alone));
+    check(embed_cosine(alone, embed_words(embed, arena, heavy, 2), embed_dim(embed)) >
+          embed_cosine(alone, embed_words(embed, arena, plain, 2), embed_dim(embed)) + 0.05f);
+    check(embed_words(embed, arena, NULL, 0).x == NULL);
+    embed_destroy(embed);
+}
+
 TEST(model, a_text_without_pieces_has_no_vector)
 {
     struct embed       *embed = builtin(arena);
@@ -766,6 +790,8 @@ int main(void)
         RUN(model, gives_the_words_pieces_and_vectors_of_its_test_file),
         RUN(model, names_itself),
         RUN(model, puts_related_texts_nearer_than_others),
+        RUN(model, words_that_count_alike_give_the_vector_of_their_text),
+        RUN(model, a_word_that_counts_more_is_nearer),
         RUN(model, a_text_without_pieces_has_no_vector),
         RUN(vector, quantised_keeps_its_direction),
         RUN(vector, of_zeros_or_infinity_is_none),
