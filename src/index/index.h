@@ -154,7 +154,9 @@ struct index_query {
     const struct str   *mentioned_actors; /* canonical ids; their items get +0.10 */
     size_t              mentioned_count;
     size_t              k;               /* best K to return */
-    double              cover_weight;    /* 0.8 */
+    double              cover_weight;    /* of c beside v */
+    double              title_share;     /* of the first view's cosine in v, 0 to 1; the rest is the best view's */
+    size_t              leaders;         /* fill in hit.feedback from so many of the best hits; 0: leave it */
 };
 
 struct index_hit {
@@ -162,6 +164,7 @@ struct index_hit {
     enum index_kind kind;
     double          score;      /* merged score of spec 3.1, 0..1 */
     double          vector, cover; /* v and c */
+    double          feedback;   /* cosine of its best view with what the leaders have in common, 0..1 */
     int64_t         time, cluster;
     int             significance;
     int             entities;   /* query entities it holds */

@@ -149,17 +149,24 @@ static void clamp(float *values, uint32_t n)
     }
 }
 
-/* An item that alone has more views than fit. */
-static float best_of_many(const struct pass *pass, uint32_t view, uint32_t end)
+/* The first view is the title's. */
+static inline float mixed(const struct pass *pass, float best, float first)
 {
-    float cosines[VECTORS_AT_ONCE], best = 0;
-    while (view < end) {
-        uint32_t n = end - view < VECTORS_AT_ONCE ? end - view : VECTORS_AT_ONCE;
+    return best + pass->title_share * ((first > 0 ? first : 0) - best);
+}
+
+/* An item that alone has more views than fit. */
+static float best_of_many(const struct pass *pass, uint32_t from, uint32_t end)
+{
+    float cosines[VECTORS_AT_ONCE], best = 0, first = 0;
+    for (uint32_t view = from, n; view < end; view += n) {
+        n = end - view < VECTORS_AT_ONCE ? end - view : VECTORS_AT_ONCE;
         index_vectors_cosines(&pass->index->views, pass->query, view, n, cosines);
         float here = largest(cosines, n);
+        if (view == from) first = cosines[0];
         best = here > best ? here : best;
-        view += n;
     }
+    best = mixed(pass, best, first);
     return best < 1 ? best : 1;
 }
 
@@ -177,7 +184,8 @@ static uint32_t best_of_run(const struct pass *pass, uint32_t from, uint32_t n, 
     index_vectors_cosines(&pass->index->views, pass->query, first[0], first[done] - first[0], cosines);
     for (uint32_t i = 0; i < done; i++) {
         uint32_t views = first[i + 1] - first[i];
-        best[i] = views ? largest(cosines + (first[i] - first[0]), views) : 0;
+        float   *own = cosines + (first[i] - first[0]);
+        best[i] = views ? mixed(pass, largest(own, views), own[0]) : 0;
     }
     clamp(best, done);
     return done;

@@ -31,10 +31,12 @@ struct pass {
     const struct index *index;
     struct embed_vector query;   /* of index_vectors_query */
     const uint8_t      *passing; /* NULL: every slot */
+    float               title_share; /* of the first view beside the best */
 };
 
-/* best[i]: the largest cosine of a view of slot from + i with the query, within 0..1. For slots that do not pass: some
- * value in that range, or what was there before. n <= PASS_SLOTS. */
+/* best[i]: how near slot from + i is to the query, within 0..1: the largest cosine of its views, mixed with the first
+ * one's by title_share. For slots that do not pass: some value in that range, or what was there before.
+ * n <= PASS_SLOTS. */
 enum { PASS_SLOTS = 256 };
 void index_pass_best(const struct pass *pass, uint32_t from, uint32_t n, float *best);
 

@@ -7,6 +7,7 @@
 #define ENTITY_FLOOR 0.85 /* x confidence: the least score of an item that holds a query entity */
 #define CLUSTER_BOOST 0.05
 #define ACTOR_BOOST 0.10
+#define LEADER_DECAY 0.75f /* each leader tells as much of what the one before it does */
 
 struct search {
     const struct index_query *query;
@@ -136,37 +137,49 @@ static void offer(const struct search *search, struct best *best, uint32_t slot,
                                               .vector = vector});
 }
 
-/* With boosts every slot is looked at on its own. */
+/* What v and c give each slot, in floats and without boosts; 0 for those that do not pass. Returns the most. */
+static float merge(const struct search *search, uint32_t from, uint32_t n, const float *vector, float *merged)
+{
+    float          weight = (float)search->query->cover_weight, scale = 1 / (1 + weight), most = 0;
+    const uint8_t *passing = search->pass.passing ? search->pass.passing + from : NULL;
+    const float   *cover = search->has_cover ? search->scratch->cover + from : NULL;
+    for (uint32_t i = 0; i < n; i++) merged[i] = scale * vector[i];
+    for (uint32_t i = 0; cover && i < n; i++) merged[i] += scale * weight * (cover[i] < 1 ? cover[i] : 1);
+    for (uint32_t i = 0; passing && i < n; i++) merged[i] = passing[i] ? merged[i] : 0;
+    for (uint32_t i = 0; i < n; i++) most = merged[i] > most ? merged[i] : most;
+    return most;
+}
+
+/* Only slots that may enter the heap are scored exactly. A slot without v and c may still have a boost. */
 static void rank_boosted(const struct search *search, struct found *found, uint32_t from, uint32_t n, const float *vector)
 {
+    float           merged[PASS_SLOTS];
+    const uint16_t *held = search->has_entities ? search->scratch->held + from : NULL;
+    merge(search, from, n, vector, merged);
     for (uint32_t i = 0; i < n; i++) {
+        float least = best_threshold(&found->best);
+        bool  open = !merged[i] || (held && held[i]) || merged[i] + (float)(CLUSTER_BOOST + ACTOR_BOOST) >= least;
+        if (!open) {
+            found->total++;
+            continue;
+        }
         if (search->pass.passing && !search->pass.passing[from + i]) continue;
         double score = score_of(search, from + i, vector[i]);
         if (score <= 0) continue;
         found->total++;
-        if (score >= best_threshold(&found->best)) offer(search, &found->best, from + i, vector[i], score);
+        if (score >= least) offer(search, &found->best, from + i, vector[i], score);
     }
 }
 
-/* Without, all slots are scored and counted at once, in floats, and only those that may enter the heap exactly. */
 static void rank_plain(const struct search *search, struct found *found, uint32_t from, uint32_t n, const float *vector)
 {
-    float          merged[PASS_SLOTS], weight = (float)search->query->cover_weight, most = 0;
-    const uint8_t *passing = search->pass.passing ? search->pass.passing + from : NULL;
-    const float   *cover = search->has_cover ? search->scratch->cover + from : NULL;
-    uint32_t       positive = 0;
-    for (uint32_t i = 0; i < n; i++) merged[i] = vector[i];
-    for (uint32_t i = 0; cover && i < n; i++) merged[i] += weight * (cover[i] < 1 ? cover[i] : 1);
-    for (uint32_t i = 0; passing && i < n; i++) merged[i] = passing[i] ? merged[i] : 0;
-    for (uint32_t i = 0; i < n; i++) {
-        positive += merged[i] > 0;
-        most = merged[i] > most ? merged[i] : most;
-    }
+    float    merged[PASS_SLOTS], most = merge(search, from, n, vector, merged);
+    uint32_t positive = 0;
+    for (uint32_t i = 0; i < n; i++) positive += merged[i] > 0;
     found->total += positive;
-    float scale = 1 / (1 + weight);
-    if (most <= 0 || most * scale < best_threshold(&found->best)) return;
+    if (most <= 0 || most < best_threshold(&found->best)) return;
     for (uint32_t i = 0; i < n; i++)
-        if (merged[i] > 0 && merged[i] * scale >= best_threshold(&found->best))
+        if (merged[i] > 0 && merged[i] >= best_threshold(&found->best))
             offer(search, &found->best, from + i, vector[i], score_of(search, from + i, vector[i]));
 }
 
@@ -204,17 +217,50 @@ static void report(const struct search *search, const struct best *best, struct 
     }
 }
 
+/* ---- feedback --------------------------------------------------------------------------------------------------- */
+
+/* What the leaders have in common: the sum of their vectors, each as long as its score and its place are worth. */
+static struct embed_vector common_vector(const struct index *index, struct arena *arena, const struct index_hits *hits,
+                                         size_t leaders)
+{
+    int    dim = index->views.dim;
+    float *sum = NEW_ARRAY(arena, float, dim), place = 1;
+    for (size_t i = 0; i < leaders && i < hits->n; i++, place *= LEADER_DECAY) {
+        struct embed_vector vector;
+        if (!index_item_vector(index, arena, hits->at[i].kind, hits->at[i].id, &vector)) continue;
+        float length = place * (float)hits->at[i].score / vector.norm;
+        for (int d = 0; d < dim; d++) sum[d] += length * (float)vector.x[d];
+    }
+    return dim ? embed_quantise(arena, sum, dim) : (struct embed_vector){0};
+}
+
+static void add_feedback(const struct index *index, struct arena *arena, const struct best *best, size_t leaders,
+                         struct index_hits *hits)
+{
+    struct embed_vector common = common_vector(index, arena, hits, leaders);
+    struct pass         pass = {.index = index, .query = index_vectors_query(arena, &index->views, common)};
+    if (!pass.query.x) return;
+    for (size_t i = 0; i < hits->n; i++) {
+        float nearest;
+        index_pass_best(&pass, best->at[i].slot, 1, &nearest);
+        hits->at[i].feedback = nearest;
+    }
+}
+
 struct err *index_search(struct index *index, struct arena *arena, const struct index_query *query,
                          struct index_hits *hits)
 {
     *hits = (struct index_hits){0};
     if (!(query->cover_weight >= 0)) return err_new(arena, ERR_INVALID, "the weight of the cover is negative");
+    if (!(query->title_share >= 0 && query->title_share <= 1))
+        return err_new(arena, ERR_INVALID, "the share of the title is not within 0 and 1");
     if (query->entity_count > UINT16_MAX) return err_new(arena, ERR_TOO_LARGE, "too many entities in a query");
     struct scratch *scratch = index_scratch_take(index->common.scratches, index->count);
     struct search   search = {.query = query, .index = index, .scratch = scratch};
     search.pass = (struct pass){.index = index,
                                 .query = index_vectors_query(arena, &index->views, query->vector),
-                                .passing = index_passing(index, arena, &query->filter, scratch->passing)};
+                                .passing = index_passing(index, arena, &query->filter, scratch->passing),
+                                .title_share = (float)query->title_share};
     hits->vector_used = search.pass.query.x != NULL;
     add_cover(&search, arena, hits);
     add_entities(&search, hits);
@@ -223,6 +269,7 @@ struct err *index_search(struct index *index, struct arena *arena, const struct 
     size_t k = query->k < index_count(index) ? query->k : index_count(index);
     struct best best = index_pass_run(index, arena, k, rank, &search, &hits->total);
     report(&search, &best, arena, hits);
+    if (query->leaders && hits->vector_used) add_feedback(index, arena, &best, query->leaders, hits);
     index_scratch_give(index->common.scratches, scratch);
     return NULL;
 }

@@ -129,17 +129,18 @@ static struct str served_model(const struct world *world)
     return other >= usual && other ? STR("other") : usual ? STR("usual") : STR("");
 }
 
-static double plain_vector(const struct world *world, const struct index_item *item, struct embed_vector query)
+static double plain_vector(const struct world *world, const struct index_item *item, struct embed_vector query, double title_share)
 {
-    double best = 0;
+    double best = 0, first = 0;
     if (!query.x || !str_eq(item->model, served_model(world))) return 0;
     for (size_t i = 0; i < item->views.n; i++) {
         double dot = 0;
         for (int d = 0; d < item->dim; d++) dot += item->views.at[i].x[d] * query.x[d];
         dot /= (double)item->views.at[i].norm * (double)query.norm;
         if (dot > best) best = dot;
+        if (i == 0 && dot > 0) first = dot;
     }
-    return best < 1 ? best : 1;
+    return fmin((1 - title_share) * best + title_share * first, 1);
 }
 
 static double plain_cover(const struct world *world, const struct index_item *item, const struct index_query *query)
@@ -159,7 +160,7 @@ static double plain_cover(const struct world *world, const struct index_item *it
 
 static double plain_score(const struct world *world, const struct index_item *item, const struct index_query *query)
 {
-    double score = (plain_vector(world, item, query->vector) + query->cover_weight * plain_cover(world, item, query)) /
+    double score = (plain_vector(world, item, query->vector, query->title_share) + query->cover_weight * plain_cover(world, item, query)) /
                    (1 + query->cover_weight), least = 0;
     int    entities = 0;
     for (size_t i = 0; i < query->entity_count; i++)
@@ -183,7 +184,7 @@ static double plain_overlap(const struct index_item *item, const struct index_si
 
 static double plain_similar(const struct world *world, const struct index_item *item, const struct index_similar_query *query)
 {
-    double v = plain_vector(world, item, query->vector);
+    double v = plain_vector(world, item, query->vector, 0);
     return v + (1 - v) * (0.20 * fmax(0, plain_overlap(item, query)) +
                           (query->cluster && item->cluster == query->cluster ? 0.10 : 0));
 }
@@ -233,6 +234,21 @@ static struct embed_vector draw_query_vector(struct world *world, const struct i
     return draw_vector(world->arena, &world->random, index_dim(index));
 }
 
+/* What the first hits have in common, by their scores. */
+static struct embed_vector plain_common(struct world *world, const struct index *index, const struct index_hits *hits, size_t leaders)
+{
+    float sum[WORLD_DIM > OTHER_DIM ? WORLD_DIM : OTHER_DIM] = {0};
+    int   dim = index_dim(index);
+    float place = 1;
+    for (size_t i = 0; i < leaders && i < hits->n && hits->vector_used; i++, place *= 0.75f) {
+        struct embed_vector vector;
+        if (!index_item_vector(index, world->arena, hits->at[i].kind, hits->at[i].id, &vector)) continue;
+        float length = place * (float)hits->at[i].score / vector.norm; /* as exactly as int8 rounds */
+        for (int d = 0; d < dim; d++) sum[d] += length * (float)vector.x[d];
+    }
+    return dim ? embed_quantise(world->arena, sum, dim) : (struct embed_vector){0};
+}
+
 static void check_search(struct world *world, struct index *index)
 {
     uint64_t                  terms[8];
@@ -245,6 +261,8 @@ static void check_search(struct world *world, struct index *index)
                                        .entities = entities, .clusters = clusters, .mentioned_actors = actors, .cover_weight = 0.8};
     query.term_count = draw_set(world, terms, 8, 1, WORLD_TERMS + 3);
     query.k = below(&world->random, 60);
+    query.title_share = (double)below(&world->random, 3) / 4;
+    query.leaders = below(&world->random, 4);
     bool plain = below(&world->random, 2);
     if (!plain) query.entity_count = below(&world->random, 5);
     for (uint64_t i = 0; i < 4; i++)
@@ -259,6 +277,7 @@ static void check_search(struct world *world, struct index *index)
     qsort(scores, total, sizeof *scores, larger_first);
     struct index_hits hits;
     check_ok(index_search(index, world->arena, &query, &hits));
+    struct embed_vector common = plain_common(world, index, &hits, query.leaders);
     check_int(hits.total, total);
     check_int(hits.n, total < query.k ? total : query.k);
     for (size_t i = 0; i < hits.n; i++) {
@@ -267,7 +286,8 @@ static void check_search(struct world *world, struct index *index)
         check(passes(&query.filter, item) && hit->kind == item->kind);
         check_near(hit->score, scores[i], 1e-6);
         check_near(hit->score, plain_score(world, item, &query), 1e-6);
-        check_near(hit->vector, plain_vector(world, item, query.vector), 1e-6);
+        check_near(hit->vector, plain_vector(world, item, query.vector, query.title_share), 1e-6);
+        check_near(hit->feedback, plain_vector(world, item, common, 0), 1e-6);
         check_near(hit->cover, plain_cover(world, item, &query), 1e-6);
         check(hit->time == item->time && hit->cluster == item->cluster && hit->significance == item->significance);
         if (!i) continue;
