@@ -2,7 +2,7 @@
 BUILD ?= build
 REPO ?= .
 
-.PHONY: run build test bench eval soak fmt lint clean
+.PHONY: run build test bench eval tune soak fmt lint clean
 
 build: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet src/cli/lightfast
@@ -30,6 +30,10 @@ eval:
 # Fault and fuzz runs at full length.
 soak:
 	@sh scripts/soak
+
+# Choose the weights of ranking anew and say what they are worth: REPO=<git directory> REV=<commit> QUESTIONS=<jsonl>
+tune:
+	@sh bench/tune
 
 fmt:
 	@find src tests bench -name '*.[ch]' | xargs clang-format -i

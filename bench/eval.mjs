@@ -2,21 +2,13 @@
 //   REPO=<git directory> REV=<commit> QUESTIONS=<jsonl> OUT=<jsonl> node bench/eval.mjs
 // REPO, REV, QUESTIONS and OUT may be comma-separated lists of equal length; the last table is then over all.
 // Measures as shared/eval/README.md defines them.
-import { execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { importRevision, lightfast, list, ndcg, read, run } from './questions.mjs';
 
-const lightfast = process.env.LIGHTFAST ?? 'build/src/cli/lightfast';
-const list = (name) => {
-  const value = process.env[name];
-  if (!value) { console.error(`eval: ${name} is missing: make eval REPO=<git directory> REV=<commit> QUESTIONS=<jsonl> OUT=<jsonl>`); process.exit(2); }
-  return value.split(',');
-};
-
-const run = (command, args, options = {}) =>
-  execFileSync(command, args, { encoding: 'utf8', maxBuffer: 1 << 30, stdio: ['pipe', 'pipe', 'inherit'], ...options });
+const usage = 'make eval REPO=<git directory> REV=<commit> QUESTIONS=<jsonl> OUT=<jsonl>';
 
 async function startServer(env) {
   const server = spawn(lightfast, ['serve'], { env, stdio: ['ignore', 'ignore', 'pipe'] });
@@ -88,15 +80,10 @@ function askBaseline(questions, repo, rev, directory) {
 
 function measure(question, shas) {
   const grades = new Map(question.relevant.map((entry) => [entry.sha, entry.grade]));
-  const gain = (grade) => 2 ** grade - 1;
-  const discount = (rank) => Math.log2(rank + 2);
-  const top = shas.slice(0, 10);
-  const ideal = [...grades.values()].sort((a, b) => b - a).slice(0, 10).reduce((sum, grade, rank) => sum + gain(grade) / discount(rank), 0);
-  const dcg = top.reduce((sum, sha, rank) => sum + gain(grades.get(sha) ?? 0) / discount(rank), 0);
-  const first = shas.findIndex((sha) => grades.has(sha));
+  const top = shas.slice(0, 10), first = shas.findIndex((sha) => grades.has(sha));
   return {
     recall: top.filter((sha) => grades.has(sha)).length / Math.min(10, grades.size),
-    ndcg: ideal ? dcg / ideal : 0,
+    ndcg: ndcg(top.map((sha) => grades.get(sha) ?? 0), question),
     mrr: first < 0 ? 0 : 1 / (first + 1),
   };
 }
@@ -116,17 +103,12 @@ function table(title, questions, ours, baseline) {
   return summary;
 }
 
-const repos = list('REPO'), revs = list('REV'), files = list('QUESTIONS'), outs = list('OUT');
+const repos = list('REPO', usage), revs = list('REV', usage), files = list('QUESTIONS', usage), outs = list('OUT', usage);
 const everything = { questions: [], ours: new Map(), baseline: new Map() };
 for (let i = 0; i < repos.length; i++) {
-  const directory = mkdtempSync(join(tmpdir(), 'lightfast-eval-'));
-  const env = { ...process.env, LIGHTFAST_DATA_DIR: join(directory, 'data'), LIGHTFAST_LISTEN: '127.0.0.1:0',
-    LIGHTFAST_LIMITS_SEARCH_PER_MINUTE: '0', LIGHTFAST_LIMITS_READ_PER_MINUTE: '0' };
-  delete env.LIGHTFAST; // the server refuses LIGHTFAST variables that are no settings
+  const questions = read(files[i]), { directory, env, summary, remove } = importRevision(repos[i], revs[i]);
   let server;
   try {
-    const questions = readFileSync(files[i], 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
-    const summary = JSON.parse(run(lightfast, ['import', 'git', repos[i], '--rev', revs[i], '--no-tags', '--json'], { env }));
     console.log(`${summary.repository}: ${summary.scanned} commits in ${summary.seconds} s`);
     const key = run(lightfast, ['key', 'create', 'eval'], { env }).trim();
     const started = await startServer(env);
@@ -141,7 +123,7 @@ for (let i = 0; i < repos.length; i++) {
   } finally {
     server?.kill('SIGTERM');
     if (server) await new Promise((done) => server.once('exit', done));
-    rmSync(directory, { recursive: true, force: true });
+    remove();
   }
 }
 const overall = repos.length > 1

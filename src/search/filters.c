@@ -31,7 +31,7 @@ static bool in_word(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80;
 }
 
-static void split_words(struct arena *arena, struct str name, text_list *words)
+void filter_split_name(struct arena *arena, struct str name, name_words *words)
 {
     for (size_t i = 0, from; i < name.n && words->n < SEARCH_WORDS;) {
         while (i < name.n && !in_word(name.s[i])) i++;
@@ -50,7 +50,7 @@ static bool has_word(struct str name, struct str word)
 }
 
 /* Does one name of the actor hold all the words? */
-static struct err *check_words(struct db_tx *tx, int64_t workspace, struct str actor, const text_list *words, bool *all)
+static struct err *check_words(struct db_tx *tx, int64_t workspace, struct str actor, const name_words *words, bool *all)
 {
     struct db_rows rows;
     struct str     name;
@@ -69,10 +69,11 @@ static struct err *check_words(struct db_tx *tx, int64_t workspace, struct str a
  * has the fewest bearers. */
 static struct err *find_by_words(struct db_tx *tx, int64_t workspace, struct str name, text_list *actors)
 {
-    text_list      words = {0}, candidates = {0};
+    name_words     words = {0};
+    text_list      candidates = {0};
     struct str     longest = {0}, actor;
     struct db_rows rows;
-    split_words(tx->arena, name, &words);
+    filter_split_name(tx->arena, name, &words);
     for (size_t i = 0; i < words.n; i++)
         if (words.at[i].n > longest.n) longest = words.at[i];
     if (longest.n == 0) return NULL;

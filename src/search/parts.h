@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "json/json.h"
 #include "search/search.h"
+#include "search/weights.h"
 #include "text/text.h"
 
 enum {
@@ -29,7 +30,8 @@ struct search {
     struct embed       *embed;
     struct index_cache *index;
     struct cache       *answers; /* NULL: results are not cached */
-    struct cache       *vectors; /* of queries */
+    struct cache       *vectors; /* of queries, where making them takes a provider's time */
+    const struct search_weights *weights; /* others only while they are being chosen */
     const struct search_host *hosts;
     size_t                    host_count;
 };
@@ -70,10 +72,13 @@ struct query_entity {
     double     confidence;
     int64_t    count;
 };
+struct query_place { uint32_t from, to, term; }; /* bytes of the text; index of the term */
 struct query {
     struct str  text;
     uint64_t   *terms;   size_t term_count; /* distinct */
     struct str *words;                      /* words[i]: how the query spells terms[i] */
+    struct query_place *places; size_t place_count; /* everywhere that a term stands */
+    struct str *left_out; size_t left_out_count; /* words that are no terms because a filter says the same */
     struct str *phrases; size_t phrase_count; /* between quotation marks, white space collapsed */
     struct str *names;   size_t name_count;  /* folded words that may be names of people */
     struct str *mentions; size_t mention_count; /* folded, after "@" or quoted */
@@ -82,10 +87,24 @@ struct query {
     struct query_actor  *actors;   size_t actor_count;  /* best first */
 };
 void query_read(struct arena *arena, struct str text, struct query *query);
+/* Words of the people that a filter names are no terms: everything that passes is theirs. Unless nothing is left. */
+void query_leave_out_people(struct arena *arena, const struct str *people, size_t n, struct query *query);
 MUST_CHECK struct err *query_find_entities(struct db_tx *tx, int64_t workspace, struct query *query);
 MUST_CHECK struct err *query_find_actors(struct db_tx *tx, int64_t workspace, struct query *query);
 
+/* ---- words.c: what the query's vector is made of --------------------------------------------------------------------- */
+
+/* The words between blanks, without those left out, each with the weight of its rarest term. idf[i]: of query term i. */
+struct query_words { struct embed_word *at; size_t n; };
+struct query_words query_weigh(struct arena *arena, const struct query *query, const double *idf, double power);
+/* The query's text without the words left out. */
+struct str query_plain(struct arena *arena, const struct query *query);
+
 /* ---- filters.c ------------------------------------------------------------------------------------------------------ */
+
+/* Runs of letters and digits of a folded name, as memory takes names apart; at most SEARCH_WORDS. */
+typedef VEC(struct str) name_words;
+void filter_split_name(struct arena *arena, struct str name, name_words *words);
 
 /* Everything but the types, which need the index. */
 MUST_CHECK struct err *filter_read(struct db_tx *tx, int64_t workspace, const struct search_filters *filters,
@@ -128,8 +147,8 @@ struct str highlight(struct arena *arena, struct matcher *matcher, struct str te
 
 /* ---- rerank.c ------------------------------------------------------------------------------------------------------- */
 
-/* Replace each hit's score by the final one and put them in order. */
-void rerank(enum search_mode mode, int64_t now, struct index_hit *hits, size_t n);
+/* Replace each hit's score by the final one (SEARCH_FAST: it stays) and put them in order. */
+void rerank(enum search_mode mode, const struct search_weights *weights, int64_t now, struct index_hit *hits, size_t n);
 
 /* ---- object.c ------------------------------------------------------------------------------------------------------- */
 

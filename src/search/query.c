@@ -1,11 +1,14 @@
 /* query.c - what the text of a query says: terms, phrases, names, entity keys. Without the database. */
 #include "search/parts.h"
 
-static bool has_hash(const uint64_t *hashes, size_t n, uint64_t hash)
+/* The query's term of that hash; a new one if there is none. */
+static uint32_t term_of(struct query *query, const struct text_term *found)
 {
-    for (size_t i = 0; i < n; i++)
-        if (hashes[i] == hash) return true;
-    return false;
+    for (size_t i = 0; i < query->term_count; i++)
+        if (query->terms[i] == found->hash) return (uint32_t)i;
+    query->words[query->term_count] = str_slice(query->text, found->from, found->to);
+    query->terms[query->term_count] = found->hash;
+    return (uint32_t)query->term_count++;
 }
 
 static void read_terms(struct arena *arena, const struct text_terms *found, struct query *query)
@@ -14,11 +17,11 @@ static void read_terms(struct arena *arena, const struct text_terms *found, stru
     for (size_t i = 0; i < found->n; i++) all_stop = all_stop && found->at[i].stop;
     query->terms = NEW_ARRAY(arena, uint64_t, found->n);
     query->words = NEW_ARRAY(arena, struct str, found->n);
+    query->places = NEW_ARRAY(arena, struct query_place, found->n);
     for (size_t i = 0; i < found->n; i++) {
         const struct text_term *term = &found->at[i];
-        if ((term->stop && !all_stop) || has_hash(query->terms, query->term_count, term->hash)) continue;
-        query->words[query->term_count] = str_slice(query->text, term->from, term->to);
-        query->terms[query->term_count++] = term->hash;
+        if (term->stop && !all_stop) continue;
+        query->places[query->place_count++] = (struct query_place){term->from, term->to, term_of(query, term)};
     }
 }
 
@@ -78,4 +81,45 @@ void query_read(struct arena *arena, struct str text, struct query *query)
     read_mentions(arena, query);
     read_names(arena, &found, query);
     query->keys = text_entities(arena, text);
+}
+
+/* ---- people ---------------------------------------------------------------------------------------------------------- */
+
+/* Is the term spelt like one of the words, "Ada's" too? */
+static bool spells(struct arena *arena, struct str term, const name_words *words)
+{
+    name_words own = {0};
+    filter_split_name(arena, text_fold(arena, term), &own);
+    for (size_t i = 0; own.n && i < words->n; i++)
+        if (str_eq(own.at[0], words->at[i])) return true;
+    return false;
+}
+
+void query_leave_out_people(struct arena *arena, const struct str *people, size_t n, struct query *query)
+{
+    name_words words = {0};
+    size_t     kept = 0, places = 0;
+    for (size_t i = 0; i < n; i++) filter_split_name(arena, text_fold(arena, people[i]), &words);
+    if (!words.n) return;
+    uint32_t *place_of = NEW_ARRAY(arena, uint32_t, query->term_count); /* where a term moves to, from 1; 0: left out */
+    for (size_t i = 0; i < query->term_count; i++)
+        if (!spells(arena, query->words[i], &words)) place_of[i] = (uint32_t)++kept;
+    if (!kept || kept == query->term_count) return;
+    query->left_out = NEW_ARRAY(arena, struct str, query->place_count);
+    for (size_t i = 0; i < query->place_count; i++) {
+        struct query_place place = query->places[i];
+        if (!place_of[place.term]) {
+            query->left_out[query->left_out_count++] = str_slice(query->text, place.from, place.to);
+            continue;
+        }
+        place.term = place_of[place.term] - 1;
+        query->places[places++] = place;
+    }
+    query->place_count = places;
+    for (size_t i = 0; i < query->term_count; i++) {
+        if (!place_of[i]) continue;
+        query->terms[place_of[i] - 1] = query->terms[i];
+        query->words[place_of[i] - 1] = query->words[i];
+    }
+    query->term_count = kept;
 }

@@ -6,14 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-// clang-format off
-/* Shares of the final score. The half-life is the age at which an item has lost half of its recency. */
-static const struct { double merged, recency, significance; int64_t half_life; } weights[] = {
-    [SEARCH_FAST]     = {1.00, 0.00, 0.00, DAYS(90)},
-    [SEARCH_BALANCED] = {0.92, 0.05, 0.03, DAYS(90)},
-    [SEARCH_THOROUGH] = {0.92, 0.05, 0.03, DAYS(90)},
-};
-// clang-format on
+static const int64_t half_life = DAYS(90); /* the age at which an item has lost half of its recency */
 
 static int by_score(const void *left, const void *right)
 {
@@ -23,13 +16,27 @@ static int by_score(const void *left, const void *right)
     return (a->id < b->id) - (a->id > b->id);
 }
 
-void rerank(enum search_mode mode, int64_t now, struct index_hit *hits, size_t n)
+/* What resembles the best hits is raised, and the more so the less the query's own words are found: then the best hits
+ * are known by their meaning alone, and their words are better than the query's. */
+static double feedback_weight(const struct search_weights *weights, const struct index_hit *hits, size_t n)
 {
+    double found = 0, nearest = 0;
     for (size_t i = 0; i < n; i++) {
+        found = fmax(found, hits[i].cover);
+        nearest = fmax(nearest, hits[i].feedback);
+    }
+    return nearest > 0 ? weights->feedback + weights->feedback_unfound * (1 - found) : 0; /* none without vectors */
+}
+
+void rerank(enum search_mode mode, const struct search_weights *weights, int64_t now, struct index_hit *hits, size_t n)
+{
+    double feedback = feedback_weight(weights, hits, n);
+    for (size_t i = 0; i < n && mode != SEARCH_FAST; i++) {
         double age = now > hits[i].time ? (double)(now - hits[i].time) : 0;
-        double recency = weights[mode].recency ? exp2(-age / (double)weights[mode].half_life) : 0;
-        double score = weights[mode].merged * hits[i].score + weights[mode].recency * recency +
-                       weights[mode].significance * hits[i].significance / 100;
+        double recency = weights->recency > 0 ? exp2(-age / (double)half_life) : 0;
+        double merged = (hits[i].score + feedback * hits[i].feedback) / (1 + feedback);
+        double score = (1 - weights->recency - weights->significance) * merged + weights->recency * recency +
+                       weights->significance * hits[i].significance / 100;
         hits[i].score = score < 0 ? 0 : score > 1 ? 1 : score;
     }
     qsort(hits, n, sizeof *hits, by_score);

@@ -14,7 +14,6 @@ enum {
 };
 static const int64_t  answer_lifetime = SECONDS(60), vector_lifetime = HOURS(1);
 static const double   near_cluster = 0.5;   /* cosine from which a cluster's members are raised */
-static const double   cover_weight = 0.8;
 
 struct search *search_create(struct db *db, struct embed *embed, struct search_config config)
 {
@@ -22,6 +21,7 @@ struct search *search_create(struct db *db, struct embed *embed, struct search_c
     if (!search) abort();
     search->db = db;
     search->embed = embed;
+    search->weights = &search_weights;
     search->index = index_cache_create(db, config.memory_limit);
     search->answers = config.result_cache ? cache_create(CACHED_ANSWERS, answer_lifetime) : NULL;
     search->hosts = config.hosts;
@@ -71,10 +71,10 @@ static void *copy_vector(struct arena *arena, const void *value, const void *con
     return to;
 }
 
-static struct err *embed_query(struct search *search, struct arena *arena, struct str text, struct embed_vector *vector,
-                               int64_t *took)
+static struct err *ask_provider(struct search *search, struct arena *arena, struct str plain, struct embed_vector *vector,
+                                int64_t *took)
 {
-    struct str           plain = plain_text(arena, text), model = embed_model(search->embed);
+    struct str           model = embed_model(search->embed);
     struct str           key = str_printf(arena, STR_FMT "\n" STR_FMT, STR_ARG(model), STR_ARG(plain));
     struct sized_vector *known = cache_get(search->vectors, arena, key, 0, copy_vector, NULL);
     *vector = (struct embed_vector){0};
@@ -123,9 +123,10 @@ static struct err *understand(struct run *run)
     const struct search_request *request = run->request;
     struct search_timing        *timing = &run->answer->timing;
     query_read(run->arena, str_trim(utf8_repair(run->arena, request->query)), &run->query);
-    if (embed_enabled(run->search->embed))
-        run->vector_failed = !worked(
-            run, embed_query(run->search, run->arena, run->query.text, &run->vector, &timing->embedding), "vector");
+    query_leave_out_people(run->arena, request->filters.actors, request->filters.actor_count, &run->query);
+    if (embed_enabled(run->search->embed) && !embed_inline(run->search->embed))
+        run->vector_failed = !worked(run, ask_provider(run->search, run->arena, query_plain(run->arena, &run->query),
+                                                       &run->vector, &timing->embedding), "vector");
 
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(run->search->db, run->arena, &tx));
@@ -168,7 +169,8 @@ static struct err *pass(struct run *run, struct index *index)
     struct index_query         wanted = {
         .filter = run->filter, .vector = run->vector, .terms = query->terms, .term_count = query->term_count,
         .entities = entities, .entity_count = query->entity_count, .clusters = raised, .mentioned_actors = mentioned,
-        .k = ranked(run), .cover_weight = cover_weight,
+        .k = ranked(run), .cover_weight = run->search->weights->cover, .title_share = run->search->weights->title,
+        .leaders = run->request->mode == SEARCH_FAST ? 0 : run->search->weights->leaders,
     };
     for (size_t i = 0; i < query->entity_count; i++) {
         const struct query_entity *e = &query->entities[i];
@@ -181,6 +183,15 @@ static struct err *pass(struct run *run, struct index *index)
     return index_search(index, run->arena, &wanted, &run->hits);
 }
 
+/* Rare words say more than frequent ones. How rare they are the index knows, so this vector is made beside it. */
+static void embed_words_of_query(struct run *run)
+{
+    int64_t            started = time_monotonic_us();
+    struct query_words words = query_weigh(run->arena, &run->query, run->weights, run->search->weights->word);
+    run->vector = embed_words(run->search->embed, run->arena, words.at, words.n);
+    run->answer->timing.embedding = time_monotonic_us() - started;
+}
+
 static struct err *retrieve(struct run *run)
 {
     struct search_timing *timing = &run->answer->timing;
@@ -189,10 +200,11 @@ static struct err *retrieve(struct run *run)
     TRY(index_acquire(run->search->index, run->arena, run->request->workspace, &index));
     run->version = index_version(index);
     filter_add_types(run->arena, index, &run->request->filters, &run->filter);
-    if (!vectors_fit(run->search, index)) run->vector = (struct embed_vector){0};
-    find_clusters(run, index);
     run->weights = NEW_ARRAY(run->arena, double, run->query.term_count);
     for (size_t i = 0; i < run->query.term_count; i++) run->weights[i] = index_idf(index, run->query.terms[i]);
+    if (embed_enabled(run->search->embed) && embed_inline(run->search->embed)) embed_words_of_query(run);
+    if (!vectors_fit(run->search, index)) run->vector = (struct embed_vector){0};
+    find_clusters(run, index);
     TRY(pass(run, index));
     run->answer->vector = run->hits.vector_used || (run->vector.x && index_count(index) == 0);
     run->answer->keyword = run->hits.keyword_found;
@@ -273,7 +285,7 @@ static struct err *present(struct run *run)
     int64_t                      started = time_monotonic_us();
     TRY(db_read_begin(run->search->db, run->arena, &tx));
     TRY(keep_phrases(run, tx));
-    rerank(request->mode, time_now(), run->hits.at, run->hits.n);
+    rerank(request->mode, run->search->weights, time_now(), run->hits.at, run->hits.n);
     TRY(keep_best_of_objects(run, tx));
     timing->rerank = time_monotonic_us() - started;
 

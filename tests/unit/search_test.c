@@ -265,6 +265,48 @@ TEST(query, a_split_identifier_is_asked_whole_and_in_parts)
     check_str(query.words[0], "getUserName");
 }
 
+static struct query query_about(struct arena *arena, const char *text, const char *person)
+{
+    struct query query;
+    struct str   people[] = {str_of(person)};
+    query_read(arena, str_of(text), &query);
+    query_leave_out_people(arena, people, 1, &query);
+    return query;
+}
+
+TEST(query, words_of_people_that_a_filter_names_are_left_out)
+{
+    struct query query = query_about(arena, "timeouts by Ada L\xc3\xb6velace and Ada's fixes", "@ada lovelace");
+    check_int(query.term_count, 2);
+    check_str(query.words[0], "timeouts");
+    check_str(query.words[1], "fixes");
+    check_int(query.place_count, 2);
+    check_int(query.places[1].term, 1);
+    check_str(query_plain(arena, &query), "timeouts by and fixes");
+}
+
+TEST(query, of_nothing_but_a_name_all_words_stay)
+{
+    struct query query = query_about(arena, "Ada Lovelace", "Ada Lovelace");
+    check_int(query.term_count, 2);
+    check_str(query_plain(arena, &query), "Ada Lovelace");
+}
+
+TEST(query, a_word_counts_as_its_rarest_part)
+{
+    struct query query;
+    query_read(arena, STR("why is getUser slow, slow?"), &query); /* getUser, get, user, slow */
+    const double       idf[] = {9, 1, 4, 2.25};
+    struct query_words words = query_weigh(arena, &query, idf, 0.5);
+    check_int(query.term_count, 4);
+    check_int(words.n, 5);
+    check_str(words.at[2].text, "getUser");
+    check_near(words.at[2].weight, 3, 1e-6);
+    check_near(words.at[3].weight, 1.5, 1e-6);
+    check_near(words.at[4].weight, 1.5, 1e-6); /* again the same word */
+    check_near(words.at[0].weight, 1, 1e-6);   /* no term: as the most frequent one */
+}
+
 TEST(query, phrases_stand_between_quotation_marks)
 {
     struct query query;
@@ -400,39 +442,65 @@ TEST(snippet, a_first_line_that_repeats_the_title_is_left_out)
     check_str(content_after_title(STR("[Push] Fix leak"), STR("Other\ntext")), "Other\ntext");
 }
 
+static const struct search_weights dated = {.recency = 0.05, .significance = 0.03};
+static const struct search_weights led = {.feedback = 0.1, .feedback_unfound = 0.4};
+
 TEST(rerank, of_equals_the_newer_comes_first)
 {
     struct index_hit hits[] = {{.id = 1, .score = 0.5, .time = 0}, {.id = 2, .score = 0.5, .time = DAYS(1000)}};
-    rerank(SEARCH_BALANCED, DAYS(1000), hits, 2);
+    rerank(SEARCH_BALANCED, &search_weights, DAYS(1000), hits, 2);
     check_int(hits[0].id, 2);
-    check_near(hits[0].score, 0.92 * 0.5 + 0.05, 1e-9);
 }
 
 TEST(rerank, recency_halves_in_ninety_days)
 {
-    struct index_hit hit = {.score = 0, .time = 0};
-    rerank(SEARCH_BALANCED, DAYS(90), &hit, 1);
-    check_near(hit.score, 0.025, 1e-9);
+    struct index_hit hits[] = {{.score = 0.5, .time = DAYS(90)}, {.score = 0.5, .time = 0}};
+    rerank(SEARCH_BALANCED, &dated, DAYS(90), hits, 2);
+    check_near(hits[0].score, 0.92 * 0.5 + 0.05, 1e-9);
+    check_near(hits[1].score, 0.92 * 0.5 + 0.025, 1e-9);
 }
 
 TEST(rerank, a_future_time_is_no_advantage)
 {
     struct index_hit hit = {.score = 0, .time = DAYS(9)};
-    rerank(SEARCH_BALANCED, DAYS(1), &hit, 1);
+    rerank(SEARCH_BALANCED, &dated, DAYS(1), &hit, 1);
     check_near(hit.score, 0.05, 1e-9);
 }
 
-TEST(rerank, significance_counts_three_hundredths)
+TEST(rerank, significance_counts_its_share)
 {
     struct index_hit hit = {.score = 0.5, .time = 0, .significance = 100};
-    rerank(SEARCH_BALANCED, DAYS(90000), &hit, 1);
+    rerank(SEARCH_BALANCED, &dated, DAYS(90000), &hit, 1);
     check_near(hit.score, 0.46 + 0.03, 1e-9);
+}
+
+TEST(rerank, what_resembles_the_best_is_raised)
+{
+    struct index_hit hits[] = {{.id = 1, .score = 0.5, .cover = 1, .feedback = 0.2},
+                               {.id = 2, .score = 0.49, .cover = 0.2, .feedback = 0.9}};
+    rerank(SEARCH_BALANCED, &led, 0, hits, 2);
+    check_int(hits[0].id, 2);
+    check_near(hits[0].score, (0.49 + 0.1 * 0.9) / 1.1, 1e-9);
+}
+
+TEST(rerank, resemblance_counts_more_where_words_are_missing)
+{
+    struct index_hit hit = {.score = 0.5, .cover = 0.25, .feedback = 1};
+    rerank(SEARCH_BALANCED, &led, 0, &hit, 1);
+    check_near(hit.score, (0.5 + 0.4) / 1.4, 1e-9);
+}
+
+TEST(rerank, without_vectors_scores_stay)
+{
+    struct index_hit hit = {.score = 0.5, .cover = 0.25};
+    rerank(SEARCH_BALANCED, &led, 0, &hit, 1);
+    check_near(hit.score, 0.5, 1e-9);
 }
 
 TEST(rerank, fast_keeps_the_merged_score)
 {
-    struct index_hit hit = {.score = 0.5, .time = DAYS(9), .significance = 100};
-    rerank(SEARCH_FAST, DAYS(9), &hit, 1);
+    struct index_hit hit = {.score = 0.5, .time = DAYS(9), .significance = 100, .feedback = 1};
+    rerank(SEARCH_FAST, &led, DAYS(9), &hit, 1);
     check_near(hit.score, 0.5, 1e-9);
 }
 
@@ -1210,6 +1278,9 @@ int main(void)
         RUN(query, stop_words_are_no_terms),
         RUN(query, of_nothing_but_stop_words_all_are_terms),
         RUN(query, a_split_identifier_is_asked_whole_and_in_parts),
+        RUN(query, words_of_people_that_a_filter_names_are_left_out),
+        RUN(query, of_nothing_but_a_name_all_words_stay),
+        RUN(query, a_word_counts_as_its_rarest_part),
         RUN(query, phrases_stand_between_quotation_marks),
         RUN(phrase, case_accents_and_white_space_are_folded),
         RUN(search, text_that_no_database_takes_finds_nothing_and_fails_nothing),
@@ -1229,7 +1300,10 @@ int main(void)
         RUN(rerank, of_equals_the_newer_comes_first),
         RUN(rerank, recency_halves_in_ninety_days),
         RUN(rerank, a_future_time_is_no_advantage),
-        RUN(rerank, significance_counts_three_hundredths),
+        RUN(rerank, significance_counts_its_share),
+        RUN(rerank, what_resembles_the_best_is_raised),
+        RUN(rerank, resemblance_counts_more_where_words_are_missing),
+        RUN(rerank, without_vectors_scores_stay),
         RUN(rerank, fast_keeps_the_merged_score),
         RUN(search, an_empty_workspace_answers_with_nothing),
         RUN(search, a_result_shows_what_the_row_holds),

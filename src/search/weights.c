@@ -1,0 +1,13 @@
+/* weights.c - the one table of weights. */
+#include "search/weights.h"
+
+const struct search_weights search_weights = {
+    .word = 0.5,
+    .title = 0.3,
+    .cover = 0.8,
+    .leaders = 8,
+    .feedback = 0.2,
+    .feedback_unfound = 0.4,
+    .recency = 0.05,
+    .significance = 0,
+};
