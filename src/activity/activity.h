@@ -170,8 +170,8 @@ void activity_watch_jobs(struct activity_recorder *recorder, struct flow *flow);
 struct activity_periods { int64_t events, failed_runs, deliveries; };
 
 /* Context: struct activity_periods. `record-activity` writes events activity.record {action, actorType, entityId ...,
- * timestamp} in batches, for what need not be told in the transaction of the change; `metrics.rollup` adds up the samples
- * of each hour; `retention.sweep` forgets what is past its time, of all rooms that keep logs, once a day. */
+ * timestamp} in batches, for what need not be told in the transaction of the change; `health.evaluate` tells once a minute
+ * which workspaces have become worse or well again; `metrics.rollup` adds up the samples of each hour; `retention.sweep` forgets what is past its time, of all rooms that keep logs, once a day. */
 extern const struct flow_function *const activity_functions[];
 extern const size_t activity_function_count;
 
@@ -179,7 +179,8 @@ extern const size_t activity_function_count;
 
 struct activity_jobs {
     int64_t total, queued, running, completed, failed, cancelled; /* waiting counts as running */
-    int64_t mean;    /* ms, of completed jobs, rounded; 0 if none */
+    int64_t spent;   /* ms of completed jobs together */
+    int64_t mean;    /* ms of one, rounded; 0 if none */
     double  success; /* completed / (completed + failed) x 100, one decimal; 0 if both are 0 */
 };
 /* Jobs created in [from, to); to 0: until now. */
@@ -204,6 +205,9 @@ MUST_CHECK struct err *activity_job_series(struct db_tx *tx, int64_t workspace, 
 
 enum activity_level { ACTIVITY_HEALTHY, ACTIVITY_DEGRADED, ACTIVITY_DOWN };
 const char *activity_level_name(enum activity_level level);
+struct activity_level_count { struct str level; int64_t workspaces; };
+/* How many workspaces were of which level when they were last evaluated. */
+MUST_CHECK struct err *activity_levels(struct db_tx *tx, struct activity_level_count **counts, size_t *n);
 
 struct activity_source_health {
     struct str id, source; /* "src_...", source type */

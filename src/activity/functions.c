@@ -79,6 +79,14 @@ static struct err *sweep(struct flow_run *run, void *arg, struct str *result)
     return NULL;
 }
 
+static struct err *run_evaluation(struct flow_run *run)
+{
+    int64_t changed;
+    TRY(activity_evaluate(run->db, run->arena, &changed));
+    flow_output(run, str_printf(run->arena, "{\"status\":\"success\",\"changed\":%lld}", (long long)changed));
+    return NULL;
+}
+
 static struct err *roll(struct flow_run *run, void *arg, struct str *result)
 {
     int64_t hours;
@@ -139,5 +147,17 @@ static const struct flow_function metrics_rollup = {
     .finish_within = HOURS(1),
 };
 
-const struct flow_function *const activity_functions[] = {&record_activity, &metrics_rollup, &retention_sweep};
+static const struct flow_function health_evaluate = {
+    .name = "health.evaluate",
+    .cron = "* * * * *",
+    .run = run_evaluation,
+    .retries = 2,
+    .system = true,
+    .concurrency = {{.limit = 1, .per_run = true}},
+    .start_within = MINUTES(1),
+    .finish_within = HOURS(1),
+};
+
+const struct flow_function *const activity_functions[] = {&record_activity, &health_evaluate, &metrics_rollup,
+                                                          &retention_sweep};
 const size_t activity_function_count = sizeof activity_functions / sizeof *activity_functions;

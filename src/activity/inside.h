@@ -25,6 +25,9 @@ struct activity_ended { const char *function, *status; int64_t duration; };
 void activity_count_job(struct activity_recorder *recorder, const struct activity_ended *ended);
 void activity_count_capture(struct activity_recorder *recorder, struct str source, const char *outcome);
 
+/* evaluate.c */
+MUST_CHECK struct err *activity_evaluate(struct db *db, struct arena *arena, int64_t *changed);
+
 /* retention.c */
 MUST_CHECK struct err *activity_retention_sweep(struct db *db, struct arena *arena, const struct activity_periods *periods,
                                                 int64_t *deleted);

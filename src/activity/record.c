@@ -145,7 +145,8 @@ struct err *activity_forget_workspace(struct db_tx *tx, int64_t workspace)
 {
     static const char *const statements[] = {"DELETE FROM activity WHERE workspace_id = $1",
                                              "DELETE FROM metric_sample WHERE workspace_id = $1",
-                                             "DELETE FROM metric_hour WHERE workspace_id = $1"};
+                                             "DELETE FROM metric_hour WHERE workspace_id = $1",
+                                             "DELETE FROM workspace_health WHERE workspace_id = $1"};
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) TRY(db_exec(tx, statements[i], workspace));
     return NULL;
 }

@@ -13,7 +13,7 @@ static const struct { const char *path; size_t at; int64_t usual; } settings[] =
     {"retention.jobDays", offsetof(struct kept, jobs), 365},
     {"retention.payloadDays", offsetof(struct kept, payloads), 0},
 };
-enum { MOST_DAYS = 36500 };
+enum { MOST_DAYS = 36500, OWN_JOB_DAYS = 30 /* upkeep that runs every minute */ };
 
 struct all_kept { struct kept *at; size_t n, capacity; };
 
@@ -36,7 +36,8 @@ static struct err *read_workspaces(struct db *db, struct arena *arena, struct al
     struct str     text = {0};
     struct db_tx *tx DB_READ_SCOPE = NULL;
     read_settings(arena, STR("{}"), &kept);
-    *VEC_PUSH(arena, all) = kept; /* workspace 0: the organisations' own */
+    kept.jobs = OWN_JOB_DAYS;
+    *VEC_PUSH(arena, all) = kept; /* workspace 0: the instance's and the organisations' own */
     TRY(db_read_begin(db, arena, &tx));
     TRY(db_query(tx, &rows, "SELECT id, settings FROM workspace ORDER BY id"));
     while (db_next(&rows, &kept.workspace, &text)) {

@@ -27,7 +27,8 @@ static void add_status(struct activity_jobs *jobs, struct str status, int64_t n,
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         if (str_eq(status, str_of(counts[i].name))) *counts[i].count += n;
     jobs->total += n;
-    if (str_eq(status, STR("completed")) && n) jobs->mean = (ms + n / 2) / n;
+    if (str_eq(status, STR("completed"))) jobs->spent += ms;
+    if (jobs->completed) jobs->mean = (jobs->spent + jobs->completed / 2) / jobs->completed;
     jobs->success = rate_of(jobs->completed, jobs->failed);
 }
 
@@ -160,24 +161,6 @@ static enum activity_level worse(enum activity_level a, enum activity_level b)
     return a > b ? a : b;
 }
 
-struct period { int64_t workspace, from, first; };
-
-/* Jobs that put documents and observations into the index. */
-static struct err *store_health(struct db_tx *tx, const struct period *period, struct activity_health *health)
-{
-    struct db_rows rows;
-    struct str     status = {0};
-    int64_t        n = 0, ms = 0;
-    TRY(db_query(tx, &rows,
-                 "SELECT status, COUNT(*), SUM(" DURATION ") FROM flow_run WHERE workspace_id = $1 AND id >= $2 AND "
-                 "created_at >= $3 AND (function = 'neural.observation.embed' OR function LIKE 'docs.%') "
-                 "GROUP BY status",
-                 period->workspace, period->first, period->from));
-    while (db_next(&rows, &status, &n, &ms)) add_status(&health->store, status, n, ms);
-    health->store_level = level_of(&health->store);
-    return db_done(&rows);
-}
-
 /* What a provider ended (inactive_reason of source/): whatever takes a whole account along is down. */
 static const struct ending {
     const char *why;
@@ -224,18 +207,33 @@ static struct err *list_sources(struct db_tx *tx, int64_t workspace, struct acti
     return db_done(&rows);
 }
 
-static struct err *source_jobs(struct db_tx *tx, const struct period *period, struct activity_health *health)
+static struct activity_source_health *source_named(struct activity_health *health, struct str id)
+{
+    for (size_t i = 0; id.n && i < health->source_count; i++)
+        if (str_eq(health->sources[i].id, id)) return &health->sources[i];
+    return NULL;
+}
+
+/* One look at the jobs of the period: all, those that put documents and observations into the index, each source's. */
+static struct err *count_jobs(struct db_tx *tx, int64_t workspace, int64_t from, struct activity_health *health)
 {
     struct db_rows rows;
     struct str     id = {0}, status = {0};
-    int64_t        n = 0, ms = 0;
+    int64_t        first, n = 0, ms = 0;
+    bool           store = false;
+    TRY(flow_first_since(tx, workspace, from, &first));
     TRY(db_query(tx, &rows,
-                 "SELECT source, status, COUNT(*), SUM(" DURATION ") FROM flow_run WHERE workspace_id = $1 AND "
-                 "id >= $2 AND created_at >= $3 AND source IS NOT NULL GROUP BY source, status",
-                 period->workspace, period->first, period->from));
-    while (db_next(&rows, &id, &status, &n, &ms))
-        for (size_t i = 0; i < health->source_count; i++)
-            if (str_eq(health->sources[i].id, id)) add_status(&health->sources[i].jobs, status, n, ms);
+                 "SELECT source, store, status, COUNT(*), SUM(ms) FROM (SELECT source, status, " DURATION " AS ms, "
+                 "CASE WHEN function = 'neural.observation.embed' OR function LIKE 'docs.%' THEN 1 ELSE 0 END AS store "
+                 "FROM flow_run WHERE workspace_id = $1 AND id >= $2 AND created_at >= $3) AS j GROUP BY source, store, status",
+                 workspace, first, from));
+    while (db_next(&rows, &id, &store, &status, &n, &ms)) {
+        struct activity_source_health *source = source_named(health, id);
+        add_status(&health->jobs, status, n, ms);
+        if (store) add_status(&health->store, status, n, ms);
+        if (source) add_status(&source->jobs, status, n, ms);
+    }
+    health->store_level = level_of(&health->store);
     return db_done(&rows);
 }
 
@@ -257,13 +255,9 @@ static void join_levels(struct activity_health *health)
 
 struct err *activity_health(struct db_tx *tx, int64_t workspace, struct activity_health *health)
 {
-    struct period period = {.workspace = workspace, .from = time_now() - DAYS(1)};
     *health = (struct activity_health){0};
-    TRY(activity_job_statistics(tx, workspace, period.from, 0, &health->jobs));
-    TRY(flow_first_since(tx, workspace, period.from, &period.first));
-    TRY(store_health(tx, &period, health));
     TRY(list_sources(tx, workspace, health));
-    TRY(source_jobs(tx, &period, health));
+    TRY(count_jobs(tx, workspace, time_now() - DAYS(1), health));
     join_levels(health);
     return NULL;
 }

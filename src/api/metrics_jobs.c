@@ -84,6 +84,18 @@ static void put_captures(struct buf *out, const struct activity_totals *totals)
                            activity_outcomes[outcome], (unsigned long long)totals->captures[source][outcome]);
 }
 
+static struct err *put_health(struct buf *out, struct db_tx *tx)
+{
+    struct activity_level_count *counts;
+    size_t                       n;
+    TRY(activity_levels(tx, &counts, &n));
+    metrics_describe(out, "workspaces", "gauge", "Workspaces by health.");
+    for (size_t i = 0; i < n; i++)
+        buf_printf(out, "lightfast_workspaces{health=\"" STR_FMT "\"} %lld\n", STR_ARG(counts[i].level),
+                   (long long)counts[i].workspaces);
+    return NULL;
+}
+
 struct err *metrics_of_jobs(struct api_call *call, struct buf *out)
 {
     struct activity_totals *totals = NEW(call->arena, struct activity_totals);
@@ -94,5 +106,6 @@ struct err *metrics_of_jobs(struct api_call *call, struct buf *out)
     put_captures(out, totals);
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(call->app->db, call->arena, &tx));
-    return put_queues(out, tx);
+    TRY(put_queues(out, tx));
+    return put_health(out, tx);
 }

@@ -349,6 +349,56 @@ TEST(recorder, every_delivery_of_a_workspace_is_told_once_with_its_time)
               "{\"deliveryId\":\"d\",\"eventType\":\"push\",\"outcome\":\"processed\",\"sourceId\":\"src_1\"}");
 }
 
+/* ---- health ------------------------------------------------------------------------------------------------------- */
+
+static struct err *write_jobs(struct db_tx *tx, void *arg)
+{
+    static int  number;
+    const char *status = arg;
+    for (int i = 0; i < 10; i++)
+        TRY(db_exec(tx, "INSERT INTO flow_run (xid, workspace_id, function, status, cause, queued, ready, created_at, "
+                        "started_at, completed_at, updated_at) VALUES ($1, 1, 'sync', $2, 0, 0, 0, $3, $3, $3, $3)",
+                    str_printf(tx->arena, "h%d", number++), status, time_now()));
+    return NULL;
+}
+
+/* The minutes that passed, each with its evaluation; what is told of health after it, oldest first. */
+static struct str told_of_health(struct fixture *f, int minutes)
+{
+    struct buf told = buf_in(f->arena);
+    for (int i = 0; i < minutes; i++) upkeep_until(f, time_now() + MINUTES(1));
+    struct listed all = LIST(f, .categories = (struct str[]){STR("workspace")}, .category_count = 1);
+    for (size_t i = all.n; i-- > 0;)
+        buf_printf(&told, STR_FMT " ", STR_ARG(str_skip(all.at[i].action, strlen("workspace.health_"))));
+    return buf_str(&told);
+}
+
+TEST(health, what_is_held_twice_is_told_once_and_so_is_the_recovery)
+{
+    FIXTURE(f);
+    check_ok(db_write(f.db, arena, write_source, "success"));
+    check_str(told_of_health(&f, 2), "");
+    check_ok(db_write(f.db, arena, write_jobs, "completed"));
+    check_ok(db_write(f.db, arena, write_jobs, "failed")); /* 50 %: down */
+    check_str(told_of_health(&f, 1), "");
+    check_str(told_of_health(&f, 1), "degraded ");
+    check_str(told_of_health(&f, 2), "degraded ");
+    struct activity told = LIST(&f, .action = STR("workspace.health_degraded")).at[0];
+    check_str(told.metadata, "{\"level\":\"down\",\"rate\":50}");
+    check_str(told.reason, "Too many jobs of the last 24 hours failed");
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct activity_level_count *counts;
+    size_t n;
+    check_ok(db_read_begin(f.db, arena, &tx));
+    check_ok(activity_levels(tx, &counts, &n));
+    check_int(n, 1);
+    check_str(counts[0].level, "down");
+    db_read_end(&tx);
+    time_set(time_now() + DAYS(2));
+    check_str(told_of_health(&f, 1), "degraded ");
+    check_str(told_of_health(&f, 2), "degraded recovered ");
+}
+
 /* ---- retention ---------------------------------------------------------------------------------------------------- */
 
 static struct err *keep_payloads_a_week(struct db_tx *tx, void *arg)
@@ -395,6 +445,7 @@ int main(void)
         RUN(recorder, what_was_handed_over_is_written_at_the_latest_when_it_stops),
         RUN(recorder, a_flood_becomes_a_few_rows_that_say_how_many),
         RUN(recorder, every_delivery_of_a_workspace_is_told_once_with_its_time),
+        RUN(health, what_is_held_twice_is_told_once_and_so_is_the_recovery),
         RUN(retention, payloads_and_deliveries_are_kept_as_long_as_stated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
