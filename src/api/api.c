@@ -17,6 +17,7 @@ struct api *api_create(struct app *app)
     api->limits = api_limits_create();
     api->metrics = api_metrics_create();
     api->document = api_document_create();
+    api->askings = api_askings_create();
     api->streams = api_stream_create(app);
     for (size_t i = 0; i < app->config->trusted_proxy_count; i++) {
         if (api_network_parse(app->config->trusted_proxies[i], &api->proxies[api->proxy_count]))
@@ -35,6 +36,7 @@ void api_destroy(struct api *api)
     api_limits_destroy(api->limits);
     api_metrics_destroy(api->metrics);
     api_document_destroy(api->document);
+    api_askings_destroy(api->askings);
     free(api);
 }
 
@@ -47,14 +49,16 @@ size_t api_body_limit(void *arg, struct str method, struct str path)
     return match.route && match.route->body_limit ? match.route->body_limit : BODY_LIMIT;
 }
 
-/* Deliveries have workers of their own: many are committed together, and searches and they do not wait for each other. */
+/* Deliveries have workers of their own: many are committed together, and searches and they do not wait for each other.
+ * Answers too, because they wait for language models. */
 struct workers *api_workers(void *arg, struct str method, struct str path)
 {
     struct app      *app = arg;
     struct api_match match;
     api_match(method, path, &match);
-    bool delivery = match.route && (match.route->handler == api_webhook || match.route->handler == api_events_ingest);
-    return delivery ? app->receivers : NULL;
+    api_handler handler = match.route ? match.route->handler : NULL;
+    if (handler == api_webhook || handler == api_events_ingest) return app->receivers;
+    return handler == api_ask || handler == api_chat ? app->answerers : NULL;
 }
 
 int64_t api_time_limit(void *arg, struct str method, struct str path)

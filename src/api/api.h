@@ -37,12 +37,14 @@ struct app { /* built in main, passed down; read-only once the server runs */
     struct workers *workers;   /* NULL in one-shot commands */
     struct workers *receivers; /* of deliveries: they wait for the disk, not for a processor; NULL: workers do that too */
     api_door        mcp;     /* POST /mcp; NULL in one-shot commands */
+    struct workers *answerers; /* of answers: they wait for language models; NULL in one-shot commands */
     struct api     *api;     /* rate limits, key cache, counters */
     int64_t         started_at;
 };
 
 struct api *api_create(struct app *app); /* app->config is set; the rest when the first request comes */
 void        api_destroy(struct api *api); /* after the workers have stopped */
+void        api_stop_answers(struct api *api); /* the server stops: what is being answered ends soon */
 
 /* Handle one request; arg is the struct app. Requests with request->local have full rights. */
 void   api_handle(void *arg, struct net_request *request, struct net_reply *reply);

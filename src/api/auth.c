@@ -50,7 +50,7 @@ void api_keys_forget(struct api_keys *keys)
     pthread_mutex_unlock(&keys->lock);
 }
 
-static struct org_key copy_key(struct arena *arena, const struct org_key *key)
+struct org_key api_copy_key(struct arena *arena, const struct org_key *key)
 {
     struct org_key copy = *key;
     copy.public_id = str_dup(arena, key->public_id);
@@ -59,7 +59,7 @@ static struct org_key copy_key(struct arena *arena, const struct org_key *key)
     return copy;
 }
 
-static struct org_workspace copy_workspace(struct arena *arena, const struct org_workspace *workspace)
+struct org_workspace api_copy_workspace(struct arena *arena, const struct org_workspace *workspace)
 {
     struct org_workspace copy = *workspace;
     struct str *texts[] = {&copy.public_id,     &copy.name,     &copy.slug,
@@ -84,8 +84,8 @@ static bool recall(struct api_call *call, struct str hash, int64_t *generation)
     bool found = crypto_equal(slot->hash, hash) && now < slot->until &&
                  (slot->key.expires_at == 0 || now < slot->key.expires_at);
     if (found) {
-        call->key = copy_key(call->arena, &slot->key);
-        call->workspace = copy_workspace(call->arena, &slot->workspace);
+        call->key = api_copy_key(call->arena, &slot->key);
+        call->workspace = api_copy_workspace(call->arena, &slot->workspace);
     }
     *generation = keys->generation;
     pthread_mutex_unlock(&keys->lock);
@@ -101,8 +101,8 @@ static void remember(struct api_call *call, struct str hash, int64_t generation)
         if (slot->arena) arena_reset(slot->arena);
         else slot->arena = arena_create();
         slot->hash = str_dup(slot->arena, hash);
-        slot->key = copy_key(slot->arena, &call->key);
-        slot->workspace = copy_workspace(slot->arena, &call->workspace);
+        slot->key = api_copy_key(slot->arena, &call->key);
+        slot->workspace = api_copy_workspace(slot->arena, &call->workspace);
         slot->until = time_now() + KEPT_MS;
     }
     pthread_mutex_unlock(&keys->lock);

@@ -185,6 +185,9 @@ void             api_keys_destroy(struct api_keys *keys);
 void             api_keys_forget(struct api_keys *keys); /* after a revocation: nothing cached counts any more */
 MUST_CHECK struct err *api_authenticate(struct api_call *call);
 MUST_CHECK struct err *api_resolve_workspace(struct api_call *call);
+/* Copies that live in an arena of their own. */
+struct org_key       api_copy_key(struct arena *arena, const struct org_key *key);
+struct org_workspace api_copy_workspace(struct arena *arena, const struct org_workspace *workspace);
 bool api_bearer_is(const struct net_request *request, struct str secret);
 
 struct api_network { int family; unsigned char bytes[16]; int prefix; };
@@ -218,10 +221,13 @@ struct api {
     struct api_limits  *limits;
     struct api_metrics *metrics;
     struct api_stream  *streams; /* stream.c */
+    struct api_askings *askings; /* asking.c */
     struct api_document *document; /* openapi.c */
     struct api_network  proxies[16];
     size_t              proxy_count;
 };
+struct api_askings  *api_askings_create(void);
+void                 api_askings_destroy(struct api_askings *askings);
 struct api_document *api_document_create(void);
 void                 api_document_destroy(struct api_document *document);
 
@@ -236,6 +242,9 @@ struct err *api_related(struct api_call *call);
 struct err *api_related_of(struct api_call *call);
 struct err *api_ask(struct api_call *call);
 struct err *api_mcp(struct api_call *call);
+struct err *api_chat(struct api_call *call);
+struct err *api_chat_resume(struct api_call *call);
+struct err *api_chat_forget(struct api_call *call);
 struct err *api_workspace(struct api_call *call);
 struct err *api_key_list(struct api_call *call);
 struct err *api_key_create(struct api_call *call);

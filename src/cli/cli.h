@@ -87,10 +87,11 @@ void cli_disconnect(struct cli_client *client);
 /* Ask. *reply is the parsed body of a 2xx answer; other answers become errors with the server's message. */
 MUST_CHECK struct err *cli_ask(struct cli_client *client, const char *method, struct str target, struct str body,
                                const json_value **reply);
-/* Hear a route of Server-Sent Events until it ends; piece and stopped as in struct net_call, with arg. The error lives in
+/* Ask for Server-Sent Events and hear them until they end; piece and stopped as in struct net_call, with arg. The error lives in
  * `arena`, so that it may run on a thread of its own. Errors: ERR_UNAVAILABLE where no server runs. */
 struct cli_hearing {
-    struct str target;
+    const char *method; /* NULL: GET */
+    struct str target, body;
     bool     (*piece)(void *arg, struct str text);
     bool     (*stopped)(void *arg);
     void      *arg;
@@ -126,10 +127,15 @@ struct str cli_id_path(const struct cli *cli, const char *action);
 /* "3 days ago", "in 2019" */
 struct str cli_age(struct arena *arena, int64_t at);
 
+/* The member `filters` of a request, from --source, --type, --actor, --since and --until. */
+MUST_CHECK struct err *cli_put_filters(struct cli *cli, struct json_out *out);
+bool cli_is_mode(struct str name); /* of a search */
+
 int cli_serve(struct cli *cli);
 int cli_mcp(struct cli *cli);
 int cli_import_git(struct cli *cli);
 int cli_search(struct cli *cli);
+int cli_ask_question(struct cli *cli);
 int cli_similar(struct cli *cli);
 int cli_related(struct cli *cli);
 int cli_graph(struct cli *cli);

@@ -109,7 +109,9 @@ struct err *cli_hear(const struct cli_client *client, struct arena *arena, struc
     struct net_answer got;
     if (client->local)
         return err_new(arena, ERR_UNAVAILABLE, "no server runs on this data directory: nothing will happen until one does");
-    struct net_call call = call_of(client, arena, "GET", hearing.target);
+    struct net_call call = call_of(client, arena, hearing.method ? hearing.method : "GET", hearing.target);
+    call.body = hearing.body;
+    call.headers[call.header_count++] = (struct net_header){STR("Accept"), STR("text/event-stream")};
     call.timeout_ms = -1;
     call.piece = hearing.piece;
     call.stopped = hearing.stopped;

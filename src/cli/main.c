@@ -58,6 +58,20 @@ const struct cli_command cli_commands[] = {
       {"since", "DATE|Nd", "not older"},
       {"until", "DATE", "not newer"},
       {"collapse", NULL, "one result per pull request or issue"}}},
+    {"ask", "QUESTION...", "an answer with its sources, written by a language model if one is configured",
+     "lightfast ask why was the session timeout raised\n"
+     "lightfast ask --since 30d --source github,linear what broke in the login\n"
+     "lightfast ask --session today 'and who fixed it?'          # a follow-up within the hour\n"
+     "lightfast ask --json who knows the payment code | jq '.answer.citations[].url'",
+     cli_ask_question, 1, -1, true,
+     {{"max-sources", "N", "cite at most so many, 1 to 20 (8)"},
+      {"session", "NAME", "go on with what was asked under this name"},
+      {"mode", "MODE", "fast, balanced or thorough (balanced)"},
+      {"source", "NAME", "only from github, git, linear ... (a,b for several)"},
+      {"type", "TYPE", "only pull_request, push, release ... (a,b for several)"},
+      {"actor", "NAME", "only by this person"},
+      {"since", "DATE|Nd", "not older"},
+      {"until", "DATE", "not newer"}}},
     {"similar", "ID|URL", "what resembles an observation", "lightfast similar https://github.com/acme/api/pull/87",
      cli_similar, 1, 1, true,
      {{"limit", "N", "results, 1 to 50 (10)"}, {"threshold", "X", "least score, 0 to 1 (0.5)"},

@@ -81,7 +81,18 @@ static struct err *date_range(struct cli *cli, struct json_out *out)
     return NULL;
 }
 
-static bool is_mode(struct str name)
+struct err *cli_put_filters(struct cli *cli, struct json_out *out)
+{
+    json_begin(out, "filters", '{');
+    put_list(out, "sourceTypes", cli_value(cli, "source"));
+    put_list(out, "observationTypes", cli_value(cli, "type"));
+    put_list(out, "actorNames", cli_value(cli, "actor"));
+    TRY(date_range(cli, out));
+    json_end(out);
+    return NULL;
+}
+
+bool cli_is_mode(struct str name)
 {
     return str_eq(name, STR("fast")) || str_eq(name, STR("balanced")) || str_eq(name, STR("thorough")) ||
            str_eq(name, STR("quality"));
@@ -90,7 +101,7 @@ static bool is_mode(struct str name)
 int cli_search(struct cli *cli)
 {
     int64_t limit = 10, offset = 0;
-    if (cli_has(cli, "mode") && !is_mode(cli_value(cli, "mode")))
+    if (cli_has(cli, "mode") && !cli_is_mode(cli_value(cli, "mode")))
         return cli_usage(cli, "--mode takes fast, balanced or thorough");
     if (!cli_number(cli, "limit", 1, 100, &limit) || !cli_number(cli, "offset", 0, 100000, &offset)) return CLI_USAGE;
     struct json_out out = json_out(cli->arena);
@@ -100,13 +111,8 @@ int cli_search(struct cli *cli)
     json_put(&out, "offset", offset);
     if (cli_has(cli, "mode")) json_put(&out, "mode", cli_value(cli, "mode"));
     if (cli_has(cli, "collapse")) json_put_bool(&out, "collapse", true);
-    json_begin(&out, "filters", '{');
-    put_list(&out, "sourceTypes", cli_value(cli, "source"));
-    put_list(&out, "observationTypes", cli_value(cli, "type"));
-    put_list(&out, "actorNames", cli_value(cli, "actor"));
-    struct err *err = date_range(cli, &out);
+    struct err *err = cli_put_filters(cli, &out);
     if (err) return cli_usage(cli, STR_FMT, STR_ARG(err->message));
-    json_end(&out);
     json_end(&out);
     const json_value *reply;
     int status = ask(cli, "/v1/search", json_out_text(&out), &reply);

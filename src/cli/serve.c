@@ -8,7 +8,10 @@
 
 #include <signal.h>
 
-enum { RECEIVERS = 32 }; /* deliveries that may be committed together */
+enum {
+    ANSWERERS = 32, /* answers that may wait for language models together */
+    RECEIVERS = 32, /* deliveries that may be committed together */
+};
 
 /* metrics.listen: an address of its own, so that a scraper needs neither a key nor the way to the API. */
 static struct err *listen_for_metrics(struct cli *cli, struct config *config, struct app *app, struct net_server **metrics)
@@ -52,6 +55,7 @@ static struct err *listen_and_wait(struct cli *cli, struct config *config, struc
         log_info("serve", "stopping on signal %d", received);
     }
     if (metrics) net_server_stop(metrics, 0);
+    api_stop_answers(app->api);
     net_server_stop(server, config->shutdown_grace_ms);
     return err;
 }
@@ -73,6 +77,7 @@ int cli_serve(struct cli *cli)
     opened.app.mcp = mcp_handle;
     opened.app.workers = workers_start((size_t)config->workers, "worker");
     opened.app.receivers = workers_start(RECEIVERS, "receiver");
+    opened.app.answerers = workers_start(ANSWERERS, "answerer");
     log_info("serve", "data directory " STR_FMT " ready in %lld ms", STR_ARG(config->data_dir),
              (long long)((time_monotonic_us() - started) / 1000));
     err = cli_app_work(cli, config, &opened);
@@ -80,6 +85,7 @@ int cli_serve(struct cli *cli)
     if (opened.app.flow) flow_stop(opened.app.flow);
     workers_stop(opened.app.workers);
     workers_stop(opened.app.receivers);
+    workers_stop(opened.app.answerers);
     cli_app_close(&opened);
     if (err) return cli_fail(cli, err);
     log_info("serve", "stopped");
