@@ -181,7 +181,7 @@ int cli_activity(struct cli *cli)
     for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
         struct str value = cli_value(cli, filters[i].option);
         if (value.s)
-            buf_printf(&filter, "&%s=" STR_FMT, filters[i].parameter, STR_ARG(cli_query_text(cli->arena, value)));
+            buf_printf(&filter, "&%s=" STR_FMT, filters[i].parameter, STR_ARG(net_encode(cli->arena, value)));
     }
     feed.filter = buf_str(&filter);
     struct err *err = cli_connect(cli, &feed.client);

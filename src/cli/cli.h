@@ -120,8 +120,6 @@ void cli_text(const struct cli *cli, enum cli_style style, struct str text);
 /* Escaped HTML with <mark>, as search answers have it: marked words in colour, lines broken at the terminal's width and
  * indented by `indent` columns, at which the cursor stands. */
 void cli_marked(const struct cli *cli, struct str html, int indent);
-/* Percent-encoded, for a path segment or a query value. */
-struct str cli_query_text(struct arena *arena, struct str text);
 /* "/ID/action" of the first argument: one segment of the path, whatever was typed. */
 struct str cli_id_path(const struct cli *cli, const char *action);
 /* "3 days ago", "in 2019" */

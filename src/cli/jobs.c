@@ -46,7 +46,7 @@ static void add_parameter(struct cli *cli, struct buf *query, const char *option
 {
     struct str value = cli_value(cli, option);
     if (value.s)
-        buf_printf(query, "%c%s=" STR_FMT, query->n ? '&' : '?', parameter, STR_ARG(cli_query_text(cli->arena, value)));
+        buf_printf(query, "%c%s=" STR_FMT, query->n ? '&' : '?', parameter, STR_ARG(net_encode(cli->arena, value)));
 }
 
 static void print_job(struct cli *cli, const json_value *job)
@@ -141,7 +141,7 @@ int cli_jobs_show(struct cli *cli)
     static const char *const fields[] = {"functionId", "trigger", "triggeredBy", "sourceId", "createdAt", "startedAt",
                                          "completedAt", "parentJobId", "restartOfJobId"};
     const json_value *job;
-    struct str        id = cli_query_text(cli->arena, cli->positional[0]);
+    struct str        id = net_encode(cli->arena, cli->positional[0]);
     struct err       *err = ask(cli, "GET", str_printf(cli->arena, "jobs/" STR_FMT, STR_ARG(id)), STR(""), &job);
     if (err) return cli_fail(cli, err);
     if (cli->json) {
@@ -163,7 +163,7 @@ int cli_jobs_show(struct cli *cli)
 static int act(struct cli *cli, const char *action, const char *done)
 {
     const json_value *reply;
-    struct str        id = cli_query_text(cli->arena, cli->positional[0]);
+    struct str        id = net_encode(cli->arena, cli->positional[0]);
     struct err *err = ask(cli, "POST", str_printf(cli->arena, "jobs/" STR_FMT "/%s", STR_ARG(id), action), STR(""), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json)
@@ -193,7 +193,7 @@ int cli_jobs_resume(struct cli *cli)
 int cli_show_event(struct cli *cli, struct str id)
 {
     const json_value *event;
-    struct err       *err = ask(cli, "GET", str_printf(cli->arena, "events/" STR_FMT, STR_ARG(cli_query_text(cli->arena, id))),
+    struct err       *err = ask(cli, "GET", str_printf(cli->arena, "events/" STR_FMT, STR_ARG(net_encode(cli->arena, id))),
                                 STR(""), &event);
     if (err) return cli_fail(cli, err);
     if (cli->json) {

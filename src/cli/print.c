@@ -102,22 +102,9 @@ void cli_marked(const struct cli *cli, struct str html, int indent)
     if (marked && cli->color) fputs("\033[0m", stdout);
 }
 
-struct str cli_query_text(struct arena *arena, struct str text)
-{
-    struct buf out = buf_in(arena);
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.s[i], letter = c | 0x20;
-        if ((letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9') || (c && strchr("-_~", c)))
-            buf_char(&out, (char)c);
-        else
-            buf_printf(&out, "%%%02X", c);
-    }
-    return buf_str(&out);
-}
-
 struct str cli_id_path(const struct cli *cli, const char *action)
 {
-    return str_printf(cli->arena, "/" STR_FMT "%s", STR_ARG(cli_query_text(cli->arena, cli->positional[0])), action);
+    return str_printf(cli->arena, "/" STR_FMT "%s", STR_ARG(net_encode(cli->arena, cli->positional[0])), action);
 }
 
 struct str cli_age(struct arena *arena, int64_t at)

@@ -95,5 +95,28 @@ MUST_CHECK struct err *mcp_fetch(struct mcp_call *call, const char *method, stru
                                  const json_value **reply);
 MUST_CHECK struct err *mcp_check_cursor(struct mcp_call *call); /* every list is one page */
 
+/* "/v1/orgs/local/workspaces/ws_..." */
+MUST_CHECK struct err *mcp_workspace_path(struct mcp_call *call, struct str *path);
+/* Item by id, in full; NULL if there is none. */
+MUST_CHECK struct err *mcp_fetch_item(struct mcp_call *call, struct str id, const json_value **item);
+
+/* ---- the methods' own files -------------------------------------------------------------------------------------------- */
+
+#define MCP_WORKSPACE_URI "lightfast://workspace"
+#define MCP_RECENT_URI "lightfast://workspace/recent"
+struct err *mcp_resources_list(struct mcp_call *call, struct json_out *out);
+struct err *mcp_templates_list(struct mcp_call *call, struct json_out *out);
+struct err *mcp_resources_read(struct mcp_call *call, struct json_out *out);
+MUST_CHECK struct err *mcp_recent(struct mcp_call *call, struct str *text); /* what MCP_RECENT_URI holds */
+struct err *mcp_prompts_list(struct mcp_call *call, struct json_out *out);
+struct err *mcp_prompts_get(struct mcp_call *call, struct json_out *out);
 struct err *mcp_tools_list(struct mcp_call *call, struct json_out *out);
 struct err *mcp_tools_call(struct mcp_call *call, struct json_out *out);
+
+/* ---- what was stored, as Markdown (markdown.c) ----------------------------------------------------------------------- */
+
+void mcp_put_item(struct buf *out, const json_value *item);                 /* an observation or a document */
+void mcp_put_relations(struct buf *out, const json_value *reply);           /* of GET /v1/related/ID */
+void mcp_put_cluster(struct buf *out, const json_value *cluster);
+void mcp_put_person(struct buf *out, const json_value *person);
+void mcp_put_results(struct buf *out, const json_value *results);           /* of a search, one line each */

@@ -50,6 +50,28 @@ struct err *mcp_check_cursor(struct mcp_call *call)
     return mcp_refuse(call, MCP_INVALID_PARAMS, "Invalid cursor");
 }
 
+struct err *mcp_workspace_path(struct mcp_call *call, struct str *path)
+{
+    const json_value *workspace;
+    TRY(mcp_fetch(call, "GET", STR("/v1/workspace"), STR(""), &workspace));
+    struct str org = json_str(workspace, "organization.slug"), id = json_str(workspace, "id");
+    *path = str_printf(call->arena, "/v1/orgs/" STR_FMT "/workspaces/" STR_FMT, STR_ARG(org), STR_ARG(id));
+    return NULL;
+}
+
+struct err *mcp_fetch_item(struct mcp_call *call, struct str id, const json_value **item)
+{
+    struct json_out out = json_out(call->arena);
+    json_begin(&out, NULL, '{');
+    json_begin(&out, "ids", '[');
+    json_put(&out, NULL, id);
+    json_end(&out);
+    json_end(&out);
+    TRY(mcp_fetch(call, "POST", STR("/v1/contents"), json_out_text(&out), item));
+    *item = json_get(*item, "items.0");
+    return NULL;
+}
+
 /* ---- who this is ----------------------------------------------------------------------------------------------------- */
 
 static void put_server_info(struct json_out *out, const char *key)
@@ -118,6 +140,11 @@ static const struct method {
     {"server/discover",          discover,            MODERN,    "public",  FIVE_MINUTES},
     {"tools/list",               mcp_tools_list,      BOTH,      "private", FIVE_MINUTES},
     {"tools/call",               mcp_tools_call,      BOTH,      NULL,      0},
+    {"resources/list",           mcp_resources_list,  BOTH,      "public",  FIVE_MINUTES},
+    {"resources/templates/list", mcp_templates_list,  BOTH,      "public",  FIVE_MINUTES},
+    {"resources/read",           mcp_resources_read,  BOTH,      "private", 0},
+    {"prompts/list",             mcp_prompts_list,    BOTH,      "public",  FIVE_MINUTES},
+    {"prompts/get",              mcp_prompts_get,     BOTH,      NULL,      0},
 };
 /* clang-format on */
 

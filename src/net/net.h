@@ -34,6 +34,7 @@ void net_request_header(struct net_request *request, const char *name, struct st
 /* Percent-decoded; a "%" that no two digits follow stands for itself. plus: as in queries, where "+" is a space; else as
  * in paths, where an escaped slash separates nothing and stays "%2F". */
 struct str net_decode(struct arena *arena, struct str text, bool plus);
+struct str net_encode(struct arena *arena, struct str text); /* for a segment of a path or a value of a query */
 
 /* The text of a gzip body, in the arena. Errors: ERR_INVALID, ERR_TOO_LARGE once it would have more than limit bytes: no
  * more than that is ever unpacked. */

@@ -35,6 +35,19 @@ struct str net_decode(struct arena *arena, struct str text, bool plus)
     return (struct str){out, n};
 }
 
+struct str net_encode(struct arena *arena, struct str text)
+{
+    struct buf out = buf_in(arena);
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.s[i], letter = c | 0x20;
+        if ((letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9') || (c && strchr("-_~", c)))
+            buf_char(&out, (char)c);
+        else
+            buf_printf(&out, "%%%02X", c);
+    }
+    return buf_str(&out);
+}
+
 struct str net_query_get(const struct net_request *request, const char *name)
 {
     struct str wanted = str_of(name);

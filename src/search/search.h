@@ -121,6 +121,43 @@ struct search_related_answer { struct search_node source; struct search_related_
 MUST_CHECK struct err *search_related(struct search *search, struct arena *arena,
                                       const struct search_related_request *request, struct search_related_answer *answer);
 
+/* ---- without a question (browse.c) --------------------------------------------------------------------------------- */
+
+struct search_listed {
+    int64_t    row;
+    struct str id, source, type, title, url, category, ingestion, embedding;
+    struct str actor, actor_name, actor_avatar; /* actor: canonical id; all may be absent */
+    struct str cluster;                         /* "clu_...", or absent */
+    struct str categories, topics;              /* JSON arrays */
+    int64_t    occurred_at, captured_at, significance;
+};
+struct search_list_request { int64_t workspace, limit, before_at, before_id; /* before_id 0: from the newest */ };
+/* Observations, newest first by the time they are of. */
+MUST_CHECK struct err *search_list(struct search *search, struct arena *arena, const struct search_list_request *request,
+                                   struct search_listed **items, size_t *n);
+
+struct search_member { struct str id, name; };
+struct search_topic { /* a cluster with its newest observations */
+    struct str id, label, status, activity, summary;
+    struct str key_topics, key_contributors, keywords, entities; /* JSON arrays */
+    int64_t    count, first_at, last_at, closed_at;
+    struct search_member *actors; size_t actor_count;
+    struct search_listed *newest; size_t newest_count;
+};
+/* Errors: ERR_NOT_FOUND "Cluster not found: ID". */
+MUST_CHECK struct err *search_topic_get(struct search *search, struct arena *arena, int64_t workspace, struct str id,
+                                        struct search_topic *topic);
+
+struct search_person {
+    struct str id, name;  /* id: canonical */
+    struct str domains;   /* JSON: [{"topic", "weight"}] */
+    int64_t    count, first_at, last_at;
+    struct search_listed *newest; size_t newest_count;
+};
+/* By canonical id or any name. Errors: ERR_NOT_FOUND "Actor not found: NAME". */
+MUST_CHECK struct err *search_person_get(struct search *search, struct arena *arena, int64_t workspace, struct str name,
+                                         struct search_person *person);
+
 /* ---- as JSON: the members of one object of an answer, in the API's form; the caller has begun it (write.c) ---------- */
 
 struct json_out;

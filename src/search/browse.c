@@ -1,0 +1,152 @@
+/* browse.c - what there is, without a question: observations by time, a cluster, a person (console.md 2.4). */
+#include "search/parts.h"
+
+#include "base/id.h"
+
+enum { NEWEST = 20 };
+
+/* ---- observations ---------------------------------------------------------------------------------------------------- */
+
+#define LISTED                                                                                                        \
+    "SELECT o.id, o.xid, o.source, o.observation_type, o.title, o.url, o.actor, o.actor_id, o.occurred_at, "          \
+    "o.captured_at, o.significance_score, o.primary_category, o.secondary_categories, o.topics, c.xid, "              \
+    "o.ingestion_source, o.embedding_status FROM observation o "                                                      \
+    "LEFT JOIN cluster c ON c.workspace_id = o.workspace_id AND c.id = o.cluster_id WHERE o.workspace_id = $1 "
+#define BEFORE "AND (o.occurred_at < $2 OR (o.occurred_at = $2 AND o.id < $3)) "
+#define NEWEST_FIRST "ORDER BY o.occurred_at DESC, o.id DESC LIMIT $4"
+
+static struct str prefixed(struct arena *arena, const char *prefix, struct str xid)
+{
+    return xid.n ? str_printf(arena, "%s" STR_FMT, prefix, STR_ARG(xid)) : (struct str){0};
+}
+
+static void read_actor(struct arena *arena, struct str json, struct search_listed *item)
+{
+    const json_value *actor;
+    if (!json.n || json_parse(arena, json, &actor)) return;
+    item->actor_name = json_str(actor, "name");
+    item->actor_avatar = json_str(actor, "avatarUrl");
+}
+
+static struct err *read_listed(struct db_tx *tx, struct db_rows *rows, size_t most, struct search_listed **items, size_t *n)
+{
+    struct search_listed item = {0};
+    struct str           xid = {0}, cluster = {0}, actor = {0};
+    *items = NEW_ARRAY(tx->arena, struct search_listed, most);
+    *n = 0;
+    while (db_next(rows, &item.row, &xid, &item.source, &item.type, &item.title, &item.url, &actor, &item.actor,
+                   &item.occurred_at, &item.captured_at, &item.significance, &item.category, &item.categories,
+                   &item.topics, &cluster, &item.ingestion, &item.embedding)) {
+        item.id = prefixed(tx->arena, "obs_", xid);
+        item.cluster = prefixed(tx->arena, "clu_", cluster);
+        item.actor_name = item.actor_avatar = (struct str){0};
+        read_actor(tx->arena, actor, &item);
+        (*items)[(*n)++] = item;
+    }
+    return db_done(rows);
+}
+
+struct err *search_list(struct search *search, struct arena *arena, const struct search_list_request *request,
+                        struct search_listed **items, size_t *n)
+{
+    struct db_rows rows;
+    struct db_tx  *tx DB_READ_SCOPE = NULL;
+    int64_t before = request->before_id ? request->before_at : INT64_MAX, most = request->limit;
+    TRY(db_read_begin(search->db, arena, &tx));
+    TRY(db_query(tx, &rows, LISTED BEFORE NEWEST_FIRST, request->workspace, before, request->before_id, most));
+    return read_listed(tx, &rows, (size_t)most, items, n);
+}
+
+/* ---- a cluster --------------------------------------------------------------------------------------------------------- */
+
+static struct err *name_of(struct db_tx *tx, int64_t workspace, struct str actor, struct str *name)
+{
+    struct db_rows rows;
+    TRY(db_query(tx, &rows, "SELECT display_name FROM actor_profile WHERE workspace_id = $1 AND actor_id = $2",
+                 workspace, actor));
+    if (!db_next(&rows, name) || !name->n) *name = actor;
+    return db_done(&rows);
+}
+
+static struct err *read_members(struct db_tx *tx, int64_t workspace, struct str json, struct search_topic *topic)
+{
+    const json_value *list;
+    if (json_parse(tx->arena, json, &list)) list = NULL;
+    topic->actors = NEW_ARRAY(tx->arena, struct search_member, json_count(list));
+    for (struct json_iter it = json_iter(list); json_step(&it);) {
+        struct search_member *member = &topic->actors[topic->actor_count++];
+        member->id = json_str(it.value, "");
+        TRY(name_of(tx, workspace, member->id, &member->name));
+    }
+    return NULL;
+}
+
+struct err *search_topic_get(struct search *search, struct arena *arena, int64_t workspace, struct str id,
+                             struct search_topic *topic)
+{
+    struct db_rows rows;
+    struct str     xid = str_starts(id, STR("clu_")) ? str_skip(id, 4) : id, actors = {0};
+    int64_t        row = 0, most = NEWEST;
+    struct db_tx  *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(search->db, arena, &tx));
+    *topic = (struct search_topic){0};
+    TRY(db_query(tx, &rows,
+                 "SELECT id, topic_label, status, activity_status, summary, key_topics, key_contributors, keywords, "
+                 "primary_entities, primary_actors, observation_count, first_observation_at, last_observation_at, "
+                 "closed_at FROM cluster WHERE xid = $2 AND workspace_id = $1", workspace, xid));
+    bool found = db_next(&rows, &row, &topic->label, &topic->status, &topic->activity, &topic->summary, &topic->key_topics,
+                         &topic->key_contributors, &topic->keywords, &topic->entities, &actors, &topic->count,
+                         &topic->first_at, &topic->last_at, &topic->closed_at);
+    TRY(db_done(&rows));
+    if (!found) return err_new(arena, ERR_NOT_FOUND, "Cluster not found: " STR_FMT, STR_ARG(id));
+    topic->id = prefixed(arena, "clu_", xid);
+    TRY(read_members(tx, workspace, actors, topic));
+    TRY(db_query(tx, &rows, LISTED "AND o.cluster_id = $2 ORDER BY o.occurred_at DESC, o.id DESC LIMIT $3", workspace, row,
+                 most));
+    return read_listed(tx, &rows, NEWEST, &topic->newest, &topic->newest_count);
+}
+
+/* ---- a person ---------------------------------------------------------------------------------------------------------- */
+
+static struct err *read_person(struct db_tx *tx, int64_t workspace, struct str actor, struct search_person *person)
+{
+    struct db_rows rows;
+    *person = (struct search_person){0};
+    TRY(db_query(tx, &rows,
+                 "SELECT actor_id, display_name, observation_count, first_active_at, last_active_at, expertise_domains "
+                 "FROM actor_profile WHERE workspace_id = $1 AND actor_id = $2", workspace, actor));
+    if (!db_next(&rows, &person->id, &person->name, &person->count, &person->first_at, &person->last_at, &person->domains))
+        *person = (struct search_person){0};
+    return db_done(&rows);
+}
+
+/* By canonical id, else the busiest of those who have the name. */
+static struct err *find_person(struct db_tx *tx, int64_t workspace, struct str name, struct search_person *person)
+{
+    struct search_filters filters = {.actors = &name, .actor_count = 1};
+    struct index_filter   filter;
+    TRY(read_person(tx, workspace, name, person));
+    if (person->id.n) return NULL;
+    TRY(filter_read(tx, workspace, &filters, &filter));
+    for (size_t i = 0; i < filter.actor_count; i++) {
+        struct search_person one;
+        TRY(read_person(tx, workspace, filter.actors[i], &one));
+        if (one.id.n && (!person->id.n || one.count > person->count)) *person = one;
+    }
+    return NULL;
+}
+
+struct err *search_person_get(struct search *search, struct arena *arena, int64_t workspace, struct str name,
+                              struct search_person *person)
+{
+    struct db_rows rows;
+    int64_t        most = NEWEST;
+    struct db_tx  *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(search->db, arena, &tx));
+    TRY(find_person(tx, workspace, name, person));
+    if (!person->id.n) return err_new(arena, ERR_NOT_FOUND, "Actor not found: " STR_FMT, STR_ARG(name));
+    if (!person->name.n) person->name = person->id;
+    TRY(db_query(tx, &rows, LISTED "AND o.actor_id = $2 ORDER BY o.occurred_at DESC, o.id DESC LIMIT $3", workspace,
+                 person->id, most));
+    return read_listed(tx, &rows, NEWEST, &person->newest, &person->newest_count);
+}
