@@ -1,0 +1,312 @@
+// mcp.test.mjs - the Model Context Protocol with the official clients, over lines and over HTTP.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import test from 'node:test';
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { Client as ModernClient, StreamableHTTPClientTransport as ModernHttp } from '@modelcontextprotocol/client';
+import { StdioClientTransport as ModernStdio } from '@modelcontextprotocol/client/stdio';
+import Ajv from 'ajv/dist/2020.js';
+import { binary, cleanup, directory, environment, git, json, lightfast, post, repository, serve } from './lightfast.mjs';
+
+const story = [
+  { subject: 'Initial import', author: 'Grace Hopper <grace@example.com>' },
+  { subject: 'Raise session timeout to 30 minutes (#87)', body: 'Users were signed out after 5 minutes.\n\nFixes #42', files: { 'src/session.c': 'a' } },
+  { subject: 'Speed up the parser', body: 'The tokenizer copied every token.', files: { 'src/parser.c': 'b' } },
+  { subject: 'Prepare 1.0', tag: 'v1.0.0', tagMessage: 'Version 1.0\n\nFirst release.', files: { VERSION: '1.0' } },
+];
+
+function imported(t) {
+  const home = directory(t);
+  const env = environment(join(home, 'data'));
+  json(env, 'import', 'git', repository(join(home, 'repo'), story));
+  return { home, env };
+}
+
+const newKey = (env, ...options) => json(env, 'key', 'create', 'agent', ...options).key;
+const info = { name: 'test', version: '1.0' };
+
+async function connected(t, client, transport) {
+  await client.connect(transport);
+  cleanup(t, () => client.close());
+  return client;
+}
+
+// Every way in, with the client that speaks it.
+const ways = {
+  'lines on the data directory': async (t) => {
+    const { env } = imported(t);
+    return connected(t, new Client(info), new StdioClientTransport({ command: binary, args: ['mcp'], env, stderr: 'ignore' }));
+  },
+  'lines to the server of the data directory': async (t) => {
+    const { env } = imported(t);
+    await serve(t, env);
+    return connected(t, new Client(info), new StdioClientTransport({ command: binary, args: ['mcp'], env, stderr: 'ignore' }));
+  },
+  'lines to a server elsewhere': async (t) => {
+    const { env, home } = imported(t);
+    const server = await serve(t, env);
+    const away = environment(join(home, 'none'), { LIGHTFAST_API_KEY: newKey(env), LIGHTFAST_BASE_URL: server.url });
+    return connected(t, new Client(info), new StdioClientTransport({ command: binary, args: ['mcp'], env: away, stderr: 'ignore' }));
+  },
+  'HTTP': async (t) => {
+    const { env } = imported(t);
+    const server = await serve(t, env);
+    const headers = { authorization: `Bearer ${newKey(env)}` };
+    return connected(t, new Client(info), new StreamableHTTPClientTransport(new URL(server.url + '/mcp'), { requestInit: { headers } }));
+  },
+  '2026-07-28 over lines': async (t) => {
+    const { env } = imported(t);
+    return connected(t, new ModernClient(info, { versionNegotiation: { mode: { pin: '2026-07-28' } } }),
+      new ModernStdio({ command: binary, args: ['mcp'], env, stderr: 'ignore' }));
+  },
+  '2026-07-28 over HTTP': async (t) => {
+    const { env } = imported(t);
+    const server = await serve(t, env);
+    const headers = { authorization: `Bearer ${newKey(env)}` };
+    return connected(t, new ModernClient(info, { versionNegotiation: { mode: { pin: '2026-07-28' } } }),
+      new ModernHttp(new URL(server.url + '/mcp'), { requestInit: { headers } }));
+  },
+};
+
+for (const [way, connect] of Object.entries(ways)) {
+  test(`tools, resources and prompts over ${way}`, async (t) => {
+    const client = await connect(t);
+    const { tools } = await client.listTools();
+    assert.deepEqual(tools.map((tool) => tool.name), ['lightfast_search', 'lightfast_contents', 'lightfast_find_similar',
+      'lightfast_graph', 'lightfast_related', 'lightfast_answer']);
+    for (const tool of tools) new Ajv({ strict: false, validateFormats: false }).compile(tool.inputSchema);
+
+    const found = await client.callTool({ name: 'lightfast_search', arguments: { query: 'session timeout' } });
+    assert.ok(!found.isError);
+    const [first] = found.structuredContent.data;
+    assert.match(first.title, /session timeout/);
+    assert.deepEqual(JSON.parse(found.content[0].text), found.structuredContent);
+    assert.equal(found.content[0].text, JSON.stringify(found.structuredContent, null, 2));
+
+    for (const [name, args] of [['lightfast_contents', { ids: [first.id] }], ['lightfast_find_similar', { id: first.id, threshold: 0 }],
+      ['lightfast_graph', { id: first.id, depth: 1 }], ['lightfast_related', { id: first.id }],
+      ['lightfast_answer', { query: 'why was the session timeout raised?' }]]) {
+      const result = await client.callTool({ name, arguments: args });
+      assert.ok(!result.isError, `${name}: ${result.content[0].text}`);
+    }
+    const wrong = await client.callTool({ name: 'lightfast_graph', arguments: { id: 'obs_none' } });
+    assert.ok(wrong.isError);
+    assert.equal(JSON.parse(wrong.content[0].text).error, 'NOT_FOUND');
+    await assert.rejects(client.callTool({ name: 'no_such_tool', arguments: {} }), (error) => error.code === -32602);
+
+    const { resources } = await client.listResources();
+    assert.deepEqual(resources.map((each) => each.uri), ['lightfast://workspace', 'lightfast://workspace/recent']);
+    const workspace = JSON.parse((await client.readResource({ uri: 'lightfast://workspace' })).contents[0].text);
+    assert.equal(workspace.name, 'main');
+    assert.ok(workspace.observations.total >= story.length);
+    const recent = JSON.parse((await client.readResource({ uri: 'lightfast://workspace/recent' })).contents[0].text);
+    assert.equal(recent.observations.length, workspace.observations.total);
+    const times = recent.observations.map((each) => each.occurredAt);
+    assert.deepEqual(times, [...times].sort().reverse());
+
+    const { resourceTemplates } = await client.listResourceTemplates();
+    assert.deepEqual(resourceTemplates.map((each) => each.uriTemplate), ['lightfast://observation/{id}', 'lightfast://document/{id}',
+      'lightfast://cluster/{id}', 'lightfast://actor/{name}']);
+    const read = async (uri) => (await client.readResource({ uri })).contents[0];
+    const observation = await read(`lightfast://observation/${first.id}`);
+    assert.equal(observation.mimeType, 'text/markdown');
+    assert.match(observation.text, /signed out after 5 minutes/);
+    assert.match((await read('lightfast://actor/Ada%20Lovelace')).text, /# Ada Lovelace[\s\S]*Speed up the parser/);
+    const clustered = recent.observations.find((each) => each.clusterId);
+    assert.match((await read(`lightfast://cluster/${clustered.clusterId}`)).text, new RegExp(clustered.id));
+    for (const uri of ['lightfast://observation/obs_none', 'lightfast://document/doc_none', 'lightfast://cluster/clu_none',
+      'lightfast://actor/nobody', 'lightfast://', 'file:///etc/passwd'])
+      await assert.rejects(client.readResource({ uri }), (error) => error.code === (way.startsWith('2026') ? -32602 : -32002), uri);
+
+    const { prompts } = await client.listPrompts();
+    assert.deepEqual(prompts.map((each) => each.name), ['incident_timeline', 'why_was_this_changed', 'who_knows_about', 'what_shipped', 'similar_issues']);
+    for (const [name, args] of [['incident_timeline', { topic: 'session timeout' }], ['incident_timeline', { id: first.id }],
+      ['why_was_this_changed', { target: 'src/session.c' }], ['who_knows_about', { topic: 'session timeout' }],
+      ['what_shipped', { since: '2020-01-01' }], ['similar_issues', { id: first.id }]]) {
+      const { messages } = await client.getPrompt({ name, arguments: args });
+      assert.equal(messages.length, 1);
+      assert.equal(messages[0].role, 'user');
+      assert.match(messages[0].content.text, /lightfast_\w+[\s\S]*<resource uri="lightfast:[\s\S]*session timeout/);
+    }
+    await assert.rejects(client.getPrompt({ name: 'what_shipped', arguments: {} }), (error) => error.code === -32602);
+    await assert.rejects(client.getPrompt({ name: 'what_shipped', arguments: { since: 'soon' } }), (error) => error.code === -32602);
+    await assert.rejects(client.getPrompt({ name: 'no_such_prompt' }), (error) => error.code === -32602);
+  });
+}
+
+test('each handshake revision is spoken as it was', async (t) => {
+  const { env } = imported(t);
+  for (const version of ['2024-11-05', '2025-03-26', '2025-06-18', '2025-11-25']) {
+    const lines = speak(t, env);
+    assert.equal((await lines.ask('initialize', { protocolVersion: version, capabilities: {}, clientInfo: info })).result.protocolVersion, version);
+    const { result } = await lines.ask('tools/call', { name: 'lightfast_search', arguments: { query: 'parser' } });
+    assert.equal('structuredContent' in result, version >= '2025-06-18');
+    assert.ok(!('resultType' in result));
+    assert.deepEqual((await lines.ask('ping')).result, {});
+    assert.equal((await lines.end()).code, 0);
+  }
+});
+
+// A client by hand, for what the official ones would not send.
+function speak(t, env, ...args) {
+  const child = spawn(binary, ['mcp', ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const ended = new Promise((done) => child.once('exit', (code, signal) => done({ code, signal })));
+  const waiting = [], arrived = [];
+  let stderr = '', id = 0;
+  child.stderr.on('data', (data) => { stderr += data; });
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const message = JSON.parse(line); // whatever is on stdout is a message
+    if (waiting.length) waiting.shift()(message); else arrived.push(message);
+  });
+  cleanup(t, () => { if (child.exitCode === null) child.kill('SIGKILL'); });
+  const next = () => arrived.length ? Promise.resolve(arrived.shift()) : new Promise((found) => waiting.push(found));
+  const send = (message) => child.stdin.write((typeof message === 'string' ? message : JSON.stringify(message)) + '\n');
+  return {
+    child, send, next, ended, stderr: () => stderr,
+    ask(method, params) { send({ jsonrpc: '2.0', id: ++id, method, params }); return next(); },
+    async end() { child.stdin.end(); return ended; },
+  };
+}
+
+test('a data directory held by the agent is given back for a server, which is asked then', async (t) => {
+  const { env } = imported(t);
+  const lines = speak(t, env);
+  const search = () => lines.ask('tools/call', { name: 'lightfast_search', arguments: { query: 'parser' } });
+  assert.ok(!(await search()).result.isError);
+  let server;
+  for (let i = 0; !server; i++) {
+    try { server = await serve(t, env); } catch (error) { if (i > 40) throw error; await new Promise((done) => setTimeout(done, 250)); }
+  }
+  assert.ok(!(await search()).result.isError);
+  await server.stop();
+  assert.ok(!(await search()).result.isError);
+  assert.equal((await lines.end()).code, 0);
+});
+
+test('logs go to standard error alone', async (t) => {
+  const { env } = imported(t);
+  const lines = speak(t, { ...env, LIGHTFAST_LOG_LEVEL: 'debug' });
+  assert.ok((await lines.ask('tools/call', { name: 'lightfast_search', arguments: { query: 'parser' } })).result);
+  await lines.end();
+  assert.match(lines.stderr(), /api/);
+});
+
+test('a key is needed for a server elsewhere, and must look like one', (t) => {
+  const home = directory(t);
+  const env = environment(join(home, 'data'));
+  const without = lightfast(env, 'mcp', '--base-url', 'http://127.0.0.1:9');
+  assert.equal(without.status, 1);
+  assert.match(without.stderr, /--api-key or LIGHTFAST_API_KEY/);
+  assert.equal(without.stdout, '');
+  const strange = lightfast(env, 'mcp', '--base-url', 'http://127.0.0.1:9', '--api-key', 'secret-of-another-kind');
+  assert.equal(strange.status, 1);
+  assert.match(strange.stderr, /sk-lf-/);
+  assert.doesNotMatch(strange.stderr, /secret-of-another-kind/);
+  assert.equal(lightfast(env, 'mcp', '--help').status, 0);
+  for (const option of ['--version', '-v']) assert.match(lightfast(env, 'mcp', option).stdout, /^lightfast \d/);
+});
+
+test('an agent that goes away takes the program with it', async (t) => {
+  const { env } = imported(t);
+  const lines = speak(t, env);
+  await lines.ask('ping');
+  lines.child.stdout.destroy();
+  for (let i = 0; i < 3; i++) lines.send({ jsonrpc: '2.0', id: `gone-${i}`, method: 'ping' });
+  assert.equal((await lines.ended).code, 1);
+});
+
+const rpc = (method, params) => ({ jsonrpc: '2.0', id: 1, method, params });
+const raw = (server, key, init = {}) => fetch(server.url + '/mcp', { method: 'POST', ...init,
+  headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...(key ? { authorization: `Bearer ${key}` } : {}), ...init.headers } });
+
+test('POST /mcp asks for a key that may read', async (t) => {
+  const { env } = imported(t);
+  const server = await serve(t, env);
+  const body = JSON.stringify(rpc('ping'));
+  const anonymous = await raw(server, null, { body });
+  assert.equal(anonymous.status, 401);
+  assert.match(anonymous.headers.get('www-authenticate'), /^Bearer/);
+  assert.equal((await raw(server, 'sk-lf-' + 'x'.repeat(43), { body })).status, 401);
+  assert.equal((await raw(server, newKey(env, '--scope', 'ingest'), { body })).status, 403);
+  assert.equal((await raw(server, newKey(env, '--scope', 'read'), { body })).status, 200);
+  const reader = await (await raw(server, newKey(env, '--scope', 'read'), { body: JSON.stringify(rpc('tools/list')) })).json();
+  assert.equal(reader.result.tools.some((tool) => tool.name === 'lightfast_answer'), false);
+  const answer = await (await raw(server, newKey(env, '--scope', 'read'),
+    { body: JSON.stringify(rpc('tools/call', { name: 'lightfast_answer', arguments: { query: 'why?' } })), headers: { 'mcp-protocol-version': '2025-11-25' } })).json();
+  assert.equal(JSON.parse(answer.result.content[0].text).error, 'FORBIDDEN');
+});
+
+test('the endpoint has no sessions and no other methods', async (t) => {
+  const { env } = imported(t);
+  const server = await serve(t, env), key = newKey(env);
+  for (const method of ['GET', 'DELETE', 'PUT']) {
+    const answer = await raw(server, key, { method });
+    assert.equal(answer.status, 405);
+    assert.equal(answer.headers.get('allow'), 'POST');
+  }
+  const answer = await raw(server, key, { body: JSON.stringify(rpc('ping')), headers: { 'mcp-session-id': 'none-of-ours' } });
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get('mcp-session-id'), null);
+  const notice = await raw(server, key, { body: JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' }) });
+  assert.equal(notice.status, 202);
+  assert.equal(await notice.text(), '');
+});
+
+test('a foreign origin is refused, that of the public URL is not', async (t) => {
+  const { env } = imported(t);
+  const server = await serve(t, { ...env, LIGHTFAST_PUBLIC_URL: 'https://memory.example.com', LIGHTFAST_CORS_ALLOWED_ORIGINS: 'https://app.example.com' });
+  const key = newKey(env), body = JSON.stringify(rpc('ping'));
+  for (const [origin, status] of [['https://memory.example.com', 200], ['https://app.example.com', 200], ['http://evil.example.com', 403], ['null', 403]])
+    assert.equal((await raw(server, key, { body, headers: { origin } })).status, status, origin);
+  const refused = await (await raw(server, key, { body, headers: { origin: 'http://evil.example.com' } })).json();
+  assert.equal(refused.error, 'FORBIDDEN');
+});
+
+test('a message that is too large is refused before it is read', async (t) => {
+  const { env } = imported(t);
+  const server = await serve(t, env);
+  const answer = await raw(server, newKey(env), { body: JSON.stringify(rpc('ping', { padding: 'x'.repeat(1 << 20) })) });
+  assert.equal(answer.status, 413);
+  assert.equal((await answer.json()).error, 'PAYLOAD_TOO_LARGE');
+});
+
+test('tools share the limits of their routes', async (t) => {
+  const { env } = imported(t);
+  const server = await serve(t, { ...env, LIGHTFAST_LIMITS_SEARCH_PER_MINUTE: '2' });
+  const key = newKey(env), headers = { 'mcp-protocol-version': '2025-11-25' };
+  const body = JSON.stringify(rpc('tools/call', { name: 'lightfast_search', arguments: { query: 'parser' } }));
+  const results = [];
+  for (let i = 0; i < 3; i++) results.push((await (await raw(server, key, { body, headers })).json()).result);
+  assert.deepEqual(results.map((each) => Boolean(each.isError)), [false, false, true]);
+  const refusal = JSON.parse(results[2].content[0].text);
+  assert.equal(refusal.error, 'RATE_LIMITED');
+  assert.ok(refusal.retryAfter > 0);
+  assert.equal((await post(server, key, '/v1/search', { query: 'parser' })).status, 429);
+});
+
+test("a tool's result is the API's answer", async (t) => {
+  const { env } = imported(t);
+  const server = await serve(t, env), key = newKey(env);
+  const args = { query: 'session timeout', limit: 2, filters: { observationTypes: ['pull_request'] } };
+  const plain = (value) => { const { requestId, latency, meta: { took, ...meta }, ...rest } = value; return { ...rest, meta }; };
+  const direct = (await post(server, key, '/v1/search', args)).body;
+  const answer = await raw(server, key, { body: JSON.stringify(rpc('tools/call', { name: 'lightfast_search', arguments: args })),
+    headers: { 'mcp-protocol-version': '2025-11-25', 'x-request-id': 'request-1234' } });
+  const { result } = await answer.json();
+  assert.deepEqual(plain(result.structuredContent), plain(direct));
+  assert.equal(result.structuredContent.requestId, 'request-1234');
+  assert.equal(answer.headers.get('x-request-id'), 'request-1234');
+});
+
+test('nothing of another workspace can be read', async (t) => {
+  const a = imported(t), b = imported(t);
+  const server = await serve(t, a.env), key = newKey(a.env);
+  const foreign = json(b.env, 'search', 'session', 'timeout').data[0].id;
+  const read = await (await raw(server, key, { body: JSON.stringify(rpc('resources/read', { uri: `lightfast://observation/${foreign}` })) })).json();
+  assert.equal(read.error.code, -32002);
+  assert.equal(read.error.data.uri, `lightfast://observation/${foreign}`);
+});
