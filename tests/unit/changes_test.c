@@ -237,6 +237,33 @@ TEST(changes, news_of_a_repository_that_nobody_follows_may_come_again)
     check_str(DELIVER(&w, "repository", "d1", archived).body, "{\"received\":true,\"duplicate\":true}");
 }
 
+struct elsewhere { struct world *world; struct org_workspace workspace; struct making making; };
+
+static struct err *make_elsewhere(struct db_tx *tx, void *arg)
+{
+    struct elsewhere *elsewhere = arg;
+    TRY(org_workspace_create(tx, 1, STR("second"), &elsewhere->workspace));
+    elsewhere->making.addition.workspace = elsewhere->workspace.id;
+    return make(tx, &elsewhere->making);
+}
+
+TEST(changes, a_repository_in_two_workspaces_is_heard_and_ended_in_both)
+{
+    WORLD(w);
+    struct elsewhere elsewhere = {&w, .making = {.world = &w, .addition = {.resource_id = STR("42"), .shared = true}}};
+    shared(&w);
+    check_ok(db_write(w.db, arena, make_elsewhere, &elsewhere));
+    DELIVER(&w, "issues", "d1", ISSUE("7", "42"));
+    check_int(count(&w, "SELECT COUNT(DISTINCT workspace_id) FROM observation"), 2);
+    check_int(count(&w, "SELECT COUNT(*) FROM observation"), 2);
+    check_int(count(&w, "SELECT COUNT(*) FROM github_item WHERE number = 7"), 2);
+    DELIVER(&w, "repository", "d2", "{\"action\":\"deleted\"," REPO "}");
+    check_int(count(&w, "SELECT COUNT(*) FROM source WHERE inactive_reason = 'repository_deleted'"), 2);
+    check_int(count(&w, "SELECT COUNT(DISTINCT workspace_id) FROM flow_event WHERE name = 'source.disconnected'"), 2);
+    check_int(count(&w, "SELECT COUNT(*) FROM inbound_delivery_share h JOIN inbound_delivery d ON d.id = h.delivery "
+                        "WHERE d.event = 'repository'"), 2);
+}
+
 TEST(changes, an_address_speaks_for_its_own_source_alone)
 {
     WORLD(w);
@@ -469,6 +496,7 @@ int main(void)
         RUN(changes, a_deleted_repository_is_archived_too),
         RUN(changes, a_source_known_by_its_name_alone_is_meant_at_its_own_address),
         RUN(changes, news_of_a_repository_that_nobody_follows_may_come_again),
+        RUN(changes, a_repository_in_two_workspaces_is_heard_and_ended_in_both),
         RUN(changes, an_address_speaks_for_its_own_source_alone),
         RUN(changes, gigantic_names_are_no_names),
         RUN(changes, a_source_connected_again_keeps_its_name_in_ids),

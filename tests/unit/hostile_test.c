@@ -1,6 +1,8 @@
 /* hostile_test.c - payloads that nobody should send: every kind of event with everything in it, distorted. */
 #include "transform_world.h"
 
+#include "distort.h"
+
 /* ---- hostile payloads -------------------------------------------------------------------------------------------- */
 
 // clang-format off
@@ -192,26 +194,6 @@ static struct str read_file(struct arena *arena, const char *path)
     return buf_str(&text);
 }
 
-/* The value again, its *left-th part replaced. */
-static void write_distorted(struct json_out *out, const json_value *value, int *left, struct str replacement)
-{
-    if ((*left)-- == 0) {
-        json_put_raw(out, NULL, replacement);
-        return;
-    }
-    bool object = json_is_object(value);
-    if (!object && !json_is_array(value)) {
-        json_put_value(out, NULL, value);
-        return;
-    }
-    json_begin(out, NULL, object ? '{' : '[');
-    for (struct json_iter it = json_iter(value); json_step(&it);) {
-        if (object) json_key(out, it.key);
-        write_distorted(out, it.value, left, replacement);
-    }
-    json_end(out);
-}
-
 struct distortion {
     enum source_provider provider;
     struct str           event, action;
@@ -242,15 +224,10 @@ static void receive_distorted(struct arena *arena, const struct distortion *dist
 
 static void distort_everywhere(struct arena *arena, const struct distortion *distortion)
 {
-    int left = -1;
-    for (int place = 0; left < 0; place++) {
-        struct arena_mark mark = arena_mark(arena);
-        struct json_out   out = json_out(arena);
-        const json_value *payload;
-        left = place;
-        write_distorted(&out, distortion->payload, &left, distortion->replacement);
-        check_ok(json_parse(arena, json_out_text(&out), &payload));
-        if (left < 0) receive_distorted(arena, distortion, payload);
+    struct arena_mark mark = arena_mark(arena);
+    struct str        text;
+    for (int place = 0; (text = distorted(arena, distortion->payload, place, distortion->replacement)).s; place++) {
+        receive_distorted(arena, distortion, json(arena, str_z(arena, text)));
         arena_rewind(arena, mark);
     }
 }

@@ -1,6 +1,8 @@
 /* items_test.c - pull requests and issues as many events tell them together, and the teams of projects. */
 #include "receive_world.h"
 
+#include "distort.h"
+
 #define REPO "\"repository\":{\"id\":42,\"name\":\"api\",\"full_name\":\"acme/api\",\"default_branch\":\"main\"," \
     "\"html_url\":\"https://github.com/acme/api\"},\"sender\":{\"id\":5,\"login\":\"ada\"}"
 #define PULL(action, state, updated, more) "{\"action\":\"" action "\",\"pull_request\":{\"number\":7,\"title\":\"Faster login\"," \
@@ -181,6 +183,48 @@ TEST(projects, teams_that_changed_replace_the_old_ones)
     check_int(count(&w, "SELECT COUNT(*) FROM linear_project_team"), 1);
 }
 
+/* ---- anything anywhere ------------------------------------------------------------------------------------------------- */
+
+// clang-format off
+static const struct { enum source_provider provider; const char *event, *body; } told[] = {
+    {SOURCE_GITHUB, "pull_request", PULL("opened", "open", "2026-01-01T00:00:00Z", ",\"merged_at\":\"2026-01-03T00:00:00Z\"")},
+    {SOURCE_GITHUB, "pull_request_review", REVIEW("1", "approved", "2026-01-02T00:00:00Z")},
+    {SOURCE_GITHUB, "repository", "{\"action\":\"renamed\",\"installation\":{\"id\":6}," REPO "}"},
+    {SOURCE_GITHUB, "installation", "{\"action\":\"created\",\"installation\":{\"id\":6,\"account\":{\"id\":7,\"login\":\"acme\",\"type\":\"User\"},"
+        "\"permissions\":{\"issues\":\"read\"},\"events\":[\"push\"],\"updated_at\":\"2026-01-01T00:00:00Z\"},\"repositories\":[{\"id\":42}]}"},
+    {SOURCE_GITHUB, "installation_repositories", "{\"action\":\"added\",\"repositories_added\":[{\"id\":42}],\"installation\":{\"id\":6}}"},
+    {SOURCE_LINEAR, "", PROJECT},
+    {SOURCE_LINEAR, "", UPDATE("u1")},
+};
+// clang-format on
+
+TEST(anything, anywhere_in_what_is_remembered_is_answered)
+{
+    WORLD(w);
+    time_set(NOW);
+    char *large = arena_alloc(arena, 10003);
+    memset(large, '"', 1), memset(large + 1, 'x', 10000), memset(large + 10001, '"', 1);
+    struct str replacements[] = {STR("null"), STR("[[]]"), STR("-1"), str_of(large)};
+    ADD(&w, .name = STR("acme/api"), .resource_id = STR("42"), .shared = true);
+    ADD(&w, .provider = SOURCE_LINEAR, .resource_id = STR("team-1"), .shared = true);
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        const json_value *body;
+        struct str        text;
+        check_ok(json_parse(arena, str_of(told[i].body), &body));
+        for (size_t k = 0; k < sizeof replacements / sizeof *replacements; k++)
+            for (int place = 1; (text = distorted(arena, body, place, replacements[k])).s; place++) {
+                struct str id = str_printf(arena, "%zu-%zu-%d", i, k, place);
+                struct source_answer_to_post answer =
+                    DELIVER(&w, told[i].event, str_z(arena, id), str_z(arena, text), .provider = told[i].provider);
+                bool untimely = answer.refusal == &source_refusals.timestamp_invalid;
+                check(untimely || (!answer.refusal && str_starts(answer.body, STR("{\"received\":true"))));
+            }
+    }
+    check_int(count(&w, "SELECT COUNT(*) FROM github_item WHERE LENGTH(title) > 1000 OR LENGTH(repo) > 1000"), 0);
+    check_int(count(&w, "SELECT COUNT(*) FROM source WHERE LENGTH(source_config) > 5000"), 0);
+    check_int(count(&w, "SELECT COUNT(*) FROM flow_run WHERE status <> 'completed' AND function = 'neural.observation.capture'"), 0);
+}
+
 int main(void)
 {
     crypto_start();
@@ -198,6 +242,7 @@ int main(void)
         RUN(projects, an_update_goes_to_the_teams_that_were_last_seen),
         RUN(projects, an_update_of_an_unknown_project_goes_to_the_organisation),
         RUN(projects, teams_that_changed_replace_the_old_ones),
+        RUN(anything, anywhere_in_what_is_remembered_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
