@@ -2,7 +2,7 @@
 BUILD ?= build
 REPO ?= .
 
-.PHONY: run build test bench eval tune soak fmt lint clean
+.PHONY: run build test bench eval tune fault soak fmt lint clean
 
 build: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet src/cli/lightfast
@@ -27,7 +27,11 @@ bench:
 eval:
 	@sh bench/eval
 
-# Fault and fuzz runs at full length.
+# Crashes, full disks, foreign databases at full length; KILLS=200.
+fault:
+	@sh scripts/fault
+
+# The same, and fuzzing for ten minutes a target.
 soak:
 	@sh scripts/soak
 

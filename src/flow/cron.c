@@ -41,7 +41,7 @@ static struct err *read_field(struct arena *arena, struct str text, int field, u
         if (stepped && str_find_char(range, '-', 0) == SIZE_MAX) to = fields[field].most; /* 5/10: from 5 on */
         if (!good || from < fields[field].least || to > fields[field].most || from > to || every < 1)
             return err_new(arena, ERR_INVALID, "the schedule's %s is wrong", fields[field].name);
-        for (int64_t value = from; value <= to; value += every) *allowed |= UINT64_C(1) << value;
+        for (int64_t value = from; value <= to; value += every < 64 ? every : 64) *allowed |= UINT64_C(1) << value;
     }
     return NULL;
 }

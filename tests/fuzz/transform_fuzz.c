@@ -1,5 +1,5 @@
-/* transform_fuzz.c - webhooks of all providers: the first byte says whose, the second which event; the rest is the
- * body. Whatever is made of it must be within the limits of a stored event, and be made of it again. */
+/* transform_fuzz.c - webhooks of one provider, PROVIDER: the first byte says how, the second which event; the rest is
+ * the body. Whatever is made of it must be within the limits of a stored event, and be made of it again. */
 #include "crypto/crypto.h"
 #include "source/transform.h"
 #include "text/text.h"
@@ -76,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (size < 2) return 0;
     struct arena *arena ARENA_SCOPE = arena_create();
-    struct source_request request = {.provider = (enum source_provider)(data[0] % SOURCE_PROVIDERS),
+    struct source_request request = {.provider = PROVIDER,
                                      .body = {(const char *)data + 2, size - 2},
                                      .header = header,
                                      .arg = (void *)events[data[1] % EVENTS]};
