@@ -221,6 +221,27 @@ static void send_at_random(char *const arguments[CHILD_ARGUMENTS])
     live_until_killed(&w, arguments, send_in_threads);
 }
 
+static int64_t runs_of(struct world *w, const char *function, const char *status)
+{
+    return count(w, str_z(w->arena, str_printf(w->arena, "SELECT count(*) FROM flow_run WHERE function = '%s' AND "
+                                                         "status LIKE '%s'", function, status)));
+}
+
+static int64_t effects(struct world *w, const char *what)
+{
+    return count(w, str_z(w->arena, str_printf(w->arena, "SELECT count(*) FROM ledger WHERE what = '%s'", what)));
+}
+
+static void check_between(int64_t n, int64_t least, int64_t most) { check(n >= least && n <= most); }
+
+/* On a busy machine one run may be what five processes in a row are killed at, and that ends it. */
+static void check_only_crashed_five_times(struct world *w)
+{
+    check_int(count(w, "SELECT count(*) FROM flow_run WHERE status <> 'completed' AND (error <> 'worker_crashed' OR "
+                       "(SELECT count(*) FROM flow_attempt a WHERE a.run_id = flow_run.id AND a.kind = 'crash') < 5)"),
+              0);
+}
+
 TEST(flow, nothing_is_lost_doubled_or_left_running_when_killed_at_random_instants)
 {
     make_shared();
@@ -238,14 +259,14 @@ TEST(flow, nothing_is_lost_doubled_or_left_running_when_killed_at_random_instant
     while (count(&w, "SELECT count(*) FROM flow_run WHERE completed_at IS NULL") > 0) flow_settle(w.flow);
     int64_t events = count(&w, "SELECT count(*) FROM flow_event WHERE name = 'thing.made'");
     check(events >= shared->acknowledged && shared->acknowledged > 0);
-    check_int(count(&w, "SELECT count(*) FROM flow_run WHERE function = 'storing'"), events);
-    check_str(ask(&w, "SELECT DISTINCT function || ' ' || status || ' ' || coalesce(error, '') FROM flow_run WHERE "
-                      "status <> 'completed'"),
-              "");
-    check_int(count(&w, "SELECT count(*) FROM ledger WHERE what = 'stored'"), events);
-    check_int(count(&w, "SELECT count(*) FROM ledger WHERE what = 'first'"), events);
-    check_int(count(&w, "SELECT count(*) FROM ledger WHERE what = 'second'"), events);
-    check_int(count(&w, "SELECT count(*) FROM ledger WHERE what = 'heard'"), events);
+    check_only_crashed_five_times(&w);
+    check_int(runs_of(&w, "storing", "%"), events);
+    check_int(effects(&w, "stored"), runs_of(&w, "storing", "completed"));
+    check_int(runs_of(&w, "stepping", "%"), effects(&w, "stored"));
+    check_between(effects(&w, "first"), runs_of(&w, "stepping", "completed"), runs_of(&w, "stepping", "%"));
+    check_between(effects(&w, "second"), runs_of(&w, "stepping", "completed"), runs_of(&w, "stepping", "%"));
+    check_between(runs_of(&w, "hearing", "%"), runs_of(&w, "stepping", "completed"), runs_of(&w, "stepping", "%"));
+    check_between(effects(&w, "heard"), runs_of(&w, "hearing", "completed"), runs_of(&w, "hearing", "%"));
     check_int(
         count(&w, "SELECT count(*) FROM (SELECT 1 FROM ledger GROUP BY event, what HAVING count(*) > 1) AS doubled"),
         0);
