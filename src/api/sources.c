@@ -172,6 +172,7 @@ struct source_change {
     struct source_addition addition;
     const json_value      *members;
     int64_t                grace; /* ms */
+    bool                   delete_data;
     struct source_record   source;
     struct str             secret;
 };
@@ -294,13 +295,25 @@ static struct err *write_remove(struct db_tx *tx, void *arg)
 {
     struct source_change *change = arg;
     TRY(source_find(tx, workspace_of(change), id_of(change), &change->source));
-    TRY(source_remove(tx, workspace_of(change), id_of(change)));
+    TRY(source_remove(tx, workspace_of(change), id_of(change), change->delete_data));
     return tell(tx, change, "integration.disconnected", (struct str){0});
 }
+
+static const char *const truths[] = {"false", "true", NULL};
+static const struct api_field removal_fields[] = {
+    {"deleteData", NULL, API_ENUM, 0, .values = truths, .otherwise = false},
+    {0},
+};
 
 struct err *api_source_remove(struct api_call *call)
 {
     struct source_change change = {.call = call};
+    const json_value    *given;
+    int                  delete_data = false;
+    TRY(api_query_object(call, removal_fields, (struct str){0}, &given));
+    api_fields(call, given, removal_fields, &delete_data);
+    TRY(api_check(call));
+    change.delete_data = delete_data;
     TRY(db_write(call->app->db, call->arena, write_remove, &change));
     struct json_out out = api_answer(call);
     json_put_bool(&out, "success", true);

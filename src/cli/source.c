@@ -125,7 +125,8 @@ int cli_source_secret(struct cli *cli)
 int cli_source_remove(struct cli *cli)
 {
     const json_value *reply;
-    struct err       *err = ask(cli, "DELETE", cli_id_path(cli, ""), STR(""), &reply);
+    const char       *what = cli_has(cli, "delete-data") ? "?deleteData=true" : "";
+    struct err       *err = ask(cli, "DELETE", cli_id_path(cli, what), STR(""), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json) cli_print_json(cli, reply);
     else printf("removed " STR_FMT "\n", STR_ARG(cli->positional[0]));

@@ -375,7 +375,7 @@ static const struct flow_function observation_capture_calling = {CAPTURE,
 
 #define OTHERS                                                                                                         \
     &memory_profile_update, &memory_cluster_close, &memory_cluster_summary, &memory_entity_extraction,                 \
-        &memory_observation_embed, &memory_pipeline_sweep, &memory_references_settle
+        &memory_observation_embed, &memory_pipeline_sweep, &memory_references_settle, &memory_source_cleanup
 
 static const struct flow_function *const functions[] = {&observation_capture, OTHERS};
 static const struct flow_function *const functions_calling[] = {&observation_capture_calling, OTHERS};

@@ -164,6 +164,7 @@ MUST_CHECK struct err *names_links(struct work *work, int64_t observation, struc
 
 struct flow_function;
 extern const struct flow_function memory_references_settle; /* functions_names.c */
+extern const struct flow_function memory_source_cleanup;    /* functions_cleanup.c */
 
 /* One row of another observation under a key of ours. */
 struct shared_reference {

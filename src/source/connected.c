@@ -346,13 +346,13 @@ struct err *source_set_sync(struct db_tx *tx, int64_t workspace, struct str publ
 
 /* ---- removing ------------------------------------------------------------------------------------------------------ */
 
-struct err *source_remove(struct db_tx *tx, int64_t workspace, struct str public_id)
+struct err *source_remove(struct db_tx *tx, int64_t workspace, struct str public_id, bool delete_data)
 {
     struct source_record source;
     TRY(source_find(tx, workspace, public_id, &source));
-    if (source.active) TRY(source_deactivate(tx, &source, SOURCE_REMOVED));
+    if (source.active || delete_data) TRY(source_tell_disconnected(tx, &source, SOURCE_REMOVED, delete_data));
     return db_exec(tx,
-                   "UPDATE source SET inbound_secret = NULL, inbound_secret_before = NULL, shared_inbound = 0, "
+                   "UPDATE source SET is_active = 0, inbound_secret = NULL, inbound_secret_before = NULL, shared_inbound = 0, "
                    "inactive_reason = $3 WHERE workspace_id = $1 AND id = $2",
                    workspace, source.id, SOURCE_REMOVED);
 }

@@ -24,6 +24,8 @@ const struct source_kind *source_kind_of(struct str type); /* NULL: no provider'
 #define SOURCE_REMOVED "removed" /* inactive_reason: a person disconnected it */
 /* Both also tell: source.disconnected, source.connected.<type>. */
 MUST_CHECK struct err *source_deactivate(struct db_tx *tx, struct source_record *source, const char *reason);
+MUST_CHECK struct err *source_tell_disconnected(struct db_tx *tx, const struct source_record *source, const char *reason,
+                                                bool delete_data);
 MUST_CHECK struct err *source_reactivate(struct db_tx *tx, struct source_record *source);
 MUST_CHECK struct err *source_tell_connected(struct db_tx *tx, const struct source_record *source, const char *trigger);
 /* Its name became known: what is told of its objects by that name can now be understood. */

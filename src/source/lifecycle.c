@@ -99,13 +99,14 @@ struct err *source_tell_named(struct db_tx *tx, const struct source_record *sour
     return end_telling(tx, source, &telling, STR("source.named"));
 }
 
-static struct err *tell_disconnected(struct db_tx *tx, const struct source_record *source, const char *reason)
+struct err *source_tell_disconnected(struct db_tx *tx, const struct source_record *source, const char *reason,
+                                     bool delete_data)
 {
     struct telling telling;
     TRY(begin_telling(tx, source, &telling));
     json_put(&telling.out, "sourceId", source->public_id);
     json_put(&telling.out, "reason", reason);
-    json_put_bool(&telling.out, "deleteData", false);
+    json_put_bool(&telling.out, "deleteData", delete_data);
     return end_telling(tx, source, &telling, STR("source.disconnected"));
 }
 
@@ -159,7 +160,7 @@ struct err *source_deactivate(struct db_tx *tx, struct source_record *source, co
                 "last_sync_error = CASE WHEN $4 = 1 THEN last_sync_error ELSE $3 END "
                 "WHERE workspace_id = $1 AND id = $2",
                 source->workspace, source->id, reason, str_eq(str_of(reason), STR(SOURCE_REMOVED))));
-    return tell_disconnected(tx, source, reason);
+    return source_tell_disconnected(tx, source, reason, false);
 }
 
 struct err *source_reactivate(struct db_tx *tx, struct source_record *source)

@@ -303,6 +303,45 @@ test('events are listed with what became of them, page by page', async (t) => {
   assert.equal((await it.ask('GET', `${W}/events?to=2020-01-01`)).body.data.length, 0);
 });
 
+test('a source goes with its data, and with nothing else', async (t) => {
+  const it = await world(t);
+  const other = (number) => issue(number, { repository: { id: 43, full_name: 'acme/web', name: 'web', html_url: 'https://github.com/acme/web', default_branch: 'main' } });
+  const { id } = await it.source('github', 42), { id: kept } = await it.source('github', 43);
+  for (let n = 1; n <= 120; n++) await it.send(`/webhooks/github/${id}`, issue(n), signed.github(issue(n), 'issues', `d${n}`));
+  for (let n = 1; n <= 3; n++) await it.send(`/webhooks/github/${kept}`, other(n), signed.github(other(n), 'issues', `o${n}`));
+  await it.settled();
+  const total = async () => (await it.ask('POST', '/v1/search', { query: 'login fails upgrade', limit: 100 })).body.meta.total;
+  assert.equal(await total(), 123);
+  assert.equal((await it.ask('DELETE', `${W}/sources/${kept}`)).body.success, true);
+  assert.equal((await it.ask('DELETE', `${W}/sources/${id}?deleteData=perhaps`)).status, 400);
+  assert.equal(lightfast(it.env, 'source', 'remove', id, '--delete-data').status, 0);
+  let jobs = [];
+  for (let i = 0; i < 400 && jobs[0]?.status !== 'completed'; i++) {
+    jobs = (await it.ask('GET', `${W}/jobs?functionId=source.cleanup`)).body.data;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  assert.equal(jobs.length, 1); // nobody asked for the other's
+  assert.deepEqual(jobs[0].output, { status: 'success', observations: 120 });
+  assert.equal(jobs[0].sourceId, id);
+  assert.equal(await total(), 3);
+});
+
+test('lists of sources show how they do', async (t) => {
+  const it = await world(t);
+  const { id } = await it.source('github', 42);
+  await it.source('sentry', 'web');
+  await it.send(`/webhooks/github/${id}`, issue(1), signed.github(issue(1), 'issues', 'd1'));
+  await it.settled();
+  const { data, meta } = (await it.ask('GET', `${W}/sources`)).body;
+  assert.deepEqual(meta, { byType: { github: 1, sentry: 1 }, total: 2 });
+  const [sentry, github] = data;
+  assert.deepEqual([github.health, github.deliveryFailureRate24h, github.documentCount, github.lastSyncError], ['healthy', 0, 0, null]);
+  assert.ok(github.lastDeliveryAt);
+  assert.equal(sentry.lastDeliveryAt, null);
+  await it.ask('DELETE', `${W}/sources/${id}`);
+  assert.equal((await it.ask('GET', `${W}/sources/${id}`)).body.health, 'down');
+});
+
 test('events may come compressed, but not as a bomb', async (t) => {
   const it = await world(t);
   const event = { source: 'ci', sourceType: 'build', sourceId: 'ci:1', title: 'Build' };

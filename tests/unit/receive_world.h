@@ -107,7 +107,7 @@ static inline struct err *set(struct db_tx *tx, void *arg)
 
 static inline struct err *drop(struct db_tx *tx, void *arg)
 {
-    return source_remove(tx, WS, ((struct making *)arg)->source.public_id);
+    return source_remove(tx, WS, ((struct making *)arg)->source.public_id, false);
 }
 
 /* ---- deliveries -------------------------------------------------------------------------------------------------- */
