@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -421,6 +422,52 @@ TEST(db, a_failing_closure_does_not_take_its_group_mates_with_it)
     check(ok[0] && !ok[1] && ok[2]);
     check_int(codes[1], ERR_NOT_FOUND);
     check_int(count_notes(f.db), 2);
+}
+
+struct rush {
+    struct db   *db;
+    atomic_bool  over;
+    atomic_int   written;
+};
+
+static void *write_in_a_rush(void *arg)
+{
+    struct rush *rush = arg;
+    while (!atomic_load(&rush->over)) {
+        struct arena *arena ARENA_SCOPE = arena_create();
+        check_ok(db_write(rush->db, arena, add_note, "rush"));
+        atomic_fetch_add(&rush->written, 1);
+    }
+    return NULL;
+}
+
+static void *write_patiently(void *arg)
+{
+    struct rush *rush = arg;
+    db_write_patiently();
+    for (int i = 0; i < 3; i++) {
+        struct arena *arena ARENA_SCOPE = arena_create();
+        check_ok(db_write(rush->db, arena, add_note, "patient"));
+    }
+    return NULL;
+}
+
+TEST(db, a_patient_write_is_done_in_a_pause_and_in_a_rush_without_any)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct rush rush = {.db = f.db};
+    pthread_t   patient, hasty[4];
+    check(pthread_create(&patient, NULL, write_patiently, &rush) == 0);
+    pthread_join(patient, NULL);
+    check_int(count_notes(f.db), 3);
+    for (size_t i = 0; i < 4; i++) check(pthread_create(&hasty[i], NULL, write_in_a_rush, &rush) == 0);
+    while (atomic_load(&rush.written) < 200) usleep(1000);
+    pthread_t patients[2];
+    for (size_t i = 0; i < 2; i++) check(pthread_create(&patients[i], NULL, write_patiently, &rush) == 0);
+    for (size_t i = 0; i < 2; i++) pthread_join(patients[i], NULL);
+    atomic_store(&rush.over, true);
+    for (size_t i = 0; i < 4; i++) pthread_join(hasty[i], NULL);
+    check_int(count_notes(f.db), 3 + 6 + atomic_load(&rush.written));
 }
 
 static struct err *add_megabyte(struct db_tx *tx, void *arg)
@@ -923,6 +970,7 @@ int main(int argc, char **argv)
         RUN(db, a_query_left_open_does_not_hold_the_transaction),
         RUN(db, a_failing_closure_leaves_nothing),
         RUN(db, a_failing_closure_does_not_take_its_group_mates_with_it),
+        RUN(db, a_patient_write_is_done_in_a_pause_and_in_a_rush_without_any),
         RUN(db, a_full_disk_fails_the_large_write_alone_and_passes),
         RUN(db, nothing_is_written_outside_a_transaction_that_ended_early),
         RUN(db, a_commit_that_cannot_be_synced_is_an_error),
