@@ -249,6 +249,8 @@ struct err *api_chat(struct api_call *call);
 struct err *api_chat_resume(struct api_call *call);
 struct err *api_chat_forget(struct api_call *call);
 struct err *api_workspace(struct api_call *call);
+struct err *api_workspace_get(struct api_call *call);
+struct err *api_workspace_set(struct api_call *call);
 struct err *api_key_list(struct api_call *call);
 struct err *api_key_create(struct api_call *call);
 struct err *api_key_revoke(struct api_call *call);

@@ -23,6 +23,8 @@ const struct api_route api_routes[] = {
     {"GET",    "/v1/answer/{name}/{session}",API_SCOPED,  ORG_ANSWER, API_RATE_NONE,   API_NO_BODY,       0,       false, api_chat_resume,  "resumeChat"},
     {"DELETE", "/v1/answer/{name}/{session}",API_SCOPED,  ORG_ANSWER, API_RATE_NONE,   API_NO_BODY,       0,       false, api_chat_forget,  "forgetChat"},
     {"GET",    "/v1/workspace",              API_ANY_KEY, 0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_workspace,    "workspace"},
+    {"GET",    W,                            API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_workspace_get, "getWorkspace"},
+    {"PATCH",  W,                            API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_JSON_BODY,     0,       false, api_workspace_set, "setWorkspace"},
     {"GET",    W "/api-keys",                API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_key_list,     "listApiKeys"},
     {"POST",   W "/api-keys",                API_PEOPLE,  ORG_ADMIN,  API_RATE_NONE,   API_JSON_BODY,     0,       false, api_key_create,   "createApiKey"},
     {"POST",   W "/api-keys/{id}/revoke",    API_PEOPLE,  ORG_ADMIN,  API_RATE_NONE,   API_MAY_HAVE_BODY, 0,       false, api_key_revoke,   "revokeApiKey"},

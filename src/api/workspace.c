@@ -1,23 +1,147 @@
-/* workspace.c - GET /v1/workspace: where a caller is, so that with nothing but a key it can build workspace paths. */
+/* workspace.c - GET /v1/workspace: where a caller is, so that with nothing but a key it can build workspace paths; GET and
+ * PATCH W: its settings (console.md 1.3, 2.2). */
 #include "api/call.h"
+
+static void put_fields(struct json_out *out, const struct org_workspace *workspace)
+{
+    json_put(out, "id", workspace->public_id);
+    json_put(out, "name", workspace->name);
+    json_put(out, "slug", workspace->slug);
+    json_put(out, "isDefault", workspace->is_default);
+    json_begin(out, "organization", '{');
+    json_put(out, "id", workspace->org_public_id);
+    json_put(out, "slug", workspace->org_slug);
+    json_end(out);
+    json_put_time(out, "createdAt", workspace->created_at);
+}
 
 struct err *api_workspace(struct api_call *call)
 {
-    const struct org_workspace *workspace = &call->workspace;
     struct json_out out = api_answer(call);
-    json_put(&out, "id", workspace->public_id);
-    json_put(&out, "name", workspace->name);
-    json_put(&out, "slug", workspace->slug);
-    json_put(&out, "isDefault", workspace->is_default);
-    json_begin(&out, "organization", '{');
-    json_put(&out, "id", workspace->org_public_id);
-    json_put(&out, "slug", workspace->org_slug);
-    json_end(&out);
-    json_put_time(&out, "createdAt", workspace->created_at);
-    json_begin(&out, "scopes", '[');
-    for (unsigned scope = ORG_READ; scope <= ORG_ADMIN; scope <<= 1)
-        if (call->key.id == 0 || (call->key.scopes & scope)) json_put(&out, NULL, org_scope_name(scope));
-    json_end(&out);
+    put_fields(&out, &call->workspace);
     api_send_with_id(call, &out);
     return NULL;
+}
+
+static struct err *send_workspace(struct api_call *call, const struct org_workspace *workspace)
+{
+    struct json_out out = api_answer(call);
+    put_fields(&out, workspace);
+    json_put(&out, "workspaceKey", str_printf(call->arena, "ws-" STR_FMT, STR_ARG(workspace->slug)));
+    json_put_raw(&out, "settings", workspace->settings.n ? workspace->settings : STR("{}"));
+    api_send_with_id(call, &out);
+    return NULL;
+}
+
+struct err *api_workspace_get(struct api_call *call)
+{
+    return send_workspace(call, &call->workspace);
+}
+
+/* ---- settings ---------------------------------------------------------------------------------------------------- */
+
+enum { MOST_BYTES = 64 << 10, MOST_DEPTH = 8, MOST_DAYS = 36500 };
+
+struct body { const json_value *settings; };
+
+static const struct api_field body_fields[] = {
+    {"settings", NULL, API_MAP, offsetof(struct body, settings), .required = true},
+    {0},
+};
+
+/* Numbers that other parts of the program read; everything else is theirs to judge. */
+static const struct { const char *path; int64_t least, most; } numbers[] = {
+    {"retention.activityDays", 0, MOST_DAYS}, {"retention.metricDays", 0, MOST_DAYS},
+    {"retention.jobDays", 0, MOST_DAYS},      {"retention.payloadDays", 0, MOST_DAYS},
+    {"thresholds.capture", 0, 100},           {"thresholds.notification", 0, 100},
+};
+
+static void check_settings(struct api_call *call, const json_value *settings)
+{
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        const json_value *value = json_get(settings, numbers[i].path);
+        if (json_is_null(value)) continue; /* as it is, or back to the default */
+        int64_t number = json_int(value, "", -1);
+        if (!json_is_integer(value) || number < numbers[i].least || number > numbers[i].most)
+            api_issue(call, STR("settings"), "%s is a whole number from %lld to %lld", numbers[i].path,
+                      (long long)numbers[i].least, (long long)numbers[i].most);
+    }
+}
+
+/* Members of `patch` over those of `base`: objects are joined, null takes away (RFC 7396). */
+static void put_merged(struct json_out *out, const char *key, const json_value *base, const json_value *patch, int depth)
+{
+    json_begin(out, key, '{');
+    for (struct json_iter it = json_iter(json_is_object(base) ? base : NULL); json_step(&it);) {
+        const json_value *over = json_member(patch, it.key);
+        if (over && json_is_null(over)) continue;
+        json_key(out, it.key);
+        if (over && json_is_object(over) && depth < MOST_DEPTH) put_merged(out, NULL, it.value, over, depth + 1);
+        else json_put_value(out, NULL, over ? over : it.value);
+    }
+    for (struct json_iter it = json_iter(patch); json_step(&it);) {
+        if (json_is_null(it.value) || (json_is_object(base) && json_member(base, it.key))) continue;
+        json_key(out, it.key);
+        if (json_is_object(it.value) && depth < MOST_DEPTH) put_merged(out, NULL, NULL, it.value, depth + 1);
+        else json_put_value(out, NULL, it.value);
+    }
+    json_end(out);
+}
+
+struct change {
+    struct api_call     *call;
+    const json_value    *patch;
+    struct org_workspace after;
+};
+
+/* {"retention": {"from": ..., "to": ...}} of the members that the patch names. */
+static struct str changes_of(struct arena *arena, const json_value *patch, const json_value *before, const json_value *after)
+{
+    struct json_out out = json_out(arena);
+    json_begin(&out, NULL, '{');
+    for (struct json_iter it = json_iter(patch); json_step(&it);) {
+        json_key(&out, it.key);
+        json_begin(&out, NULL, '{');
+        json_put_value(&out, "from", json_member(before, it.key));
+        json_put_value(&out, "to", json_member(after, it.key));
+        json_end(&out);
+    }
+    json_end(&out);
+    return json_out_text(&out);
+}
+
+static struct err *write_change(struct db_tx *tx, void *arg)
+{
+    struct change    *change = arg;
+    const json_value *before = NULL, *after;
+    TRY(org_workspace_by_id(tx, change->call->workspace.id, &change->after));
+    if (json_parse(tx->arena, change->after.settings, &before)) before = NULL;
+    struct json_out out = json_out(tx->arena), metadata = json_out(tx->arena);
+    put_merged(&out, NULL, before, change->patch, 0);
+    change->after.settings = json_out_text(&out);
+    if (change->after.settings.n > MOST_BYTES)
+        return err_new(tx->arena, ERR_TOO_LARGE, "The settings are larger than %d bytes", MOST_BYTES);
+    TRY(org_workspace_set(tx, change->after.id, change->after.settings));
+    TRY(json_parse(tx->arena, change->after.settings, &after));
+    json_begin(&metadata, NULL, '{');
+    json_put(&metadata, "workspaceName", change->after.name);
+    json_put(&metadata, "workspaceSlug", change->after.slug);
+    json_end(&metadata);
+    return api_tell(tx, change->call, (struct activity){.action = STR("workspace.updated"),
+                                                        .entity_type = STR("workspace"),
+                                                        .entity_id = change->after.public_id,
+                                                        .entity_name = change->after.name,
+                                                        .changes = changes_of(tx->arena, change->patch, before, after),
+                                                        .metadata = json_out_text(&metadata)});
+}
+
+struct err *api_workspace_set(struct api_call *call)
+{
+    struct body body = {0};
+    api_fields(call, call->body, body_fields, &body);
+    check_settings(call, body.settings);
+    TRY(api_check(call));
+    struct change change = {.call = call, .patch = body.settings};
+    TRY(db_write(call->app->db, call->arena, write_change, &change));
+    return send_workspace(call, &change.after);
 }

@@ -275,6 +275,11 @@ struct err *org_workspace_default(struct db_tx *tx, struct str name, struct org_
     return one_workspace(&rows, ws);
 }
 
+struct err *org_workspace_set(struct db_tx *tx, int64_t id, struct str settings)
+{
+    return db_exec(tx, "UPDATE workspace SET settings = $2 WHERE id = $1", id, settings);
+}
+
 struct err *org_workspace_list(struct db_tx *tx, int64_t org_id, struct org_workspace **list, size_t *count)
 {
     VEC(struct org_workspace) found = {0};

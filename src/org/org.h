@@ -29,6 +29,9 @@ MUST_CHECK struct err *org_workspace_default(struct db_tx *tx, struct str name, 
 MUST_CHECK struct err *org_workspace_create(struct db_tx *tx, int64_t org_id, struct str name, struct org_workspace *ws);
 MUST_CHECK struct err *org_workspace_list(struct db_tx *tx, int64_t org_id, struct org_workspace **list, size_t *count);
 
+/* settings: a JSON object, whole. */
+MUST_CHECK struct err *org_workspace_set(struct db_tx *tx, int64_t id, struct str settings);
+
 /* The rules for names and the reserved ones (spec/console.md 1.2): ERR_INVALID. */
 MUST_CHECK struct err *org_check_slug(struct arena *arena, struct str slug);
 MUST_CHECK struct err *org_check_workspace_name(struct arena *arena, struct str name);

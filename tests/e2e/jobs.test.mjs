@@ -215,6 +215,30 @@ test('/metrics counts deliveries, captures and jobs without naming anybody', asy
   assert.equal((await get(server, 'wrong', '/metrics')).status, 401);
 });
 
+test('settings of a workspace are joined, checked and told', async (t) => {
+  const env = home(t);
+  const key = json(env, 'key', 'create', 'console', '--scope', 'admin').key;
+  const server = await serve(t, env);
+  const document = await (await fetch(server.url + '/v1/openapi.json')).json();
+  const validate = validator(document);
+  const patch = async (settings) => {
+    const answer = await fetch(server.url + W, { method: 'PATCH', body: JSON.stringify({ settings }), headers: { authorization: `Bearer ${key}` } });
+    const value = await answer.json();
+    validate(answerSchema(document, 'setWorkspace', answer.status), value, `setWorkspace ${answer.status}`);
+    return value;
+  };
+  assert.deepEqual((await patch({ retention: { jobDays: 90 }, own: { a: [1] } })).settings, { version: 1, retention: { jobDays: 90 }, own: { a: [1] } });
+  assert.deepEqual((await patch({ retention: { payloadDays: 7 }, own: null })).settings, { version: 1, retention: { jobDays: 90, payloadDays: 7 } });
+  for (const wrong of [{ retention: { jobDays: -1 } }, { retention: { jobDays: '90' } }, { thresholds: { capture: 101 } }, 7])
+    assert.equal((await patch(wrong)).error, 'VALIDATION_ERROR');
+  assert.equal((await patch({ big: 'x'.repeat(70000) })).error, 'PAYLOAD_TOO_LARGE');
+  const [told] = JSON.parse((await get(server, key, W + '/activities?category=workspace')).text).data;
+  assert.deepEqual(told.changes, { retention: { from: { jobDays: 90 }, to: { jobDays: 90, payloadDays: 7 } }, own: { from: { a: [1] }, to: null } });
+  const now = JSON.parse((await get(server, key, W)).text);
+  validate(answerSchema(document, 'getWorkspace', 200), now, 'getWorkspace');
+  assert.deepEqual(now.settings.retention, { jobDays: 90, payloadDays: 7 });
+});
+
 test('every answer is what the document says', async (t) => {
   const env = home(t);
   const key = json(env, 'key', 'create', 'console', '--scope', 'admin,ingest').key;
