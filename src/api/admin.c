@@ -163,17 +163,29 @@ static struct finding check_embedding(struct api_call *call, bool fix)
     return ok(str_printf(call->arena, STR_FMT ", %d dimensions", STR_ARG(embed_model(embed)), embed_dim(embed)));
 }
 
+static struct err *read_month(struct api_call *call, struct llm_usage *usage)
+{
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(call->app->db, call->arena, &tx));
+    return llm_usage_month(tx, call->workspace.id, usage);
+}
+
 /* Asking the model would cost money: what is known without is said. Address and key stay unsaid. */
 static struct finding check_models(struct api_call *call, bool fix)
 {
     (void)fix;
     struct llm *llm = call->app->llm;
+    struct llm_usage month;
     if (!llm_enabled(llm)) return ok(STR("none: classes and summaries go by rules"));
+    struct err *err = read_month(call, &month);
+    if (err) return broken(call, err);
     struct buf list = buf_in(call->arena);
-    buf_str_add(&list, call->app->config->llm_provider);
+    buf_str_add(&list, llm_provider(llm));
     for (int task = 0; task < LLM_TASKS; task++)
         buf_printf(&list, "%s%s by " STR_FMT, task ? ", " : ": ", llm_task_name((enum llm_task)task),
                    STR_ARG(llm_model(llm, (enum llm_task)task)));
+    buf_printf(&list, "; %lld tokens this month", (long long)(month.input_tokens + month.output_tokens));
+    if (month.cost > 0) buf_printf(&list, ", %.2f USD", month.cost);
     if (!llm_available(llm)) {
         buf_lit(&list, "; left alone for a minute after failures in a row, rules meanwhile");
         return warning(buf_str(&list));

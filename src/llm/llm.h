@@ -52,8 +52,8 @@ struct llm_budget {
 /* Add a call to the month's counts; does nothing for a call that cost nothing. */
 MUST_CHECK struct err *llm_usage_record(struct db *db, struct arena *arena, int64_t workspace, enum llm_task task,
                                         const struct llm_usage *usage);
-/* Tokens of the current month, UTC. */
-MUST_CHECK struct err *llm_usage_month(struct db_tx *tx, int64_t workspace, int64_t *tokens);
+/* Of the current month, UTC. */
+MUST_CHECK struct err *llm_usage_month(struct db_tx *tx, int64_t workspace, struct llm_usage *usage);
 
 /* A workspace's tokens a month, as a budget: calls are refused (ERR_RATE_LIMITED) when they may exceed it. */
 struct llm_allowance {

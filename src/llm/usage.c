@@ -35,15 +35,16 @@ struct err *llm_usage_record(struct db *db, struct arena *arena, int64_t workspa
     return db_write(db, arena, record, &recording);
 }
 
-struct err *llm_usage_month(struct db_tx *tx, int64_t workspace, int64_t *tokens)
+struct err *llm_usage_month(struct db_tx *tx, int64_t workspace, struct llm_usage *usage)
 {
     struct db_rows rows;
-    *tokens = 0;
-    TRY(db_query(tx, &rows,
-                 "SELECT COALESCE(CAST(SUM(input_tokens + output_tokens) AS BIGINT), 0) FROM llm_usage "
-                 "WHERE workspace_id = $1 AND month = $2",
-                 workspace, this_month(tx->arena)));
-    (void)db_next(&rows, tokens);
+    *usage = (struct llm_usage){0};
+    TRY(db_query(
+        tx, &rows,
+        "SELECT CAST(SUM(input_tokens) AS BIGINT), CAST(SUM(output_tokens) AS BIGINT), SUM(cost) FROM llm_usage "
+        "WHERE workspace_id = $1 AND month = $2",
+        workspace, this_month(tx->arena)));
+    (void)db_next(&rows, &usage->input_tokens, &usage->output_tokens, &usage->cost);
     return db_done(&rows);
 }
 
@@ -51,10 +52,10 @@ static struct err *check_month(void *arg, struct arena *arena, int64_t tokens)
 {
     const struct llm_allowance *allowance = arg;
     struct db_tx *tx            DB_READ_SCOPE = NULL;
-    int64_t                     used;
+    struct llm_usage            used;
     TRY(db_read_begin(allowance->db, arena, &tx));
     TRY(llm_usage_month(tx, allowance->workspace, &used));
-    if (used + tokens <= allowance->monthly_tokens) return NULL;
+    if (used.input_tokens + used.output_tokens + tokens <= allowance->monthly_tokens) return NULL;
     return err_new(arena, ERR_RATE_LIMITED, "the workspace's %lld tokens of the month are used up",
                    (long long)allowance->monthly_tokens);
 }

@@ -57,6 +57,12 @@ struct str public_xid(struct str id, const char *prefix)
     return str_starts(id, str_of(prefix)) ? str_skip(id, strlen(prefix)) : (struct str){NULL, 0};
 }
 
+bool memory_is_history(struct str ingestion)
+{
+    return str_eq(ingestion, str_of(source_ingestion_name(SOURCE_BACKFILL))) ||
+           str_eq(ingestion, str_of(source_ingestion_name(SOURCE_MANUAL)));
+}
+
 /* ---- outputs of jobs --------------------------------------------------------------------------------------------- */
 
 struct str job_output(struct arena *arena, const char *status, const char *key, struct str value, struct str why)

@@ -41,6 +41,9 @@ void put_public(struct json_out *out, const char *key, const char *prefix, struc
 /* "obs_..." -> the 21 characters; {NULL, 0} if it is not of that form. */
 struct str public_xid(struct str id, const char *prefix);
 
+/* Imports and backfills: nobody pays for a model that looks at years of them unless the workspace says so. */
+bool memory_is_history(struct str ingestion);
+
 /* {"status": status, key: value, "reason" or "error": why}; why empty: left out. */
 struct str job_output(struct arena *arena, const char *status, const char *key, struct str value, struct str why);
 /* Keep err as the job's output; returns it. */

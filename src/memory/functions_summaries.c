@@ -128,7 +128,7 @@ static struct err *summarise_cluster(struct summary_run *s, bool by_model)
         return NULL;
     }
     cluster_summary_template(s->run->arena, &s->facts, time_now(), &writing.summary);
-    if (by_model && s->rules.on) {
+    if (by_model && s->rules.on && (!s->facts.history || s->rules.history)) {
         TRY(flow_step(s->run, "ask", ask_model, s, &answer));
         TRY(take_answer(s, answer, &writing.summary));
     }

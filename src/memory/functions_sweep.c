@@ -47,7 +47,7 @@ static struct err *tell_finished(const struct upkeep *upkeep, struct db_tx *tx, 
     struct model_rules rules;
     TRY(models_rules(tx, upkeep->memory, upkeep->workspace, &rules));
     TRY(news_read(tx, upkeep->workspace, id, &news));
-    bool history = str_eq(news.ingestion, STR("backfill")) || str_eq(news.ingestion, STR("manual"));
+    bool history = memory_is_history(news.ingestion);
     news_captured(outbox, &news);
     news_profile(outbox, &news);
     news_cluster(outbox, &news, upkeep->began);

@@ -29,22 +29,24 @@ static struct err *read_members(struct db_tx *tx, int64_t workspace, struct clus
 {
     struct db_rows        rows;
     struct cluster_member one = {0};
-    struct str            actor;
+    struct str            actor, ingestion;
     int64_t               captured_at;
     VEC(struct cluster_member) members = {0};
-    TRY(db_query(
-        tx, &rows,
-        "SELECT observation_type, source_type, title, SUBSTR(content, 1, $3), actor, occurred_at, topics, "
-        "content_topics, significance_score, captured_at FROM observation WHERE workspace_id = $1 AND cluster_id = $2 "
-        "ORDER BY occurred_at DESC, id DESC LIMIT $4",
-        workspace, facts->id, (int)BODY_READ, (int)SUMMARY_MEMBERS_READ));
+    TRY(db_query(tx, &rows,
+                 "SELECT observation_type, source_type, title, SUBSTR(content, 1, CAST($3 AS INTEGER)), actor, "
+                 "occurred_at, topics, content_topics, significance_score, captured_at, ingestion_source "
+                 "FROM observation WHERE workspace_id = $1 AND cluster_id = $2 "
+                 "ORDER BY occurred_at DESC, id DESC LIMIT $4",
+                 workspace, facts->id, (int)BODY_READ, (int)SUMMARY_MEMBERS_READ));
     while (db_next(&rows, &one.shown.type, &one.source_type, &one.shown.title, &one.shown.body, &actor,
-                   &one.shown.occurred_at, &one.topics, &one.content_topics, &one.score, &captured_at)) {
+                   &one.shown.occurred_at, &one.topics, &one.content_topics, &one.score, &captured_at, &ingestion)) {
+        facts->history = facts->history && memory_is_history(ingestion);
         if (captured_at > facts->captured_at) facts->captured_at = captured_at;
         one.shown.title = text_without_label(one.shown.title);
         one.shown.actor = person_of(tx->arena, actor);
         *VEC_PUSH(tx->arena, &members) = one;
     }
+    facts->history = facts->history && members.n > 0;
     facts->members = members.at;
     facts->member_count = members.n;
     return db_done(&rows);
@@ -64,6 +66,7 @@ struct err *cluster_facts_read(struct db_tx *tx, int64_t workspace, struct str x
     TRY(db_done(&rows));
     if (!found) return NULL;
     facts->closed = str_eq(status, STR("closed"));
+    facts->history = true; /* until a member says otherwise */
     return facts->count >= SUMMARY_LEAST_MEMBERS ? read_members(tx, workspace, facts) : NULL;
 }
 

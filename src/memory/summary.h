@@ -12,7 +12,7 @@ enum { SUMMARY_LEAST_MEMBERS = 5, SUMMARY_MEMBERS_READ = 200 };
 struct cluster_facts {
     int64_t    id, count, first, last, summarised_at, closed_at, captured_at; /* 0: never; of a member at the latest */
     struct str label;
-    bool       closed;
+    bool                   closed, history; /* history: all members are */
     struct cluster_member *members; /* newest first */
     size_t                 member_count;
 };

@@ -443,12 +443,12 @@ TEST(entities, a_service_that_stays_down_fails_the_job_with_its_reason)
 #define SUMMARY_RUN "neural.cluster.summary"
 
 /* Events that join one cluster: the same words, person and hour. */
-static void fill_cluster(struct world *w, int n)
+static void fill_cluster(struct world *w, int n, const char *ingestion)
 {
     for (int i = 0; i < n; i++)
         CAPTURE(w, .id = str_z(w->arena, str_printf(w->arena, "pr-%d", i)), .title = "Session timeout of the login",
                 .actor = "github:1", .type = i == n - 1 ? "pull-request.merged" : "issue.opened", .hour = i / 10.0,
-                .ingestion = "manual");
+                .ingestion = ingestion);
     check_int(count(w, "SELECT COUNT(*) FROM cluster"), 1);
 }
 
@@ -456,7 +456,7 @@ TEST(summaries, go_by_a_template_without_a_model)
 {
     WORLD(w);
     world_start(&w);
-    fill_cluster(&w, 5);
+    fill_cluster(&w, 5, "manual");
     check_str(ask(&w, "SELECT summary FROM cluster"), "-");
     advance(&w, MINUTES(10));
     check_str(ask(&w, "SELECT activity_status || ' ' || json_extract(key_contributors, '$[0]') || ' ' || "
@@ -477,13 +477,17 @@ TEST(summaries, go_by_a_template_without_a_model)
     "{\"summary\":\"The login timeout is being fixed.\",\"keyTopics\":[\"login timeout\",\"sessions\"],"               \
     "\"keyContributors\":[\"Ada\"],\"status\":\"active\"}"
 
+/* Events of today, but too small to ask a model what they are. */
+#define LIVE "UPDATE workspace SET settings = '{\"llm\":{\"minScore\":101}}'"
+
 TEST(summaries, are_the_models_with_one)
 {
     WORLD(w);
     answer(&w, "anthropic", SUMMARY);
     world_model(&w, "anthropic", 5000);
     world_start(&w);
-    fill_cluster(&w, 6);
+    write_sql(&w, LIVE);
+    fill_cluster(&w, 6, "api");
     advance(&w, MINUTES(10));
     requests_fit(&w);
     check_int(w.service.requests, 1);
@@ -497,10 +501,10 @@ TEST(summaries, of_few_events_or_made_lately_are_not_due)
 {
     WORLD(w);
     world_start(&w);
-    fill_cluster(&w, 4);
+    fill_cluster(&w, 4, "manual");
     advance(&w, MINUTES(10));
     check_str(output(&w, SUMMARY_RUN, "reason"), "below_threshold");
-    fill_cluster(&w, 5);
+    fill_cluster(&w, 5, "manual");
     advance(&w, MINUTES(10));
     check_str(output(&w, SUMMARY_RUN, "status"), "success");
     CAPTURE(&w, .id = "later", .title = "Session timeout of the login", .actor = "github:1", .ingestion = "manual");
@@ -520,7 +524,7 @@ TEST(summaries, are_made_once_more_when_the_cluster_closes)
 {
     WORLD(w);
     world_start(&w);
-    fill_cluster(&w, 5);
+    fill_cluster(&w, 5, "manual");
     advance(&w, MINUTES(10));
     write_sql(&w, "UPDATE cluster SET summary = 'old'");
     advance(&w, DAYS(8)); /* neural.cluster.close, hourly */
@@ -529,13 +533,26 @@ TEST(summaries, are_made_once_more_when_the_cluster_closes)
     check(str_starts(ask(&w, "SELECT summary FROM cluster"), STR("5 events")));
 }
 
+TEST(summaries, of_history_alone_cost_nothing)
+{
+    WORLD(w);
+    answer(&w, "anthropic", SUMMARY);
+    world_model(&w, "anthropic", 5000);
+    world_start(&w);
+    fill_cluster(&w, 5, "manual");
+    advance(&w, MINUTES(10));
+    check(str_starts(ask(&w, "SELECT summary FROM cluster"), STR("5 events")));
+    check_int(w.service.requests, 0);
+}
+
 TEST(summaries, go_by_the_template_when_the_model_fails_for_good)
 {
     WORLD(w);
     answer(&w, "anthropic", "{\"summary\":\"\"}");
     world_model(&w, "anthropic", 5000);
     world_start(&w);
-    fill_cluster(&w, 5);
+    write_sql(&w, LIVE);
+    fill_cluster(&w, 5, "api");
     for (int i = 0; i < 5; i++) advance(&w, MINUTES(i ? 1 : 10));
     check_str(ask(&w, "SELECT status FROM flow_run WHERE function = '" SUMMARY_RUN "'"), "failed");
     check_str(output(&w, SUMMARY_RUN, "status"), "failure");
@@ -546,7 +563,7 @@ TEST(summaries, of_a_template_call_work_active_or_stalled_by_its_age)
 {
     WORLD(w);
     world_start(&w);
-    fill_cluster(&w, 5);
+    fill_cluster(&w, 5, "manual");
     write_sql(&w, "UPDATE observation SET source_type = 'issue.opened'");
     advance(&w, MINUTES(10));
     check_str(ask(&w, "SELECT activity_status FROM cluster"), "active");
@@ -589,6 +606,7 @@ int main(void)
         RUN(summaries, are_the_models_with_one),
         RUN(summaries, of_few_events_or_made_lately_are_not_due),
         RUN(summaries, are_made_once_more_when_the_cluster_closes),
+        RUN(summaries, of_history_alone_cost_nothing),
         RUN(summaries, go_by_the_template_when_the_model_fails_for_good),
         RUN(summaries, of_a_template_call_work_active_or_stalled_by_its_age),
     };
