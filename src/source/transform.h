@@ -145,8 +145,6 @@ struct source_state_change {
     struct str  user_id, account_id, account_login;
     const char *reason;               /* inactiveReason: "installation_removed" ... or NULL */
     const char *activity;             /* "integration.disconnected" ... or NULL: none */
-    bool        cancel_runs;          /* running sync and backfill are cancelled */
-    bool        connection_inactive;  /* the connection itself too */
     bool        full_sync;            /* starts a full document sync */
     enum source_flag is_archived, is_private;
     struct str  repo_full_name, repo_name, default_branch, project_name; /* {NULL, 0}: unchanged */

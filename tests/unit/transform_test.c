@@ -131,11 +131,10 @@ TEST(state, of_github_as_the_table_says)
     }
 }
 
-TEST(state, an_installation_that_ends_cancels_what_runs)
+TEST(state, an_installation_that_ends_is_named_with_its_account)
 {
     struct source_state_change change;
     check(state(arena, SOURCE_GITHUB, "installation", "{\"action\":\"suspend\"," INSTALLATION "}", &change));
-    check(change.cancel_runs);
     check_int(change.target, SOURCE_OF_INSTALLATION);
     check_str(change.installation_id, "6");
     check_str(change.account_login, "acme");
@@ -291,7 +290,7 @@ int main(void)
         RUN(route, a_project_update_names_project_and_organisation),
         RUN(route, more_than_a_hundred_resources_are_cut),
         RUN(state, of_github_as_the_table_says),
-        RUN(state, an_installation_that_ends_cancels_what_runs),
+        RUN(state, an_installation_that_ends_is_named_with_its_account),
         RUN(state, a_rename_changes_names_and_nothing_else),
         RUN(state, a_new_default_branch_starts_a_full_sync),
         RUN(state, archived_and_private_are_flags),

@@ -62,7 +62,6 @@ static void installation_change(struct arena *arena, const json_value *payload, 
 {
     change->account_id = PAYLOAD_FIRST(arena, payload, "account.id", "installation.account.id");
     change->account_login = PAYLOAD_FIRST(arena, payload, "account.login", "installation.account.login");
-    change->cancel_runs = change->effect == SOURCE_STATE_DEACTIVATE;
     if (change->effect == SOURCE_STATE_INSTALLATION) change->installation = json_get(payload, "installation");
     change->repositories = json_get(payload, "repositories");
     bool named = change->effect != SOURCE_STATE_ACCOUNT || change->account_login.n;
@@ -114,7 +113,6 @@ bool github_state(struct arena *arena, const struct source_delivery *delivery, s
         if (str_eq(delivery->event, STR("repository"))) repository_change(arena, delivery, change);
         if (row->target == SOURCE_OF_USER) {
             change->user_id = payload_text(arena, delivery->payload, "sender.id");
-            change->connection_inactive = true;
             if (!change->user_id.n) change->effect = SOURCE_STATE_NONE;
         }
     }

@@ -288,7 +288,6 @@ bool linear_state(struct arena *arena, const struct source_delivery *delivery, s
     change->target = SOURCE_OF_ORGANIZATION;
     change->organization_id = payload_text(arena, delivery->payload, "organizationId");
     change->reason = "uninstalled";
-    change->connection_inactive = true;
     change->activity = "integration.disconnected";
     if (change->organization_id.n) change->effect = SOURCE_STATE_DEACTIVATE;
     return true;

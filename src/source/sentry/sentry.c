@@ -147,7 +147,6 @@ bool sentry_state(struct arena *arena, const struct source_delivery *delivery, s
     } else if (str_eq(delivery->action, STR("deleted"))) {
         change->effect = SOURCE_STATE_DEACTIVATE;
         change->reason = "uninstalled";
-        change->connection_inactive = true;
         change->activity = "integration.disconnected";
     }
     return true;

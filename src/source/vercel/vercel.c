@@ -214,7 +214,6 @@ bool vercel_state(struct arena *arena, const struct source_delivery *delivery, s
         change->installation_id = payload_text(arena, payload, "configuration.id");
         change->organization_id = PAYLOAD_FIRST(arena, payload, "team.id", "teamId");
         change->reason = "uninstalled";
-        change->connection_inactive = true;
         change->activity = "integration.disconnected";
         if (change->installation_id.n) change->effect = SOURCE_STATE_DEACTIVATE;
         return true;
