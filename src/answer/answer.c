@@ -21,14 +21,18 @@ void answer_destroy(struct answer *answer)
     free(answer);
 }
 
-const char *answer_engine(const struct answer *answer)
+static struct llm_choice choose(const struct answer *answer, struct arena *arena, struct str settings)
 {
-    return llm_enabled(answer->llm) ? "llm" : "extractive";
+    const json_value *root;
+    if (!settings.n || json_parse(arena, settings, &root)) root = NULL;
+    return llm_choice_of(answer->llm, root, LLM_ANSWER);
 }
 
-struct str answer_model(const struct answer *answer)
+const char *answer_engine(const struct answer *answer, struct arena *arena, struct str settings, struct str *model)
 {
-    return llm_enabled(answer->llm) ? llm_model(answer->llm, LLM_ANSWER) : STR("");
+    struct llm_choice choice = choose(answer, arena, settings);
+    *model = !choice.on ? STR("") : choice.model.n ? choice.model : llm_model(answer->llm, LLM_ANSWER);
+    return choice.on ? "llm" : "extractive";
 }
 
 /* Quoting, after a model that failed or without one. */
@@ -59,8 +63,9 @@ struct err *answer_ask(struct answer *answer, struct arena *arena, const struct 
     *result = (struct answer_result){0};
     if (question.most_sources <= 0) question.most_sources = DEFAULT_SOURCES;
     if (question.time_ms <= 0) question.time_ms = DEFAULT_TIME;
-    if (!llm_enabled(answer->llm)) return quote(answer, arena, &question, result);
-    struct err *failed = model_answer(answer, arena, &question, result, &heard);
+    struct llm_choice choice = choose(answer, arena, question.settings);
+    if (!choice.on) return quote(answer, arena, &question, result);
+    struct err *failed = model_answer(answer, arena, &question, choice, result, &heard);
     record_usage(answer, arena, &question, result);
     if (!failed) return NULL;
     if (answer_stopped(&question)) return err_new(arena, ERR_CANCELLED, "The answer was stopped");

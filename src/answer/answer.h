@@ -57,6 +57,7 @@ struct answer_listener {
 
 struct answer_question {
     int64_t                   workspace; /* row id */
+    struct str                settings;  /* the workspace's, JSON: whether and which model is asked, its tokens a month */
     struct str                query;     /* 1 to ANSWER_LONGEST_QUERY characters, trimmed */
     const struct llm_message *history;   /* what was said before, oldest first */
     size_t                    history_count;
@@ -111,6 +112,5 @@ MUST_CHECK struct err *answer_session_forget(struct answer *answer, struct arena
 extern const struct flow_function *const answer_functions[];
 extern const size_t answer_function_count;
 
-/* The engine and the model that a question asked now would get. */
-const char *answer_engine(const struct answer *answer);
-struct str  answer_model(const struct answer *answer);
+/* The engine that a question asked now would get, and its model (empty: none). */
+const char *answer_engine(const struct answer *answer, struct arena *arena, struct str settings, struct str *model);

@@ -27,6 +27,8 @@ struct making {
     struct arena                 *arena;
     const struct answer_question *question;
     struct answer_result         *result;
+    struct llm_choice             choice;
+    struct llm_allowance          allowance; /* of the workspace, a month */
     struct sources                sources;
     struct toolbox                box;
     struct citer                  citer;
@@ -86,7 +88,11 @@ static void think(struct making *making)
 
 static struct err *check_tokens(void *arg, struct arena *arena, int64_t wanted)
 {
-    return tokens(arg) + wanted <= MOST_TOKENS ? NULL : err_new(arena, ERR_RATE_LIMITED, "the answer needs too many tokens");
+    struct making *making = arg;
+    struct llm_budget month = llm_budget_of(&making->allowance);
+    wanted += tokens(making);
+    if (wanted > MOST_TOKENS) return err_new(arena, ERR_RATE_LIMITED, "the answer needs too many tokens");
+    return month.check ? month.check(month.arg, arena, wanted) : NULL;
 }
 
 static struct err *ask(struct making *making, bool with_tools, bool conclude, struct llm_reply *reply)
@@ -95,6 +101,7 @@ static struct err *ask(struct making *making, bool with_tools, bool conclude, st
     int64_t left = time_left(making);
     struct llm_call call = {
         .task = LLM_ANSWER,
+        .model = making->choice.model,
         .temperature = TEMPERATURE,
         .instructions = making->instructions,
         .messages = making->messages.at,
@@ -249,10 +256,11 @@ static struct err *make(struct making *making)
 }
 
 struct err *model_answer(struct answer *answer, struct arena *arena, const struct answer_question *question,
-                         struct answer_result *result, bool *heard)
+                         struct llm_choice choice, struct answer_result *result, bool *heard)
 {
     struct making *making = NEW(arena, struct making);
-    *making = (struct making){.answer = answer, .arena = arena, .question = question, .result = result,
+    *making = (struct making){.answer = answer, .arena = arena, .question = question, .result = result, .choice = choice,
+                              .allowance = {answer->db, question->workspace, choice.monthly_tokens},
                               .sources = sources_in(arena), .held = buf_in(arena), .begun_us = time_monotonic_us()};
     making->box = (struct toolbox){answer, arena, question, &making->sources};
     making->citer = citer_in(arena, &making->sources, question->most_sources);

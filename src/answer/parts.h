@@ -93,5 +93,5 @@ MUST_CHECK struct err *answer_instructions(struct answer *answer, struct arena *
 
 /* Let the model answer. After an error of which no text was heard, quoting can still take its place. */
 MUST_CHECK struct err *model_answer(struct answer *answer, struct arena *arena, const struct answer_question *question,
-                                    struct answer_result *result, bool *heard);
+                                    struct llm_choice choice, struct answer_result *result, bool *heard);
 bool answer_stopped(const struct answer_question *question);

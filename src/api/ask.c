@@ -21,26 +21,13 @@ static struct err *answer_in_one(struct asking *asking)
     return failed;
 }
 
-/* A request that no socket brought reads the whole stream as one text. */
-static void answer_here(struct api_call *call, struct asking *kept)
-{
-    struct answer_result result;
-    kept->form->start(kept);
-    struct err *failed = asking_answer(kept, &result);
-    if (failed) kept->form->failed(kept, failed);
-    else kept->form->done(kept, &result);
-    call->reply->body = str_dup(call->arena, buf_str(&kept->log));
-    call->reply->content_type = "text/event-stream";
-    asking_end(kept);
-    arena_destroy(kept->call->arena);
-}
-
 static struct err *answer_in_pieces(struct asking *asking, const struct ask_form *form)
 {
     bool follows = false;
     struct api_call *call = asking->call;
     asking->question.time_ms = STREAM_TIME;
-    struct asking *kept = asking_keep(asking, form);
+    struct asking *kept;
+    TRY(asking_keep(asking, form, &kept));
     struct err *refused = asking_begin(kept);
     if (!refused && call->request->job) refused = asking_follow(call, kept->session, &follows);
     if (refused) {
@@ -51,8 +38,12 @@ static struct err *answer_in_pieces(struct asking *asking, const struct ask_form
     }
     call->reply->status = 200;
     if (form == &ask_chat) net_reply_header(call->reply, "x-vercel-ai-ui-message-stream", STR("v1"));
-    if (!call->request->job) answer_here(call, kept);
-    else workers_submit(call->app->answerers, asking_run, kept);
+    if (call->request->job) {
+        workers_submit(call->app->answerers, asking_run, kept);
+        return NULL;
+    }
+    kept->heard_at_once = call; /* no socket brought the request: it reads the whole stream as one text */
+    asking_run(kept);
     return NULL;
 }
 

@@ -89,12 +89,14 @@ static void end_event(struct asking *asking, const char *name, struct json_out *
 
 static void event_start(struct asking *asking)
 {
-    const struct answer *answer = asking->call->app->answer;
+    struct str model;
+    const struct api_call *call = asking->call;
+    const char *engine = answer_engine(call->app->answer, call->arena, call->workspace.settings, &model);
     struct json_out out = begin(asking);
     json_put(&out, "requestId", asking->call->id);
     json_put(&out, "sessionId", asking->session.id);
-    json_put(&out, "engine", answer_engine(answer));
-    if (answer_model(answer).n) json_put(&out, "model", answer_model(answer));
+    json_put(&out, "engine", engine);
+    if (model.n) json_put(&out, "model", model);
     end_event(asking, "start", &out);
 }
 

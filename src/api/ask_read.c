@@ -69,6 +69,7 @@ struct err *asking_read(struct api_call *call, struct asking *asking)
     api_fields(call, call->body, api_ask_fields, &body);
     *question = (struct answer_question){
         .workspace = call->workspace.id,
+        .settings = call->workspace.settings,
         .query = body.query,
         .filters = api_search_filters(&body.filters),
         .mode = (enum search_mode)body.mode,

@@ -238,7 +238,7 @@ static struct api_call *keep_call(struct arena *arena, const struct api_call *ca
     return kept;
 }
 
-struct asking *asking_keep(struct asking *asking, const struct ask_form *form)
+struct err *asking_keep(struct asking *asking, const struct ask_form *form, struct asking **copy)
 {
     struct arena *arena = arena_create();
     struct asking *kept = NEW(arena, struct asking);
@@ -248,10 +248,13 @@ struct asking *asking_keep(struct asking *asking, const struct ask_form *form)
     kept->log = buf_in(arena);
     struct err *wrong = json_parse(arena, kept->call->request->body, &kept->call->body);
     if (!wrong) wrong = asking_read(kept->call, kept);
-    if (wrong) abort(); /* it was read before */
+    if (wrong) {
+        arena_destroy(arena);
+        return err_new(asking->call->arena, ERR_INTERNAL, "a question that was read cannot be read again");
+    }
     kept->question.time_ms = asking->question.time_ms;
-    kept->session.id = str_dup(arena, asking->session.id);
-    return kept;
+    *copy = kept;
+    return NULL;
 }
 
 void asking_run(void *arg)
@@ -263,6 +266,11 @@ void asking_run(void *arg)
     if (failed) asking->form->failed(asking, failed);
     else asking->form->done(asking, &result);
     asking_end(asking);
+    struct api_call *call = asking->heard_at_once;
+    if (call) {
+        call->reply->body = str_dup(call->arena, buf_str(&asking->log));
+        call->reply->content_type = "text/event-stream";
+    }
     arena_destroy(asking->call->arena);
 }
 

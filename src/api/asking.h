@@ -33,6 +33,7 @@ struct asking {
     bool                   wants_stream;
     const struct ask_form *form;     /* NULL: one JSON object, in the request */
     bool                   detached; /* goes on when its readers leave */
+    struct api_call       *heard_at_once; /* gets all that was told as its reply; NULL: readers get it as it comes */
     atomic_bool            stop;
 
     /* under the lock of the registry */
@@ -62,8 +63,8 @@ MUST_CHECK struct err *asking_answer(struct asking *asking, struct answer_result
 void asking_end(struct asking *asking);
 
 void asking_tell(struct asking *asking, struct str text);
-/* A copy with memory of its own, to be told by a worker; asking_run ends and frees it. */
-struct asking *asking_keep(struct asking *asking, const struct ask_form *form);
+/* A copy with memory of its own, its call's arena; asking_run, on a worker, ends and frees it. */
+MUST_CHECK struct err *asking_keep(struct asking *asking, const struct ask_form *form, struct asking **copy);
 void asking_run(void *asking);
 /* Let the reply read what is told from now on, and what was told. False: nothing runs, or it cannot be followed any more.
  * Errors: ERR_FORBIDDEN. */

@@ -62,6 +62,15 @@ struct llm_allowance {
 };
 struct llm_budget llm_budget_of(struct llm_allowance *allowance); /* which must live as long */
 
+/* What a workspace's settings (console.md 1.3, member llm) say of a task. The server has the key of one provider: a
+ * workspace may choose among its models, or do without. Texts point into the settings. */
+struct llm_choice {
+    bool on;
+    struct str model;       /* empty: the server's */
+    int64_t monthly_tokens; /* 0: no limit */
+};
+struct llm_choice llm_choice_of(const struct llm *llm, const json_value *settings, enum llm_task task);
+
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
 
 /* A function that the model may call; the caller runs it and sends its result in the next message. */

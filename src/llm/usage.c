@@ -64,3 +64,14 @@ struct llm_budget llm_budget_of(struct llm_allowance *allowance)
 {
     return allowance->monthly_tokens > 0 ? (struct llm_budget){check_month, allowance} : (struct llm_budget){0};
 }
+
+struct llm_choice llm_choice_of(const struct llm *llm, const json_value *settings, enum llm_task task)
+{
+    const json_value *models = json_get(settings, "llm.models");
+    struct str provider = json_str(settings, "llm.provider"), model = json_str(models, llm_task_name(task));
+    return (struct llm_choice){
+        .on = llm_enabled(llm) && (!provider.n || str_eq(provider, llm_provider(llm))),
+        .model = model.n ? model : json_str(models, "default"),
+        .monthly_tokens = json_int(settings, "llm.monthlyTokens", 0),
+    };
+}

@@ -3,22 +3,6 @@
 
 enum { LEAST_SCORE = 30 };
 
-/* The server has the key of one provider: a workspace may choose among its models, or do without. */
-static bool is_on(const struct memory *memory, const json_value *settings)
-{
-    struct str provider = json_str(settings, "llm.provider");
-    return !provider.n || str_eq(provider, llm_provider(memory->llm));
-}
-
-static void read_models(struct arena *arena, const json_value *settings, struct model_rules *rules)
-{
-    const json_value *models = json_get(settings, "llm.models");
-    for (int task = 0; task < LLM_TASKS; task++) {
-        struct str model = json_str(models, llm_task_name((enum llm_task)task));
-        rules->models[task] = str_dup(arena, model.n ? model : json_str(models, "default"));
-    }
-}
-
 struct err *models_rules(struct db_tx *tx, const struct memory *memory, int64_t workspace, struct model_rules *rules)
 {
     struct db_rows    rows;
@@ -31,11 +15,14 @@ struct err *models_rules(struct db_tx *tx, const struct memory *memory, int64_t 
     TRY(db_done(&rows));
     if (text.n && json_parse(tx->arena, text, &settings)) settings = NULL;
     *rules = (struct model_rules){
-        .on = is_on(memory, settings),
         .history = json_bool(settings, "llm.backfill", false),
         .least_score = (int)json_int(settings, "llm.minScore", LEAST_SCORE),
-        .monthly_tokens = json_int(settings, "llm.monthlyTokens", 0),
     };
-    read_models(tx->arena, settings, rules);
+    for (int task = 0; task < LLM_TASKS; task++) {
+        struct llm_choice choice = llm_choice_of(memory->llm, settings, (enum llm_task)task);
+        rules->on = choice.on;
+        rules->monthly_tokens = choice.monthly_tokens;
+        rules->models[task] = str_dup(tx->arena, choice.model);
+    }
     return NULL;
 }

@@ -253,6 +253,38 @@ TEST(api, bounds_and_defaults_of_the_document_are_those_of_the_field_tables)
     }
 }
 
+/* ---- answers ----------------------------------------------------------------------------------------------------------- */
+
+TEST(api, a_question_without_a_socket_gets_its_events_as_one_text)
+{
+    FIXTURE(f);
+    struct answer events = ask(&f, "POST", "/v1/answer", "{\"query\":\"anything\",\"stream\":true,\"sessionId\":\"s-1\"}");
+    check_int(events.status, 200);
+    check_str(str_of(events.reply.content_type), "text/event-stream");
+    check(str_starts(events.text, STR("id: 1\nevent: start\ndata: {\"requestId\":")));
+    check(str_find(events.text, STR("\nevent: done\ndata: {\"answer\":{"), 0) != SIZE_MAX);
+    struct answer chat = ask(&f, "POST", "/v1/answer/answer-v1/s-1", "{\"messages\":[{\"role\":\"user\",\"content\":\"anything\"}]}");
+    check(str_ends(chat.text, STR("data: [DONE]\n\n")));
+    check_int(ask(&f, "GET", "/v1/answer/answer-v1/s-1", "").status, 204);
+    check_int(ask(&f, "DELETE", "/v1/answer/answer-v1/s-1", "").status, 200);
+    struct answer gone = ask(&f, "GET", "/v1/answer/answer-v1/s-1", "");
+    check_error(&gone, 404, "NOT_FOUND", "Answer session not found");
+}
+
+TEST(api, the_session_of_one_key_is_closed_to_another)
+{
+    FIXTURE(f);
+    struct str mine = new_key(&f, "\"answer\""), theirs = new_key(&f, "\"answer\""), weak = new_key(&f, "\"read\"");
+    const char *question = "{\"query\":\"anything\",\"sessionId\":\"s-1\"}";
+    check_int(ask_as(&f, mine, "POST", "/v1/answer", question).status, 200);
+    struct answer foreign = ask_as(&f, theirs, "POST", "/v1/answer", question);
+    check_error(&foreign, 403, "FORBIDDEN", "This answer session belongs to someone else");
+    check_int(ask_as(&f, theirs, "DELETE", "/v1/answer/x/s-1", "").status, 403);
+    check_int(ask_as(&f, mine, "GET", "/v1/answer/x/s-1", "").status, 204);
+    struct answer refused = ask_as(&f, weak, "POST", "/v1/answer", question);
+    check_error(&refused, 403, "FORBIDDEN", "This API key lacks the scope 'answer'");
+}
+
 /* ---- credentials --------------------------------------------------------------------------------------------------------- */
 
 TEST(api, credentials_that_do_not_count_are_told_apart)
@@ -856,6 +888,8 @@ int main(void)
         RUN(api, the_memories_interface_is_gone),
         RUN(api, every_documented_route_exists_and_every_route_is_documented),
         RUN(api, bounds_and_defaults_of_the_document_are_those_of_the_field_tables),
+        RUN(api, a_question_without_a_socket_gets_its_events_as_one_text),
+        RUN(api, the_session_of_one_key_is_closed_to_another),
         RUN(api, credentials_that_do_not_count_are_told_apart),
         RUN(api, a_good_key_names_its_workspace),
         RUN(api, a_revoked_key_is_refused_at_once),
