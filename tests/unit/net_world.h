@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static int dial(struct str address)
+static inline int dial(struct str address)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int64_t            port;
@@ -19,14 +19,14 @@ static int dial(struct str address)
     return fd;
 }
 
-static void say(int fd, const char *text)
+static inline void say(int fd, const char *text)
 {
     size_t n = strlen(text);
     check(send(fd, text, n, MSG_NOSIGNAL) == (ssize_t)n);
 }
 
 /* Everything until the server closes. */
-static struct str hear_all(struct arena *arena, int fd)
+static inline struct str hear_all(struct arena *arena, int fd)
 {
     struct buf heard = buf_in(arena);
     char       part[4096];
@@ -35,7 +35,7 @@ static struct str hear_all(struct arena *arena, int fd)
     return buf_str(&heard);
 }
 
-static struct str hear_until(struct arena *arena, int fd, const char *end)
+static inline struct str hear_until(struct arena *arena, int fd, const char *end)
 {
     struct buf heard = buf_in(arena);
     char       c;
@@ -43,7 +43,7 @@ static struct str hear_until(struct arena *arena, int fd, const char *end)
     return buf_str(&heard);
 }
 
-static bool has(struct str text, const char *part)
+static inline bool has(struct str text, const char *part)
 {
     return str_find(text, str_of(part), 0) != SIZE_MAX;
 }
