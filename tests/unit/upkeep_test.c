@@ -1,6 +1,8 @@
 /* upkeep_test.c - what the engine and the recorder write beside the work: activities, metrics; what they forget. */
 #include "activity_world.h"
 
+#include <pthread.h>
+
 /* ---- functions of the engine ------------------------------------------------------------------------------------- */
 
 static struct err *send_events(struct db_tx *tx, void *arg)
@@ -189,6 +191,7 @@ static void upkeep_until(struct fixture *f, int64_t now)
     struct flow *flow = flow_create(f->db, (struct flow_config){.workers = 1});
     check_ok(flow_register(flow, f->arena, activity_functions, activity_function_count, NULL));
     check_ok(flow_start(flow, f->arena));
+    flow_settle(flow); /* what was missed meanwhile */
     time_set(now);
     flow_settle(flow);
     flow_destroy(flow);
@@ -309,6 +312,32 @@ TEST(recorder, a_flood_becomes_a_few_rows_that_say_how_many)
     check_int(rows, all.n + 1);
 }
 
+static void *hand_over(void *recorder)
+{
+    for (int i = 0; i < 500; i++) {
+        activity_measure(recorder, &(struct activity_sample){.workspace = WORKSPACE, .type = STR("errors"), .value = 1,
+                                                             .n = 1, .at = time_now()});
+        activity_note(recorder, &(struct activity){.workspace = WORKSPACE, .action = STR("search.query")});
+        activity_look_at_deliveries(recorder);
+    }
+    return NULL;
+}
+
+TEST(recorder, many_threads_hand_over_at_once_and_nothing_is_lost)
+{
+    FIXTURE(f);
+    pthread_t threads[4];
+    struct activity_recorder *recorder = activity_recorder_start(f.db);
+    for (int i = 0; i < 4; i++) check_int(pthread_create(&threads[i], NULL, hand_over, recorder), 0);
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    activity_recorder_stop(recorder);
+    check_near(SERIES(&f, .type = STR("errors")).at[0].total, 2000, 0);
+    int64_t events = 0;
+    struct listed all = LIST(&f, .limit = 1000);
+    for (size_t i = 0; i < all.n; i++) events += all.at[i].impact.events ? all.at[i].impact.events : 1;
+    check_int(events, 2000);
+}
+
 struct received { const char *outcome; int workspace; };
 
 static struct err *write_delivery(struct db_tx *tx, void *arg)
@@ -394,9 +423,8 @@ TEST(health, what_is_held_twice_is_told_once_and_so_is_the_recovery)
     check_int(n, 1);
     check_str(counts[0].level, "down");
     db_read_end(&tx);
-    time_set(time_now() + DAYS(2));
-    check_str(told_of_health(&f, 1), "degraded ");
-    check_str(told_of_health(&f, 2), "degraded recovered ");
+    time_set(time_now() + DAYS(2)); /* the failures are out of sight; two evaluations: the missed one and the next */
+    check_str(told_of_health(&f, 1), "degraded recovered ");
 }
 
 /* ---- retention ---------------------------------------------------------------------------------------------------- */
@@ -444,6 +472,7 @@ int main(void)
         RUN(metrics, a_filter_by_source_and_an_interval_leave_out_the_rest),
         RUN(recorder, what_was_handed_over_is_written_at_the_latest_when_it_stops),
         RUN(recorder, a_flood_becomes_a_few_rows_that_say_how_many),
+        RUN(recorder, many_threads_hand_over_at_once_and_nothing_is_lost),
         RUN(recorder, every_delivery_of_a_workspace_is_told_once_with_its_time),
         RUN(health, what_is_held_twice_is_told_once_and_so_is_the_recovery),
         RUN(retention, payloads_and_deliveries_are_kept_as_long_as_stated),
