@@ -16,6 +16,7 @@
 struct activity_recorder;
 struct answer;
 struct flow;
+struct mcp_watch;
 struct source_inbox;
 
 /* A door beside the API behind the same checks; the caller is known and may read. */
@@ -37,6 +38,7 @@ struct app { /* built in main, passed down; read-only once the server runs */
     struct workers *workers;   /* NULL in one-shot commands */
     struct workers *receivers; /* of deliveries: they wait for the disk, not for a processor; NULL: workers do that too */
     api_door        mcp;     /* POST /mcp; NULL in one-shot commands */
+    struct mcp_watch *mcp_watch; /* who listens there for changes */
     struct workers *answerers; /* of answers: they wait for language models; NULL in one-shot commands */
     struct api     *api;     /* rate limits, key cache, counters */
     int64_t         started_at;

@@ -137,6 +137,8 @@ void asking_tell(struct asking *asking, struct str text)
     asking->reader_count = kept;
     pthread_mutex_unlock(&askings->lock);
     for (size_t i = 0; i < lost; i++) net_stream_close(gone[i]);
+    const struct net_request *request = asking->call->request;
+    if (request->piece && !request->piece(request->listener, text)) atomic_store(&asking->stop, true);
     if (lost && !kept && !asking->detached) atomic_store(&asking->stop, true);
 }
 
@@ -180,6 +182,8 @@ static bool is_stopped(void *arg)
 {
     struct asking *asking = arg;
     if (atomic_load(&asking->call->api->askings->stopping) || atomic_load(&asking->stop)) return true;
+    const struct net_request *request = asking->call->request;
+    if (request->stopped && request->stopped(request->listener)) return true;
     bool read_by_sockets = asking->form && !asking->detached && asking->call->request->job;
     return read_by_sockets && !has_reader(asking);
 }
@@ -234,6 +238,9 @@ static struct api_call *keep_call(struct arena *arena, const struct api_call *ca
     kept->request = net_request_local(arena, "POST", str_dup(arena, request->path), str_dup(arena, request->body));
     kept->request->local = request->local;
     kept->request->job = request->job; /* only to be compared with NULL */
+    kept->request->piece = request->piece;
+    kept->request->stopped = request->stopped;
+    kept->request->listener = request->listener;
     net_request_header(kept->request, "User-Agent", str_dup(arena, net_header_get(request, "User-Agent")));
     return kept;
 }

@@ -102,6 +102,7 @@ struct cli_request {
     const char *method;
     struct str  target, body;
     bool      (*stopped)(void *arg); /* asked now and then; true ends the request; NULL: never */
+    bool      (*piece)(void *arg, struct str text); /* hears a 2xx answer as it comes; false ends it; NULL: in one */
     void       *arg;
 };
 MUST_CHECK struct err *cli_exchange(struct cli_client *client, struct arena *arena, const struct cli_request *request,

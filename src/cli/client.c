@@ -94,6 +94,7 @@ static struct err *ask_http(struct cli_client *client, struct arena *arena, cons
     call.body = request->body;
     call.timeout_ms = MINUTES(2);
     call.stopped = request->stopped;
+    call.piece = request->piece;
     call.arg = request->arg;
     call.headers[call.header_count++] = (struct net_header){STR("Content-Type"), STR("application/json")};
     struct err *err = net_http(arena, &call, &got);
@@ -128,6 +129,9 @@ static void ask_here(struct cli_client *client, struct arena *arena, const struc
 {
     struct net_request *request = net_request_local(arena, asked->method, asked->target, asked->body);
     if (client->workspace.n) net_request_header(request, "X-Workspace-ID", client->workspace);
+    request->piece = asked->piece;
+    request->stopped = asked->stopped;
+    request->listener = asked->arg;
     struct net_reply reply = {0};
     api_handle(&client->app.app, request, &reply);
     *status = reply.status;

@@ -79,7 +79,8 @@ static void end_use(struct link *link, bool lost)
 static struct err *ask(void *arg, struct arena *arena, const struct mcp_question *question, struct mcp_answer *answer)
 {
     struct link *link = arg;
-    struct cli_request request = {question->method, question->target, question->body, question->stopped, question->arg};
+    struct cli_request request = {.method = question->method, .target = question->target, .body = question->body,
+                                  .stopped = question->stopped, .piece = question->piece, .arg = question->arg};
     struct err *err = NULL;
     for (int attempt = 0; attempt < 2; attempt++) {
         TRY(begin_use(link, arena));

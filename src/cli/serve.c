@@ -56,6 +56,7 @@ static struct err *listen_and_wait(struct cli *cli, struct config *config, struc
     }
     if (metrics) net_server_stop(metrics, 0);
     api_stop_answers(app->api);
+    mcp_watch_stop(app->mcp_watch);
     net_server_stop(server, config->shutdown_grace_ms);
     return err;
 }
@@ -75,6 +76,7 @@ int cli_serve(struct cli *cli)
     err = cli_app_open(cli, config, &opened);
     if (err) return cli_fail(cli, err);
     opened.app.mcp = mcp_handle;
+    opened.app.mcp_watch = mcp_watch_create(&opened.app);
     opened.app.workers = workers_start((size_t)config->workers, "worker");
     opened.app.receivers = workers_start(RECEIVERS, "receiver");
     opened.app.answerers = workers_start(ANSWERERS, "answerer");
@@ -86,6 +88,7 @@ int cli_serve(struct cli *cli)
     workers_stop(opened.app.workers);
     workers_stop(opened.app.receivers);
     workers_stop(opened.app.answerers);
+    mcp_watch_destroy(opened.app.mcp_watch);
     cli_app_close(&opened);
     if (err) return cli_fail(cli, err);
     log_info("serve", "stopped");

@@ -2,9 +2,11 @@
  *
  * DESIGN. The calling thread reads. initialize is answered there, so that what follows it knows what was agreed on; every
  * other text becomes a task for one of a few workers, and may overtake another. Whatever is shared is under one lock:
- * writing a line, the list of tasks, the marks of cancelled requests. Reading waits while too many tasks are waiting. At
- * the end of input what was asked is still answered.
+ * writing a line, the list of tasks, the marks of cancelled requests, who listens. Reading waits while too many tasks are
+ * waiting. At the end of input what was asked is still answered. Listeners are looked after by one task at a time, seldom,
+ * for looking may take the data directory.
  */
+#include "base/time.h"
 #include "mcp/parts.h"
 
 #include <errno.h>
@@ -14,7 +16,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WORKERS = 4, MOST_TASKS = 64, IDLE_MS = 1000, PIECE = 64 << 10 };
+enum { WORKERS = 4, MOST_TASKS = 64, MOST_LISTENERS = 16, IDLE_MS = 1000, LOOK_MS = 15000, PIECE = 64 << 10 };
+
+struct listening {
+    struct listening   *next;
+    struct arena       *arena; /* owns this */
+    struct mcp_listener listener;
+    bool                cancelled;
+};
 
 struct lines {
     const struct mcp_api *api;
@@ -25,6 +34,10 @@ struct lines {
     pthread_cond_t        fewer;       /* a task has ended */
     struct task          *tasks;
     int                   task_count;
+    struct listening     *listeners;
+    size_t                listener_count;
+    bool                  looking;
+    int64_t               looked_us;
     bool                  broken;      /* nobody reads what we write */
 };
 
@@ -72,16 +85,108 @@ static bool is_cancelled(void *arg)
     return atomic_load((atomic_bool *)arg);
 }
 
+struct told { struct task *task; size_t i; }; /* of which request progress is told */
+
+static void tell(void *arg, struct str notification)
+{
+    const struct told *told = arg;
+    if (!is_cancelled(&told->task->cancelled[told->i])) write_line(told->task->lines, told->task->arena, notification);
+}
+
+/* ---- listening --------------------------------------------------------------------------------------------------------- */
+
+static bool add_listener(struct lines *lines, const struct mcp_listener *listener, atomic_bool *cancelled)
+{
+    struct arena     *arena = arena_create();
+    struct listening *added = NEW(arena, struct listening);
+    *added = (struct listening){.arena = arena, .listener = *listener};
+    added->listener.id = str_dup(arena, listener->id);
+    pthread_mutex_lock(&lines->lock);
+    bool taken = lines->listener_count < MOST_LISTENERS;
+    if (taken) {
+        added->cancelled = is_cancelled(cancelled); /* it was, before there was a listener to mark */
+        added->next = lines->listeners;
+        lines->listeners = added;
+        lines->listener_count++;
+    }
+    pthread_mutex_unlock(&lines->lock);
+    if (!taken) arena_destroy(arena);
+    return taken;
+}
+
+/* What is told first must be written before anything is found out. */
+static struct str begin_listening(struct lines *lines, struct mcp_call *call, atomic_bool *cancelled)
+{
+    struct mcp_listener listener;
+    if (mcp_listener_begin(call, &listener)) return mcp_fault_text(call->arena, call->message->id, &call->fault);
+    write_line(lines, call->arena, mcp_listener_greeting(call->arena, &listener));
+    if (add_listener(lines, &listener, cancelled)) return STR("");
+    struct mcp_fault fault = {.code = MCP_INTERNAL_ERROR, .message = STR("Too many subscriptions")};
+    return mcp_fault_text(call->arena, call->message->id, &fault);
+}
+
+/* The next that is not cancelled after `after`, NULL: the first; those that are cancelled are freed on the way. */
+static struct listening *next_listener(struct lines *lines, struct listening *after)
+{
+    pthread_mutex_lock(&lines->lock);
+    struct listening **at = after ? &after->next : &lines->listeners;
+    while (*at && (*at)->cancelled) {
+        struct listening *gone = *at;
+        *at = gone->next;
+        lines->listener_count--;
+        arena_destroy(gone->arena);
+    }
+    struct listening *next = *at;
+    pthread_mutex_unlock(&lines->lock);
+    return next;
+}
+
+static bool still_listens(struct lines *lines, const struct listening *listening)
+{
+    pthread_mutex_lock(&lines->lock);
+    bool listens = !listening->cancelled;
+    pthread_mutex_unlock(&lines->lock);
+    return listens;
+}
+
+static void look(void *arg)
+{
+    struct lines *lines = arg;
+    for (struct listening *each = NULL; (each = next_listener(lines, each));) {
+        struct arena *arena ARENA_SCOPE = arena_create();
+        struct str    news;
+        if (mcp_listener_look(&each->listener, lines->api, arena, &news)) continue; /* the next time, perhaps */
+        if (news.n && still_listens(lines, each)) write_line(lines, arena, news);
+    }
+    pthread_mutex_lock(&lines->lock);
+    lines->looking = false;
+    lines->looked_us = time_monotonic_us();
+    pthread_mutex_unlock(&lines->lock);
+}
+
+static void look_now_and_then(struct lines *lines)
+{
+    pthread_mutex_lock(&lines->lock);
+    bool due = lines->listeners && !lines->looking && time_monotonic_us() - lines->looked_us > LOOK_MS * 1000LL;
+    if (due) lines->looking = true;
+    pthread_mutex_unlock(&lines->lock);
+    if (due) workers_submit(lines->workers, look, lines);
+}
+
+/* ---- answering --------------------------------------------------------------------------------------------------------- */
+
 static struct str respond(struct task *task, size_t i)
 {
     struct mcp_message *message = &task->text.at[i];
+    struct told told = {task, i};
     struct mcp_call call = {.arena = task->arena, .api = task->lines->api, .message = message,
-                            .stopped = is_cancelled, .stopped_arg = &task->cancelled[i]};
+                            .stopped = is_cancelled, .stopped_arg = &task->cancelled[i], .notify = tell, .notify_arg = &told};
     int status;
     if (message->kind == MCP_MALFORMED) return mcp_fault_text(task->arena, message->id, &message->fault);
     if (message->kind != MCP_REQUEST) return STR("");
     if (!mcp_revision_of(task->arena, message, NULL, task->agreed, &call.revision, &call.fault))
         return mcp_fault_text(task->arena, message->id, &call.fault);
+    if (mcp_is_listening(message, call.revision)) return begin_listening(task->lines, &call, &task->cancelled[i]);
     struct str text = mcp_respond(&call, &status);
     if (call.agreed) task->lines->agreed = call.agreed; /* only initialize does this, on the reading thread */
     return is_cancelled(&task->cancelled[i]) ? STR("") : text;
@@ -137,6 +242,8 @@ static void cancel(struct lines *lines, struct arena *arena, const struct mcp_me
         for (size_t i = 0; i < task->text.n; i++)
             if (task->text.at[i].kind == MCP_REQUEST && str_eq(task->text.at[i].id, wanted))
                 atomic_store(&task->cancelled[i], true);
+    for (struct listening *each = lines->listeners; each; each = each->next)
+        if (str_eq(each->listener.id, wanted)) each->cancelled = true;
     pthread_mutex_unlock(&lines->lock);
 }
 
@@ -216,6 +323,7 @@ static struct err *read_lines(struct lines *lines, struct arena *arena)
     struct reading reading = {.line = buf_in(arena)};
     char *piece = arena_alloc_raw(arena, PIECE);
     while (!is_broken(lines)) {
+        look_now_and_then(lines);
         if (!wait_for_input(lines)) continue;
         ssize_t n = read(lines->in, piece, PIECE);
         if (n < 0 && errno == EINTR) continue;
@@ -237,6 +345,10 @@ struct err *mcp_serve_lines(struct arena *arena, const struct mcp_api *api, int 
     lines.workers = workers_start(WORKERS, "mcp");
     struct err *err = read_lines(&lines, arena);
     workers_stop(lines.workers);
+    for (struct listening *each = lines.listeners, *next; each; each = next) {
+        next = each->next;
+        arena_destroy(each->arena);
+    }
     pthread_cond_destroy(&lines.fewer);
     pthread_mutex_destroy(&lines.lock);
     if (!err && lines.broken) err = err_new(arena, ERR_UNAVAILABLE, "cannot write to standard output");

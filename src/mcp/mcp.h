@@ -15,7 +15,8 @@ struct mcp_question {
     const char *method;      /* of HTTP */
     struct str  target, body;
     bool      (*stopped)(void *arg); /* true: nobody waits for the answer any more; NULL: never */
-    void       *arg;
+    bool      (*piece)(void *arg, struct str text); /* hears a streamed answer as it comes; NULL: in one */
+    void       *arg;                 /* of both */
 };
 struct mcp_answer { int status; struct str body; };
 
@@ -29,6 +30,12 @@ struct mcp_api {
 /* Answer messages from in on out until in ends or out breaks. Requests run beside each other; every message is one line
  * of at most MCP_LONGEST_MESSAGE bytes. Errors: ERR_UNAVAILABLE when reading or writing fails. */
 MUST_CHECK struct err *mcp_serve_lines(struct arena *arena, const struct mcp_api *api, int in, int out);
+
+/* Those who listen for changes over HTTP: one for a server. mcp_watch_stop tells them goodbye before the server stops; destroy
+ * after it has. */
+struct mcp_watch *mcp_watch_create(struct app *app);
+void              mcp_watch_stop(struct mcp_watch *watch);
+void              mcp_watch_destroy(struct mcp_watch *watch);
 
 /* POST /mcp: api_door. app->config tells which origins may ask. Errors: ERR_FORBIDDEN (a foreign origin). */
 struct err *mcp_handle(struct app *app, struct net_request *request, struct net_reply *reply);

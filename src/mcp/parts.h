@@ -42,6 +42,7 @@ struct mcp_text { struct mcp_message *at; size_t n; bool batch; };
 bool mcp_text_read(struct arena *arena, struct str text, bool batches, struct mcp_text *read, struct mcp_fault *fault);
 struct str mcp_text_join(struct arena *arena, const struct str *responses, size_t n, bool batch); /* empty: nothing to say */
 
+#define MCP_SERVER_INFO "io.modelcontextprotocol/serverInfo"
 struct str mcp_fault_text(struct arena *arena, struct str id, const struct mcp_fault *fault);
 void mcp_notification_begin(struct json_out *out, const char *method); /* params is open; end with mcp_message_end */
 struct str mcp_message_end(struct json_out *out);
@@ -79,6 +80,8 @@ struct mcp_call {
     const struct mcp_message  *message;
     bool                     (*stopped)(void *arg); /* NULL: never */
     void                      *stopped_arg;
+    void                     (*notify)(void *arg, struct str notification); /* NULL: nobody would hear of progress */
+    void                      *notify_arg;
     const struct mcp_revision *agreed; /* set by initialize */
     struct mcp_fault           fault;
 };
@@ -99,6 +102,46 @@ MUST_CHECK struct err *mcp_check_cursor(struct mcp_call *call); /* every list is
 MUST_CHECK struct err *mcp_workspace_path(struct mcp_call *call, struct str *path);
 /* Item by id, in full; NULL if there is none. */
 MUST_CHECK struct err *mcp_fetch_item(struct mcp_call *call, struct str id, const json_value **item);
+
+/* ---- progress (progress.c) ------------------------------------------------------------------------------------------- */
+
+/* The token of a request whose progress can be told: lightfast_answer with params._meta.progressToken. NULL: none. */
+const json_value *mcp_progress_token(const struct mcp_message *message);
+/* Ask for an answer in pieces and tell of its steps; answer is what it would have been in one. */
+MUST_CHECK struct err *mcp_ask_with_progress(struct mcp_call *call, struct str target, const json_value *arguments,
+                                             struct mcp_answer *answer);
+
+/* ---- listening (listen.c) -------------------------------------------------------------------------------------------- */
+
+/* subscriptions/listen: a request whose response comes when the server ends it. */
+struct mcp_listener {
+    struct str id;     /* of the request, as JSON */
+    bool       recent; /* wants to know of changes of MCP_RECENT_URI */
+    uint64_t   seen;   /* hash of what it held */
+};
+bool mcp_is_listening(const struct mcp_message *message, const struct mcp_revision *revision);
+/* From the request; looks once. Errors: refusals. */
+MUST_CHECK struct err *mcp_listener_begin(struct mcp_call *call, struct mcp_listener *listener);
+struct str mcp_listener_greeting(struct arena *arena, const struct mcp_listener *listener);
+/* Look again. *news: the notification, or {NULL, 0}. */
+MUST_CHECK struct err *mcp_listener_look(struct mcp_listener *listener, const struct mcp_api *api, struct arena *arena,
+                                         struct str *news);
+struct str mcp_listener_goodbye(struct arena *arena, const struct mcp_listener *listener);
+
+/* ---- over HTTP (http.c, watch.c) --------------------------------------------------------------------------------------- */
+
+/* Who asks over HTTP: a copy of the request's credentials, for what is asked of the API on the way. */
+struct mcp_caller {
+    struct app         *app;
+    struct net_request *request;
+};
+struct mcp_caller *mcp_caller_copy(struct arena *arena, struct app *app, const struct net_request *request);
+struct err *mcp_caller_ask(void *caller, struct arena *arena, const struct mcp_question *question, struct mcp_answer *answer);
+/* The listener's stream from now on; its memory is the watch's. False: too many, or the server stops. */
+bool mcp_watch_add(struct mcp_watch *watch, struct arena *arena, struct mcp_caller *caller, struct mcp_listener listener,
+                   struct net_stream *stream);
+bool mcp_watch_full(struct mcp_watch *watch);
+void mcp_put_server_info(struct json_out *out, const char *key);
 
 /* ---- the methods' own files -------------------------------------------------------------------------------------------- */
 

@@ -1,8 +1,6 @@
 /* request.c - a request from its method to its response. */
 #include "mcp/parts.h"
 
-#define SERVER_INFO "io.modelcontextprotocol/serverInfo"
-
 static const char instructions[] =
     "Lightfast remembers what happened in a team's engineering tools: commits, pull requests, issues, deployments, errors. "
     "Ask it why something was changed, when, by whom, and what it was connected with. Begin with lightfast_search; read "
@@ -23,7 +21,8 @@ struct err *mcp_refuse(struct mcp_call *call, int code, const char *format, ...)
 struct err *mcp_ask(struct mcp_call *call, const char *method, struct str target, struct str body,
                     struct mcp_answer *answer)
 {
-    struct mcp_question question = {method, target, body, call->stopped, call->stopped_arg};
+    struct mcp_question question = {.method = method, .target = target, .body = body, .stopped = call->stopped,
+                                    .arg = call->stopped_arg};
     return call->api->ask(call->api->arg, call->arena, &question, answer);
 }
 
@@ -74,7 +73,7 @@ struct err *mcp_fetch_item(struct mcp_call *call, struct str id, const json_valu
 
 /* ---- who this is ----------------------------------------------------------------------------------------------------- */
 
-static void put_server_info(struct json_out *out, const char *key)
+void mcp_put_server_info(struct json_out *out, const char *key)
 {
     json_begin(out, key, '{');
     json_put(out, "name", "lightfast");
@@ -103,7 +102,7 @@ static struct err *initialize(struct mcp_call *call, struct json_out *out)
     call->agreed = mcp_revision_agreed(json_str(wanted, ""), call->http);
     json_put(out, "protocolVersion", call->agreed->name);
     put_capabilities(out, call->agreed);
-    put_server_info(out, "serverInfo");
+    mcp_put_server_info(out, "serverInfo");
     json_put(out, "instructions", instructions);
     return NULL;
 }
@@ -165,7 +164,7 @@ static void put_modern(struct json_out *out, const struct method *method)
         json_put(out, "cacheScope", method->cache_scope);
     }
     json_begin(out, "_meta", '{');
-    put_server_info(out, SERVER_INFO);
+    mcp_put_server_info(out, MCP_SERVER_INFO);
     json_end(out);
 }
 

@@ -208,7 +208,9 @@ struct err *mcp_tools_call(struct mcp_call *call, struct json_out *out)
         return mcp_refuse(call, MCP_INVALID_PARAMS, "arguments must be an object");
     if (!has_unknown(call, tool, arguments, &answer)) {
         struct str request = json_is_object(arguments) ? json_text(call->arena, arguments) : STR("{}");
-        struct err *err = mcp_ask(call, "POST", str_of(tool->target), request, &answer);
+        bool tells = tool->answers && call->notify && mcp_progress_token(call->message);
+        struct err *err = tells ? mcp_ask_with_progress(call, str_of(tool->target), arguments, &answer)
+                                : mcp_ask(call, "POST", str_of(tool->target), request, &answer);
         if (err) answer = unreachable(call, err);
     }
     TRY(json_parse(call->arena, answer.body, &body));

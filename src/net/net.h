@@ -23,6 +23,11 @@ struct net_request {
     enum { NET_BODY_OK, NET_BODY_TOO_LARGE, NET_BODY_REFUSED } body_state; /* refused: no memory left for bodies */
     struct { struct net_header *at; size_t n, capacity; } headers;
     struct job   *job;        /* the server's; NULL: no socket brought it, so its reply cannot stream */
+    /* Of a request that no socket brought, both may be NULL: hears the body of a reply in pieces as it is made (false: no
+     * more is wanted); tells whether nobody waits any more. On the thread that handles it. */
+    bool        (*piece)(void *arg, struct str text);
+    bool        (*stopped)(void *arg);
+    void         *listener;   /* arg of both */
 };
 struct str net_header_get(const struct net_request *request, const char *name); /* any case; {NULL, 0} if absent */
 struct str net_query_get(const struct net_request *request, const char *name);  /* decoded; {NULL, 0} if absent */

@@ -10,7 +10,8 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { Client as ModernClient, StreamableHTTPClientTransport as ModernHttp } from '@modelcontextprotocol/client';
 import { StdioClientTransport as ModernStdio } from '@modelcontextprotocol/client/stdio';
 import Ajv from 'ajv/dist/2020.js';
-import { binary, cleanup, directory, environment, git, json, lightfast, post, repository, serve } from './lightfast.mjs';
+import { binary, cleanup, directory, environment, json, lightfast, post, repository, serve } from './lightfast.mjs';
+import { answerSchema, validator } from './contract.mjs';
 
 const story = [
   { subject: 'Initial import', author: 'Grace Hopper <grace@example.com>' },
@@ -309,4 +310,160 @@ test('nothing of another workspace can be read', async (t) => {
   const read = await (await raw(server, key, { body: JSON.stringify(rpc('resources/read', { uri: `lightfast://observation/${foreign}` })) })).json();
   assert.equal(read.error.code, -32002);
   assert.equal(read.error.data.uri, `lightfast://observation/${foreign}`);
+});
+
+const RECENT = 'lightfast://workspace/recent';
+
+test('who listens to the latest observations is told when they change', async (t) => {
+  const { env, home } = imported(t);
+  const server = await serve(t, env);
+  const headers = { authorization: `Bearer ${newKey(env)}` };
+  const client = await connected(t, new ModernClient(info, { versionNegotiation: { mode: { pin: '2026-07-28' } } }),
+    new ModernHttp(new URL(server.url + '/mcp'), { requestInit: { headers } }));
+  const told = new Promise((found) => client.setNotificationHandler('notifications/resources/updated', found));
+  const subscription = await client.listen({ resourceSubscriptions: [RECENT, 'lightfast://other'], toolsListChanged: true });
+  json(env, 'import', 'git', repository(join(home, 'more'), [{ subject: 'News', at: 1800000000 }]));
+  assert.equal((await told).params.uri, RECENT);
+  await subscription.close();
+});
+
+const modernMeta = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28', 'io.modelcontextprotocol/clientCapabilities': {} };
+const listenBody = (notifications) => JSON.stringify({ jsonrpc: '2.0', id: 'l1', method: 'subscriptions/listen', params: { _meta: modernMeta, notifications } });
+const modernHeaders = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen' };
+
+// Messages of a stream of Server-Sent Events, one after the other.
+async function* messages(response) {
+  let text = '';
+  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
+    text += piece;
+    for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2)) {
+      const data = text.slice(0, end).split('\n').filter((line) => line.startsWith('data:')).map((line) => line.slice(5).trim()).join('\n');
+      if (data) yield JSON.parse(data);
+    }
+  }
+}
+
+test('a subscription is acknowledged first, with what there is, and ended by a result when the server stops', async (t) => {
+  const { env } = imported(t);
+  const server = await serve(t, env);
+  const response = await raw(server, newKey(env), { body: listenBody({ resourceSubscriptions: [RECENT, 'lightfast://workspace'], promptsListChanged: true }), headers: modernHeaders });
+  assert.equal(response.status, 200);
+  assert.match(response.headers.get('content-type'), /^text\/event-stream/);
+  assert.equal(response.headers.get('x-accel-buffering'), 'no');
+  const heard = messages(response);
+  const { value: first } = await heard.next();
+  assert.equal(first.method, 'notifications/subscriptions/acknowledged');
+  assert.deepEqual(first.params, { _meta: { 'io.modelcontextprotocol/subscriptionId': 'l1' }, notifications: { resourceSubscriptions: [RECENT] } });
+  const stopped = server.stop();
+  const { value: last } = await heard.next();
+  assert.equal(last.id, 'l1');
+  assert.equal(last.result._meta['io.modelcontextprotocol/subscriptionId'], 'l1');
+  assert.equal((await heard.next()).done, true);
+  assert.equal((await stopped).code, 0);
+});
+
+test('a subscription that makes no sense is refused', async (t) => {
+  const { env } = imported(t);
+  const server = await serve(t, env), key = newKey(env);
+  for (const notifications of [undefined, 7, { resourceSubscriptions: RECENT }]) {
+    const { error } = await (await raw(server, key, { body: listenBody(notifications), headers: modernHeaders })).json();
+    assert.equal(error.code, -32602);
+  }
+  const older = await (await raw(server, key, { body: JSON.stringify(rpc('subscriptions/listen', { notifications: {} })), headers: { 'mcp-protocol-version': '2025-11-25' } })).json();
+  assert.equal(older.error.code, -32601);
+});
+
+test('a key that was revoked hears nothing more', async (t) => {
+  const { env } = imported(t);
+  const server = await serve(t, env);
+  const { key, id } = json(env, 'key', 'create', 'short-lived');
+  const heard = messages(await raw(server, key, { body: listenBody({ resourceSubscriptions: [RECENT] }), headers: modernHeaders }));
+  await heard.next();
+  json(env, 'key', 'revoke', id);
+  assert.equal((await heard.next()).done, true);
+});
+
+test('listeners that vanish leave the server as it was', async (t) => {
+  const { env } = imported(t);
+  const server = await serve(t, env), key = newKey(env);
+  for (let i = 0; i < 20; i++) {
+    const gone = new AbortController();
+    const response = await raw(server, key, { body: listenBody({ resourceSubscriptions: [RECENT] }), headers: modernHeaders, signal: gone.signal });
+    assert.equal(response.status, 200);
+    await messages(response).next();
+    gone.abort();
+  }
+  assert.equal((await raw(server, key, { body: JSON.stringify(rpc('ping')) })).status, 200);
+  assert.equal((await server.stop()).code, 0);
+});
+
+test('over lines a subscription is told of changes and ends when it is cancelled', async (t) => {
+  const { env, home } = imported(t);
+  await serve(t, env);
+  const lines = speak(t, env);
+  lines.send(listenBody({ resourceSubscriptions: [RECENT] }));
+  assert.equal((await lines.next()).method, 'notifications/subscriptions/acknowledged');
+  json(env, 'import', 'git', repository(join(home, 'more'), [{ subject: 'News', at: 1800000000 }]));
+  const update = await lines.next();
+  assert.equal(update.method, 'notifications/resources/updated');
+  assert.deepEqual(update.params, { _meta: { 'io.modelcontextprotocol/subscriptionId': 'l1' }, uri: RECENT });
+  lines.send({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 'l1' } });
+  assert.deepEqual((await lines.ask('ping')).result, {});
+  assert.equal((await lines.end()).code, 0);
+});
+
+for (const way of ['HTTP', 'lines to the server of the data directory', 'lines on the data directory']) {
+  test(`an answer tells of its progress over ${way}`, async (t) => {
+    const client = await ways[way](t);
+    const heard = [];
+    const result = await client.callTool({ name: 'lightfast_answer', arguments: { query: 'why was the session timeout raised?' } }, undefined,
+      { onprogress: (progress) => heard.push(progress) });
+    assert.ok(!result.isError, result.content[0].text);
+    assert.match(result.structuredContent.answer.content, /\[1\]/);
+    assert.ok(result.structuredContent.requestId);
+    assert.ok(heard.length > 0);
+    heard.forEach((each, i) => { assert.equal(each.progress, i + 1); assert.ok(each.message); });
+  });
+}
+
+test('an answer that is refused says so through the stream', async (t) => {
+  const { env } = imported(t);
+  const server = await serve(t, env);
+  const response = await raw(server, newKey(env, '--scope', 'read'), { headers: { 'mcp-protocol-version': '2025-11-25' },
+    body: JSON.stringify(rpc('tools/call', { name: 'lightfast_answer', arguments: { query: 'why?' }, _meta: { progressToken: 'p' } })) });
+  const heard = [];
+  for await (const message of messages(response)) heard.push(message);
+  assert.equal(heard.length, 1);
+  assert.equal(JSON.parse(heard[0].result.content[0].text).error, 'FORBIDDEN');
+});
+
+test('observations, clusters and people answer as documented, page by page', async (t) => {
+  const { env } = imported(t);
+  const server = await serve(t, env), headers = { authorization: `Bearer ${newKey(env, '--scope', 'read')}` };
+  const document = await (await fetch(`${server.url}/v1/openapi.json`)).json(), validate = validator(document);
+  const base = '/v1/orgs/local/workspaces/main';
+  const ask = async (id, path, status = 200) => {
+    const answer = await fetch(server.url + base + path, { headers }), body = await answer.json();
+    assert.equal(answer.status, status, JSON.stringify(body));
+    validate(answerSchema(document, id, status), body, path);
+    return body;
+  };
+  const whole = await ask('listObservations', '/observations?limit=100');
+  assert.equal(whole.hasMore, false);
+  assert.equal(whole.meta.total, whole.data.length);
+  const paged = [];
+  for (let page = await ask('listObservations', '/observations?limit=2'); ; page = await ask('listObservations', `/observations?limit=2&cursor=${page.nextCursor}`)) {
+    assert.ok(page.data.length <= 2);
+    paged.push(...page.data);
+    if (!page.hasMore) { assert.equal(page.nextCursor, null); break; }
+  }
+  assert.deepEqual(paged, whole.data);
+  for (const cursor of ['x', 'o1', 'o1.0', 'o1.-4', 'c1f', 'o1.2x']) await ask('listObservations', `/observations?cursor=${cursor}`, 400);
+  const clustered = whole.data.find((each) => each.clusterId);
+  const cluster = await ask('getCluster', `/clusters/${clustered.clusterId}`);
+  assert.ok(cluster.observations.some((each) => each.id === clustered.id));
+  await ask('getCluster', '/clusters/clu_none', 404);
+  for (const name of ['Ada Lovelace', 'ada@example.com', 'email:ada@example.com', 'lovelace'])
+    assert.equal((await ask('getActor', `/actors/${encodeURIComponent(name)}`)).displayName, 'Ada Lovelace');
+  await ask('getActor', '/actors/nobody', 404);
 });
