@@ -154,11 +154,12 @@ static float merge(const struct search *search, uint32_t from, uint32_t n, const
 static void rank_boosted(const struct search *search, struct found *found, uint32_t from, uint32_t n, const float *vector)
 {
     float           merged[PASS_SLOTS];
+    float           most = (float)((search->query->cluster_count ? CLUSTER_BOOST : 0) + (search->mentioned ? ACTOR_BOOST : 0));
     const uint16_t *held = search->has_entities ? search->scratch->held + from : NULL;
     merge(search, from, n, vector, merged);
     for (uint32_t i = 0; i < n; i++) {
         float least = best_threshold(&found->best);
-        bool  open = !merged[i] || (held && held[i]) || merged[i] + (float)(CLUSTER_BOOST + ACTOR_BOOST) >= least;
+        bool  open = !merged[i] || (held && held[i]) || merged[i] + most >= least;
         if (!open) {
             found->total++;
             continue;
