@@ -153,6 +153,9 @@ struct index_query {
     size_t              cluster_count;
     const struct str   *mentioned_actors; /* canonical ids; their items get +0.10 */
     size_t              mentioned_count;
+    bool                has_period;      /* the query names a time: items of it get period_boost */
+    int64_t             period_start, period_end; /* inclusive */
+    double              period_boost;    /* 0 to 1 */
     size_t              k;               /* best K to return */
     double              cover_weight;    /* of c beside v */
     double              title_share;     /* of the first view's cosine in v, 0 to 1; the rest is the best view's */

@@ -16,6 +16,7 @@ struct search {
     struct pass               pass;
     bool                      has_cover, has_entities, has_boosts;
     const uint8_t            *mentioned; /* by actor number; NULL: none */
+    float                     most_boost; /* that an item without entities of the query can have */
 };
 
 /* ---- before the pass: terms and entities from the postings ------------------------------------------------------ */
@@ -124,6 +125,8 @@ static double score_of(const struct search *search, uint32_t slot, double vector
     }
     if (in_cluster(query, index->cluster[slot])) score += CLUSTER_BOOST;
     if (search->mentioned && search->mentioned[index->actor[slot]]) score += ACTOR_BOOST;
+    if (query->has_period && index->time[slot] >= query->period_start && index->time[slot] <= query->period_end)
+        score += query->period_boost;
     return score < 1 ? score : 1;
 }
 
@@ -154,7 +157,7 @@ static float merge(const struct search *search, uint32_t from, uint32_t n, const
 static void rank_boosted(const struct search *search, struct found *found, uint32_t from, uint32_t n, const float *vector)
 {
     float           merged[PASS_SLOTS];
-    float           most = (float)((search->query->cluster_count ? CLUSTER_BOOST : 0) + (search->mentioned ? ACTOR_BOOST : 0));
+    float           most = search->most_boost;
     const uint16_t *held = search->has_entities ? search->scratch->held + from : NULL;
     merge(search, from, n, vector, merged);
     for (uint32_t i = 0; i < n; i++) {
@@ -255,6 +258,8 @@ struct err *index_search(struct index *index, struct arena *arena, const struct 
     if (!(query->cover_weight >= 0)) return err_new(arena, ERR_INVALID, "the weight of the cover is negative");
     if (!(query->title_share >= 0 && query->title_share <= 1))
         return err_new(arena, ERR_INVALID, "the share of the title is not within 0 and 1");
+    if (!(query->period_boost >= 0 && query->period_boost <= 1))
+        return err_new(arena, ERR_INVALID, "the boost of the period is not within 0 and 1");
     if (query->entity_count > UINT16_MAX) return err_new(arena, ERR_TOO_LARGE, "too many entities in a query");
     struct scratch *scratch = index_scratch_take(index->common.scratches, index->count);
     struct search   search = {.query = query, .index = index, .scratch = scratch};
@@ -266,7 +271,9 @@ struct err *index_search(struct index *index, struct arena *arena, const struct 
     add_cover(&search, arena, hits);
     add_entities(&search, hits);
     mark_mentioned(&search, arena);
-    search.has_boosts = search.has_entities || search.mentioned || query->cluster_count;
+    search.has_boosts = search.has_entities || search.mentioned || query->cluster_count || query->has_period;
+    search.most_boost = (float)((search.mentioned ? ACTOR_BOOST : 0) + (query->cluster_count ? CLUSTER_BOOST : 0) +
+                                (query->has_period ? query->period_boost : 0));
     size_t k = query->k < index_count(index) ? query->k : index_count(index);
     struct best best = index_pass_run(index, arena, k, rank, &search, &hits->total);
     report(&search, &best, arena, hits);

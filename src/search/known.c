@@ -88,23 +88,28 @@ static const double mention_score = 0.95, name_score = 0.75;
 
 enum { MOST_NAMESAKES = 500 };
 
+/* Two words in a row that both name somebody are meant as that name: "Ada Lovelace". */
 static void add_actor(struct arena *arena, actor_list *list, struct query_actor actor)
 {
     for (size_t i = 0; i < list->n; i++) {
-        if (!str_eq(list->at[i].id, actor.id)) continue;
-        if (actor.score > list->at[i].score) list->at[i].score = actor.score;
-        list->at[i].mentioned = list->at[i].mentioned || actor.mentioned;
+        struct query_actor *known = &list->at[i];
+        if (!str_eq(known->id, actor.id)) continue;
+        bool named = known->word && actor.word == known->word + 1;
+        if (actor.score > known->score) known->score = actor.score;
+        known->mentioned = known->mentioned || actor.mentioned || named;
+        if (actor.word) known->word = actor.word;
         return;
     }
     *VEC_PUSH(arena, list) = actor;
 }
 
-/* Everybody of that name. marked: it stands after "@" or between quotation marks. */
-static struct err *find_name(struct db_tx *tx, int64_t workspace, struct str name, bool marked, actor_list *list)
+/* Everybody of that name. word: which of the query's words it is, from 1; 0: it stands after "@" or is quoted. */
+static struct err *find_name(struct db_tx *tx, int64_t workspace, struct str name, size_t word, actor_list *list)
 {
     struct db_rows     rows;
     struct str         kind;
-    struct query_actor actor = {0};
+    struct query_actor actor = {.word = word};
+    bool               marked = word == 0;
     size_t             namesakes = 0;
     TRY(db_query(tx, &rows,
                  "SELECT n.kind, n.actor_id, p.display_name, p.expertise_domains, p.observation_count "
@@ -135,8 +140,8 @@ struct err *query_find_actors(struct db_tx *tx, int64_t workspace, struct query 
 {
     actor_list list = {0};
     for (size_t i = 0; i < query->mention_count; i++)
-        TRY(find_name(tx, workspace, query->mentions[i], true, &list));
-    for (size_t i = 0; i < query->name_count; i++) TRY(find_name(tx, workspace, query->names[i], false, &list));
+        TRY(find_name(tx, workspace, query->mentions[i], 0, &list));
+    for (size_t i = 0; i < query->name_count; i++) TRY(find_name(tx, workspace, query->names[i], i + 1, &list));
     if (list.n > 1) qsort(list.at, list.n, sizeof *list.at, by_relevance);
     query->actors = list.at;
     query->actor_count = list.n < SEARCH_MATCHED_ACTORS ? list.n : SEARCH_MATCHED_ACTORS;

@@ -63,7 +63,8 @@ struct str request_key(struct arena *arena, const struct search_request *request
 struct query_actor {
     struct str id, name;  /* canonical id, display name */
     struct str domains;   /* JSON of the profile */
-    bool       mentioned; /* a user name, or after "@", or quoted: the actor is meant, not only resembled */
+    bool       mentioned; /* a user name, or after "@", or quoted, or two words of the name: meant, not only resembled */
+    size_t     word;      /* the last word of the query that names them, from 1; 0: none */
     double     score;
     int64_t    count;     /* observations */
 };
@@ -83,6 +84,7 @@ struct query {
     struct str *names;   size_t name_count;  /* folded words that may be names of people */
     struct str *mentions; size_t mention_count; /* folded, after "@" or quoted */
     struct text_entities keys;              /* entity keys by pattern */
+    bool has_period; struct text_period period; /* that it names */
     struct query_entity *entities; size_t entity_count; /* found in the workspace, most frequent first */
     struct query_actor  *actors;   size_t actor_count;  /* best first */
 };

@@ -1,6 +1,8 @@
 /* query.c - what the text of a query says: terms, phrases, names, entity keys. Without the database. */
 #include "search/parts.h"
 
+#include "base/time.h"
+
 /* The query's term of that hash; a new one if there is none. */
 static uint32_t term_of(struct query *query, const struct text_term *found)
 {
@@ -50,9 +52,12 @@ static void read_mentions(struct arena *arena, struct query *query)
 
 static void add_name(struct arena *arena, struct query *query, struct str word)
 {
+    static const char *const owning[] = {"'s", "\xe2\x80\x99s"}; /* "Ada's" */
     static const struct str around = {".,;:!?()[]{}<>\"'`", 17};
     while (word.n && memchr(around.s, word.s[0], around.n)) word = str_skip(word, 1);
     while (word.n && memchr(around.s, word.s[word.n - 1], around.n)) word.n--;
+    for (size_t i = 0; i < sizeof owning / sizeof *owning; i++)
+        if (str_ends(word, str_of(owning[i]))) word.n -= strlen(owning[i]);
     if (word.n < 3 || word.n > 100 || query->name_count == SEARCH_WORDS) return;
     struct str name = text_fold(arena, word);
     for (size_t i = 0; i < query->name_count; i++)
@@ -81,6 +86,7 @@ void query_read(struct arena *arena, struct str text, struct query *query)
     read_mentions(arena, query);
     read_names(arena, &found, query);
     query->keys = text_entities(arena, text);
+    query->has_period = text_period(text, time_now(), &query->period);
 }
 
 /* ---- people ---------------------------------------------------------------------------------------------------------- */

@@ -170,6 +170,8 @@ static struct err *pass(struct run *run, struct index *index)
         .filter = run->filter, .vector = run->vector, .terms = query->terms, .term_count = query->term_count,
         .entities = entities, .entity_count = query->entity_count, .clusters = raised, .mentioned_actors = mentioned,
         .k = ranked(run), .cover_weight = run->search->weights->cover, .title_share = run->search->weights->title,
+        .has_period = query->has_period && !run->filter.has_start && !run->filter.has_end,
+        .period_start = query->period.start, .period_end = query->period.end, .period_boost = run->search->weights->period,
         .leaders = run->request->mode == SEARCH_FAST ? 0 : run->search->weights->leaders,
     };
     for (size_t i = 0; i < query->entity_count; i++) {

@@ -5,6 +5,7 @@ const struct search_weights search_weights = {
     .word = 0.5,
     .title = 0.3,
     .cover = 0.8,
+    .period = 0.2,
     .leaders = 8,
     .feedback = 0.2,
     .feedback_unfound = 0.4,

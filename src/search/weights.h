@@ -10,6 +10,7 @@ struct search_weights {
     double word;             /* power of a word's idf by which it counts in the query's vector; 0: all count alike */
     double title;            /* share of the title's vector in v; the rest is the nearest view's */
     double cover;            /* of c beside v in the merged score */
+    double period;           /* added for items of the time that the query names */
     size_t leaders;          /* so many of the best hits tell what the query is about */
     double feedback;         /* of the nearness to them beside the merged score */
     double feedback_unfound; /* added to it where no word of the query is found; of some, as much as is missing */

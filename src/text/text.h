@@ -124,5 +124,10 @@ struct text_people text_coauthors(struct arena *arena, struct str text);
 /* Take a GitHub noreply address apart: login and id of "123+ada@users.noreply.github.com". False for other addresses. */
 bool text_noreply(struct str email, struct str *login, struct str *id);
 
+/* The first period that a text names, in UTC: "in 2023", "March 2021", "first half of 2022", "since 2020-05-01", "before
+ * 2019", "last week", "past 3 months". False if there is none. Bounds are inclusive; INT64_MIN and INT64_MAX are open. */
+struct text_period { int64_t start, end; };
+bool text_period(struct str text, int64_t now, struct text_period *period);
+
 /* Title without the "[Label] " that connectors write in front. */
 struct str text_without_label(struct str title);

@@ -171,6 +171,7 @@ static double plain_score(const struct world *world, const struct index_item *it
     if (entities) score = fmax(score + fmin(0.30, 0.20 + 0.05 * (entities - 1)), least);
     if (item->cluster && holds((const uint64_t *)query->clusters, query->cluster_count, (uint64_t)item->cluster)) score += 0.05;
     if (item->actor.n && query->mentioned_count && among(query->mentioned_actors, query->mentioned_count, item->actor)) score += 0.10;
+    if (query->has_period && item->time >= query->period_start && item->time <= query->period_end) score += query->period_boost;
     return fmin(score, 1);
 }
 
@@ -270,6 +271,10 @@ static void check_search(struct world *world, struct index *index)
     if (!plain) query.cluster_count = below(&world->random, 4);
     for (int i = 0; i < 3; i++) clusters[i] = (int64_t)below(&world->random, WORLD_CLUSTERS);
     if (!plain && below(&world->random, 2)) query.mentioned_count = 2;
+    query.has_period = !plain && below(&world->random, 2);
+    query.period_start = (int64_t)below(&world->random, 20) * 1000 - 5000;
+    query.period_end = query.period_start + 6000;
+    query.period_boost = 0.2;
     for (size_t i = 0; i < WORLD_IDS; i++) {
         double score = passes(&query.filter, &world->items[i]) ? plain_score(world, &world->items[i], &query) : 0;
         if (score > 0) scores[total++] = score;

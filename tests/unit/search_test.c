@@ -755,6 +755,32 @@ TEST(context, items_of_a_mentioned_person_are_raised)
     check(str_eq(answer.items[0].id, public_id(&world, &facts[1])));
 }
 
+TEST(context, two_words_of_a_name_mean_the_person)
+{
+    struct world world WORLD_SCOPE = world_begin(arena);
+    struct fact facts[] = {{.title = "pooling", .at = 3}, {.title = "pooling", .at = 2, .actor = "github:2"},
+                           {.title = "pooling", .at = 1, .actor = "github:1"}};
+    INSERT(&world, facts);
+    name_people(&world);
+    struct search_answer answer = ask(&world, (struct search_request){.query = STR("Jelte Fennema's pooling"), .mode = SEARCH_FAST});
+    check(str_eq(answer.items[0].id, public_id(&world, &facts[2])));
+    answer = ask(&world, (struct search_request){.query = STR("pooling by Jelte"), .mode = SEARCH_FAST}); /* a namesake is nobody */
+    check(str_eq(answer.items[0].id, public_id(&world, &facts[0])));
+}
+
+TEST(search, items_of_the_time_that_a_question_names_are_raised)
+{
+    struct world world WORLD_SCOPE = world_begin(arena);
+    struct fact facts[] = {{.title = "pooling", .at = 50}, {.title = "pooling", .at = 20}};
+    INSERT(&world, facts);
+    struct search_request request = {.query = STR("pooling in January 2024"), .mode = SEARCH_FAST};
+    struct search_answer  answer = ask(&world, request);
+    check(str_eq(answer.items[0].id, public_id(&world, &facts[1])));
+    request.filters = (struct search_filters){.has_end = true, .end = new_year + DAYS(60)}; /* a filter says it better */
+    answer = ask(&world, request);
+    check(str_eq(answer.items[0].id, public_id(&world, &facts[0])));
+}
+
 static struct err *put_cluster(struct db_tx *tx, void *arg)
 {
     struct world       *world = arg;
@@ -1321,6 +1347,8 @@ int main(void)
         RUN(context, people_of_the_query_with_what_they_know),
         RUN(context, a_part_of_a_user_name_is_no_mention),
         RUN(context, items_of_a_mentioned_person_are_raised),
+        RUN(context, two_words_of_a_name_mean_the_person),
+        RUN(search, items_of_the_time_that_a_question_names_are_raised),
         RUN(context, the_nearest_clusters),
         RUN(cache, the_same_request_is_answered_from_memory_for_a_minute),
         RUN(cache, a_change_of_the_index_ends_it),

@@ -1,5 +1,6 @@
 #include "check.h"
 
+#include "base/time.h"
 #include "text/text.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -462,6 +463,56 @@ TEST(issues, mentions_are_numbers_and_ticket_ids)
     check_str(issues.at[2].id, "ENG-4");
 }
 
+/* ---- periods ------------------------------------------------------------------------------------------------------- */
+
+/* "2021-03-01 2021-03-31", "-" for an open side, "none"; the day asked is Wednesday, 2024-05-15. */
+static struct str period_in(struct arena *arena, const char *text)
+{
+    struct text_period period;
+    int64_t            now;
+    check(time_parse(STR("2024-05-15T12:00:00Z"), &now));
+    if (!text_period(str_of(text), now, &period)) return STR("none");
+    struct str start = period.start == INT64_MIN ? STR("-") : str_slice(time_format(arena, period.start), 0, 10);
+    struct str end = period.end == INT64_MAX ? STR("-") : str_slice(time_format(arena, period.end), 0, 10);
+    return str_printf(arena, STR_FMT " " STR_FMT, STR_ARG(start), STR_ARG(end));
+}
+
+TEST(period, is_found_in_the_words_of_a_question)
+{
+    static const struct { const char *text, *period; } rows[] = {
+        {"what did Ada do for SCRAM in 2020?", "2020-01-01 2020-12-31"},
+        {"TLS work in August 2015, when it landed", "2015-08-01 2015-08-31"},
+        {"fixes of Feb. 2024", "2024-02-01 2024-02-29"},
+        {"the summer of 2024", "2024-06-01 2024-08-31"},
+        {"winter 2020", "2019-12-01 2020-02-29"},
+        {"the first half of 2022", "2022-01-01 2022-06-30"},
+        {"at the end of 2022", "2022-10-01 2022-12-31"},
+        {"Q3 2021 releases", "2021-07-01 2021-09-30"},
+        {"on 2021-03-04", "2021-03-04 2021-03-04"},
+        {"during 2021-03", "2021-03-01 2021-03-31"},
+        {"since March 2021", "2021-03-01 -"},
+        {"after 2019", "2020-01-01 -"},
+        {"before the summer of 2019", "- 2019-05-31"},
+        {"until 2019", "- 2019-12-31"},
+        {"what happened yesterday", "2024-05-14 2024-05-15"},
+        {"this week", "2024-05-13 2024-05-15"},
+        {"last week", "2024-05-08 2024-05-15"},
+        {"last month", "2024-04-01 2024-05-15"},
+        {"this year", "2024-01-01 2024-05-15"},
+        {"the past 3 days", "2024-05-12 2024-05-15"},
+        {"last quarter", "2024-01-01 2024-05-15"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) check_str(period_in(arena, rows[i].text), rows[i].period);
+}
+
+TEST(period, is_not_every_number)
+{
+    static const char *const texts[] = {"", "port 2020", "CVE-2021-32762", "error 1999 in 3 files", "in 12345", "in 1789",
+                                        "last time", "march of the penguins", "may 5", "first half", "the last 3", "in 2021x",
+                                        "2021-13", "99999999999999999999 days"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) check_str(period_in(arena, texts[i]), "none");
+}
+
 TEST(people, coauthors_in_order_without_duplicates_and_bots)
 {
     struct text_people people = text_coauthors(
@@ -600,6 +651,8 @@ int main(void)
         RUN(issues, sentry_short_ids_need_the_word),
         RUN(issues, fenced_code_is_not_searched),
         RUN(issues, mentions_are_numbers_and_ticket_ids),
+        RUN(period, is_found_in_the_words_of_a_question),
+        RUN(period, is_not_every_number),
         RUN(people, coauthors_in_order_without_duplicates_and_bots),
         RUN(people, noreply_addresses_come_apart),
         RUN(hostile, ten_megabytes_of_one_kind_complete),
