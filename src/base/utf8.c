@@ -14,11 +14,22 @@ static size_t sequence(const unsigned char *p, size_t n)
     return length;
 }
 
+/* Eight bytes of ASCII, none of them NUL: what most text is made of. */
+static bool plain_eight(const unsigned char *p)
+{
+    const uint64_t high = 0x8080808080808080u, low = 0x0101010101010101u;
+    uint64_t       eight;
+    memcpy(&eight, p, sizeof eight);
+    return !((eight | (eight - low)) & high); /* a NUL borrows into its high bit */
+}
+
 static size_t valid_prefix(struct str text)
 {
     const unsigned char *p = (const unsigned char *)text.s;
     size_t               i = 0;
     while (i < text.n) {
+        while (i + 8 <= text.n && plain_eight(p + i)) i += 8;
+        if (i == text.n) break;
         if (p[i] && p[i] < 0x80) {
             i++;
             continue;

@@ -200,6 +200,25 @@ static void new_line(struct json_out *out)
     for (int i = 0; i < out->depth * out->indent; i++) buf_char(&out->buf, ' ');
 }
 
+static bool needs_escape(unsigned char c)
+{
+    return c < 0x20 || c == '"' || c == '\\';
+}
+
+/* How many bytes from `at` need no escape: a block at a time, which the compiler turns into a few instructions. */
+static size_t plain_run(struct str text, size_t at)
+{
+    enum { BLOCK = 16 };
+    size_t i = at;
+    for (; i + BLOCK <= text.n; i += BLOCK) {
+        unsigned char special = 0;
+        for (size_t k = 0; k < BLOCK; k++) special |= needs_escape((unsigned char)text.s[i + k]);
+        if (special) break;
+    }
+    while (i < text.n && !needs_escape((unsigned char)text.s[i])) i++;
+    return i - at;
+}
+
 static void put_escaped(struct buf *b, struct str text)
 {
     static const char hex[] = "0123456789abcdef";
@@ -213,12 +232,12 @@ static void put_escaped(struct buf *b, struct str text)
     }
     buf_reserve(b, text.n + 2);
     buf_char(b, '"');
-    size_t plain = 0;
     for (size_t i = 0; i < text.n; i++) {
+        size_t plain = plain_run(text, i);
+        buf_bytes(b, text.s + i, plain);
+        i += plain;
+        if (i == text.n) break;
         unsigned char c = (unsigned char)text.s[i];
-        if (c >= 0x20 && c != '"' && c != '\\') continue;
-        buf_bytes(b, text.s + plain, i - plain);
-        plain = i + 1;
         switch (c) {
         case '"': buf_lit(b, "\\\""); break;
         case '\\': buf_lit(b, "\\\\"); break;
@@ -228,7 +247,6 @@ static void put_escaped(struct buf *b, struct str text)
         default: buf_lit(b, "\\u00"); buf_char(b, hex[c >> 4]); buf_char(b, hex[c & 15]);
         }
     }
-    buf_bytes(b, text.s + plain, text.n - plain);
     buf_char(b, '"');
 }
 

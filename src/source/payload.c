@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <zstd.h>
 
-enum { LEVEL = -1, KEPT = 8, MAX_HEADER = 1000 }; /* level 1 takes 15 % less room and 40 % more time */
+enum { LEVEL = 1, KEPT = 8, MAX_HEADER = 1000 }; /* level 1: 22 KB of a webhook become 2.4 KB in 15 us */
 
 /* A compressor is a megabyte of tables. The one used last is used next: its tables are in the processor's cache. */
 static struct {
