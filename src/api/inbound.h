@@ -25,7 +25,8 @@ MUST_CHECK struct err *api_source_facts(struct db_tx *tx, int64_t workspace, str
 void api_put_source(struct json_out *out, const struct app *app, const struct source_record *source,
                     const struct api_source_facts *facts);
 /* metrics.c: one more delivery; refusal NULL: taken. */
-void api_metrics_delivery(struct api_metrics *metrics, enum source_provider provider, const struct source_refusal *refusal);
+void api_metrics_delivery(struct api_metrics *metrics, enum source_provider provider,
+                          const struct source_answer_to_post *answer);
 
 struct err *api_webhook(struct api_call *call);
 struct err *api_webhook_status(struct api_call *call);

@@ -20,7 +20,7 @@ enum { REFUSALS = sizeof(struct source_refusal_list) / sizeof(struct source_refu
 struct api_metrics {
     atomic_ullong    requests[API_MAX_ROUTES + 1][STATUSES + 1];
     struct histogram searches[MODES];
-    atomic_ullong    accepted[SOURCE_PROVIDERS], refused[SOURCE_PROVIDERS][REFUSALS];
+    atomic_ullong    accepted[SOURCE_PROVIDERS], duplicates[SOURCE_PROVIDERS], refused[SOURCE_PROVIDERS][REFUSALS];
 };
 
 struct api_metrics *api_metrics_create(void)
@@ -52,11 +52,14 @@ void api_metrics_search(struct api_metrics *metrics, int mode, int64_t us)
     atomic_fetch_add_explicit(&histogram->us, (unsigned long long)us, memory_order_relaxed);
 }
 
-void api_metrics_delivery(struct api_metrics *metrics, enum source_provider provider, const struct source_refusal *refusal)
+void api_metrics_delivery(struct api_metrics *metrics, enum source_provider provider,
+                          const struct source_answer_to_post *answer)
 {
     const struct source_refusal *first = (const struct source_refusal *)&source_refusals;
-    if (!refusal) atomic_fetch_add_explicit(&metrics->accepted[provider], 1, memory_order_relaxed);
-    else atomic_fetch_add_explicit(&metrics->refused[provider][refusal - first], 1, memory_order_relaxed);
+    atomic_ullong *counter = answer->refusal     ? &metrics->refused[provider][answer->refusal - first]
+                             : answer->duplicate ? &metrics->duplicates[provider]
+                                                 : &metrics->accepted[provider];
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
 /* ---- text -------------------------------------------------------------------------------------------------------------- */
@@ -110,6 +113,8 @@ static void put_deliveries(struct buf *out, struct api_metrics *metrics)
         const char *name = source_provider_name((enum source_provider)provider);
         buf_printf(out, "lightfast_deliveries_total{source=\"%s\",outcome=\"accepted\",reason=\"\"} %llu\n", name,
                    atomic_load(&metrics->accepted[provider]));
+        buf_printf(out, "lightfast_deliveries_total{source=\"%s\",outcome=\"duplicate\",reason=\"\"} %llu\n", name,
+                   atomic_load(&metrics->duplicates[provider]));
         for (size_t i = 0; i < REFUSALS; i++) {
             unsigned long long count = atomic_load(&metrics->refused[provider][i]);
             if (count)

@@ -37,7 +37,7 @@ struct err *api_webhook(struct api_call *call)
                                .received_at = time_now()};
     if (!call->app->inbox || !find_provider(call, &post.request.provider)) return not_found(call);
     TRY(source_receive(call->app->inbox, call->arena, &post, &answer));
-    api_metrics_delivery(call->api->metrics, post.request.provider, answer.refusal);
+    api_metrics_delivery(call->api->metrics, post.request.provider, &answer);
     if (answer.refusal) {
         send_refusal(call, answer.refusal);
         return NULL;

@@ -12,6 +12,7 @@ enum { MIB = 1024 * 1024, MAX_SECRETS = 8, MAX_DELIVERY_ID = 191, FUTURE_MS = 60
 const struct source_refusal_list source_refusals = {
     .not_configured = {503, "NOT_CONFIGURED", "No webhook secret is configured"},
     .missing_payload = {401, "MISSING_PAYLOAD", "The request has no body"},
+    .unknown_address = {404, "NOT_FOUND", "Source not found"},
     .too_large = {413, "PAYLOAD_TOO_LARGE", "The payload is too large"},
     .missing_signature = {401, "MISSING_SIGNATURE", "The signature header is missing"},
     .invalid_signature = {401, "INVALID_SIGNATURE", "The signature does not match the payload"},

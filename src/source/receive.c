@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-enum { REMEMBERED_DAYS = 30, REFUSED_A_DAY = 1000, SEEN_EVERY_MS = 60000 };
+enum { REMEMBERED_DAYS = 30, REFUSED_A_DAY = 1000, ADDRESS_BYTES = 64, SEEN_EVERY_MS = 60000 };
 
 /* ---- transform ----------------------------------------------------------------------------------------------------- */
 
@@ -230,7 +230,7 @@ static struct err *write_refusal(struct db_tx *tx, void *arg)
     if (today >= REFUSED_A_DAY) return NULL;
     struct source_delivery delivery = {.provider = request->provider, .id = STR(""), .event = STR(""), .body_sha256 = STR("")};
     struct logged_delivery logged = {.public_id = id_new(tx->arena, "dlv_"),
-                                     .address = record->post->address,
+                                     .address = str_slice(record->post->address, 0, ADDRESS_BYTES), /* it may be anything */
                                      .headers = payload_headers(tx->arena, request),
                                      .received_at = record->post->received_at,
                                      .status = record->refusal->status,
@@ -312,7 +312,9 @@ struct err *source_receive(const struct source_inbox *inbox, struct arena *arena
     reception.logged = (struct logged_delivery){.address = post->address.n ? post->address : STR(""),
                                                 .received_at = post->received_at,
                                                 .status = 200};
-    TRY(read_reception(inbox, arena, &reception, &refusal));
+    struct err *err = read_reception(inbox, arena, &reception, &refusal);
+    if (err && err->code == ERR_NOT_FOUND) refusal = &source_refusals.unknown_address;
+    else TRY(err);
     if (refusal) return refuse(inbox, arena, post, refusal, answer);
     answer->body = source_answer_ping();
     if (source_delivery_is_ping(&reception.delivery)) return NULL;
@@ -323,6 +325,7 @@ struct err *source_receive(const struct source_inbox *inbox, struct arena *arena
     reception.logged.reason = reason == SOURCE_CAPTURED ? NULL : source_reason_name(reason);
     if (reception.candidates.n) reception.packed = payload_pack(arena, post->request.body);
     TRY(db_write(inbox->db, arena, write_reception, &reception));
+    answer->duplicate = reception.duplicate;
     answer->body = reception.duplicate ? source_answer_duplicate() : source_answer(arena, reason);
     return NULL;
 }

@@ -75,8 +75,12 @@ struct source_post {
     struct str address;     /* public id of the source whose address was used; empty: the instance's */
     int64_t    received_at; /* ms */
 };
-/* What to answer; refusal NULL: 200 with body. Errors: ERR_NOT_FOUND for an unknown address, ERR_UNAVAILABLE. */
-struct source_answer_to_post { const struct source_refusal *refusal; struct str body; };
+/* What to answer; refusal NULL: 200 with body. Errors: ERR_UNAVAILABLE. */
+struct source_answer_to_post {
+    const struct source_refusal *refusal; /* one of source_refusals */
+    struct str body;
+    bool       duplicate;
+};
 MUST_CHECK struct err *source_receive(const struct source_inbox *inbox, struct arena *arena, const struct source_post *post,
                                       struct source_answer_to_post *answer);
 

@@ -21,7 +21,7 @@ const char *const *source_provider_headers(enum source_provider provider);
 struct source_refusal { int status; const char *code, *message; };
 struct source_refusal_list {
     struct source_refusal not_configured, missing_payload, too_large, missing_signature, invalid_signature,
-        missing_event, invalid_json, timestamp_invalid, timestamp_too_old;
+        missing_event, invalid_json, timestamp_invalid, timestamp_too_old, unknown_address;
 };
 extern const struct source_refusal_list source_refusals;
 

@@ -269,6 +269,22 @@ test('many deliveries are replayed as one job, and its progress is told', async 
   assert.equal((await it.ask('POST', `${W}/deliveries/bulk`, {})).body.details.from[0], 'Required');
 });
 
+test('every delivery is counted, whether stored, known already or refused', async (t) => {
+  const it = await world(t, { LIGHTFAST_METRICS_TOKEN: 'scrape-me' });
+  const { id } = await it.source('github', 42);
+  const body = issue(1), right = signed.github(body, 'issues', 'd1');
+  await it.send(`/webhooks/github/${id}`, body, right);
+  const again = await it.send(`/webhooks/github/${id}`, body, { ...right, 'x-github-delivery': 'd2' });
+  assert.deepEqual(again.body, { received: true, duplicate: true });
+  await it.send(`/webhooks/github/${id}`, body, signed.github(body, 'issues', 'd3', 'another secret'));
+  assert.equal((await it.send(`/webhooks/github/src_${'0'.repeat(21)}`, body, right)).status, 404);
+  assert.equal((await it.send(`/webhooks/github/${'x'.repeat(2000)}`, body, right)).status, 404);
+  const text = await (await fetch(`${it.server.url}/metrics`, { headers: { authorization: 'Bearer scrape-me' } })).text();
+  const counts = Object.fromEntries([...text.matchAll(/^lightfast_deliveries_total\{source="github",outcome="(\w+)",reason="(\w*)"\} (\d+)$/gm)].map(([, outcome, reason, n]) => [outcome + reason, Number(n)]));
+  assert.deepEqual(counts, { accepted: 1, duplicate: 1, refusedINVALID_SIGNATURE: 1, refusedNOT_FOUND: 2 });
+  assert.equal((await it.ask('GET', `${W}/deliveries`)).body.data.length, 1); // a duplicate is stored once
+});
+
 test('what reached no workspace is listed for the operator alone', async (t) => {
   const it = await world(t, { LIGHTFAST_GITHUB_WEBHOOK_SECRET: secret });
   const { id } = await it.source('github', 42);

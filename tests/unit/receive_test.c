@@ -231,7 +231,8 @@ TEST(receive, an_unknown_address_is_not_found)
     struct headers headers = {.sent = &(struct sent){"issues", "d1", "{}"}};
     struct source_post post = {.request = {.body = STR("{}"), .header = header, .arg = &headers}, .address = STR("src_nobody")};
     struct source_answer_to_post answer;
-    check_err(source_receive(&w.inbox, arena, &post, &answer), ERR_NOT_FOUND);
+    check_ok(source_receive(&w.inbox, arena, &post, &answer));
+    check(answer.refusal == &source_refusals.unknown_address);
 }
 
 TEST(receive, a_deleted_repository_deactivates_its_source)
