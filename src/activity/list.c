@@ -63,19 +63,6 @@ static struct str name_list(struct arena *arena, const struct str *names, size_t
     return buf_str(&list);
 }
 
-static struct str like_pattern(struct arena *arena, struct str text)
-{
-    struct buf pattern = buf_in(arena);
-    if (!text.n) return STR("");
-    buf_char(&pattern, '%');
-    for (size_t i = 0; i < text.n; i++) {
-        if (memchr("%_\\", text.s[i], 3)) buf_char(&pattern, '\\');
-        buf_char(&pattern, text.s[i]);
-    }
-    buf_char(&pattern, '%');
-    return str_lower(arena, buf_str(&pattern));
-}
-
 static struct str text_or_empty(struct str text)
 {
     return text.s ? text : STR("");
@@ -102,7 +89,7 @@ struct err *activity_query(struct db_tx *tx, struct db_rows *rows, int64_t works
         grouped ? groups[group].status : "", name_list(tx->arena, filter->sources, filter->source_count),
         text_or_empty(filter->action), text_or_empty(filter->actor_type), text_or_empty(filter->actor_user),
         text_or_empty(filter->status), text_or_empty(filter->entity_type), text_or_empty(filter->entity_id),
-        like_pattern(tx->arena, filter->query), limit);
+        db_like(tx->arena, filter->query), limit);
 }
 
 static struct err *gather(struct db_rows *rows, struct activity **list, size_t *n)

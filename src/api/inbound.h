@@ -24,6 +24,8 @@ MUST_CHECK struct err *api_source_facts(struct db_tx *tx, int64_t workspace, str
 /* The fields of a source, into an open object. */
 void api_put_source(struct json_out *out, const struct app *app, const struct source_record *source,
                     const struct api_source_facts *facts);
+/* How many sources there are: byType and total, into an open object. */
+MUST_CHECK struct err *api_put_source_totals(struct json_out *out, struct db_tx *tx, int64_t workspace);
 /* metrics.c: one more delivery; refusal NULL: taken. */
 void api_metrics_delivery(struct api_metrics *metrics, enum source_provider provider,
                           const struct source_answer_to_post *answer);

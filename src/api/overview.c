@@ -1,56 +1,34 @@
 /* overview.c - W/statistics, W/statistics/comparison and W/metrics: what there is in a workspace, what changed, what was
  * measured (console.md 2.2, 2.6, 4). */
-#include "api/call.h"
+#include "api/inbound.h"
 #include "flow/flow.h"
-#include "source/receive.h"
 
 enum { MOST_SOURCES = 100, RECENT_JOBS = 5 };
 
 /* ---- what there is ----------------------------------------------------------------------------------------------- */
 
-static void put_source(struct json_out *out, const struct source_record *source, const json_value *config)
+/* Documents are counted by the sources that they belong to. */
+static struct err *put_sources(struct json_out *out, const struct api_call *call, struct db_tx *tx)
 {
-    json_begin(out, NULL, '{');
-    json_put(out, "id", source->public_id);
-    json_put(out, "sourceType", source->type);
-    json_put(out, "displayName", json_str(config, "repoFullName").n ? json_str(config, "repoFullName") : source->resource_id);
-    json_put_bool(out, "isActive", source->active);
-    json_put_time(out, "connectedAt", source->connected_at);
-    json_put_time(out, "lastSyncedAt", source->last_synced_at);
-    json_put(out, "lastSyncStatus", source->last_sync_status);
-    json_end(out);
-}
-
-static struct err *put_types(struct json_out *out, struct db_tx *tx, int64_t workspace)
-{
-    struct db_rows rows;
-    struct str     type = {0};
-    int64_t        n = 0, total = 0;
-    json_begin(out, "byType", '{');
-    TRY(db_query(tx, &rows, "SELECT source_type, COUNT(*) FROM source WHERE workspace_id = $1 AND is_active = 1 GROUP BY "
-                            "source_type ORDER BY source_type", workspace));
-    while (db_next(&rows, &type, &n)) {
-        json_key(out, type);
-        json_put(out, NULL, n);
-        total += n;
+    struct source_record   *sources;
+    struct api_source_facts facts;
+    size_t                  n;
+    int64_t                 documents = 0;
+    TRY(source_list(tx, call->workspace.id, 0, MOST_SOURCES, &sources, &n));
+    TRY(api_source_facts(tx, call->workspace.id, &facts));
+    json_begin(out, "sources", '{');
+    TRY(api_put_source_totals(out, tx, call->workspace.id));
+    json_begin(out, "list", '[');
+    for (size_t i = 0; i < n; i++) {
+        json_begin(out, NULL, '{');
+        api_put_source(out, call->app, &sources[i], &facts);
+        json_end(out);
+        documents += sources[i].document_count;
     }
     json_end(out);
-    json_put(out, "total", total);
-    return db_done(&rows);
-}
-
-static struct err *put_sources(struct json_out *out, struct db_tx *tx, int64_t workspace)
-{
-    struct source_record *sources;
-    size_t                n;
-    const json_value     *config;
-    TRY(source_list(tx, workspace, 0, MOST_SOURCES, &sources, &n));
-    json_begin(out, "sources", '{');
-    TRY(put_types(out, tx, workspace));
-    json_begin(out, "list", '[');
-    for (size_t i = 0; i < n; i++)
-        if (sources[i].active) put_source(out, &sources[i], json_parse(tx->arena, sources[i].config, &config) ? NULL : config);
     json_end(out);
+    json_begin(out, "documents", '{');
+    json_put(out, "total", documents);
     json_end(out);
     return NULL;
 }
@@ -109,7 +87,7 @@ struct err *api_statistics(struct api_call *call)
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(call->app->db, call->arena, &tx));
     struct json_out out = api_answer(call);
-    TRY(put_sources(&out, tx, call->workspace.id));
+    TRY(put_sources(&out, call, tx));
     put_store(&out, call);
     TRY(put_observations(&out, call, tx));
     TRY(put_jobs(&out, call, tx));

@@ -112,13 +112,12 @@ static struct err *send_source(struct api_call *call, int status, const struct s
 
 /* ---- reading ----------------------------------------------------------------------------------------------------------- */
 
-static struct err *put_totals(struct json_out *out, struct db_tx *tx, int64_t workspace)
+struct err *api_put_source_totals(struct json_out *out, struct db_tx *tx, int64_t workspace)
 {
     struct source_total *totals;
     size_t               n;
     int64_t              sum = 0;
     TRY(source_totals(tx, workspace, &totals, &n));
-    json_begin(out, "meta", '{');
     json_begin(out, "byType", '{');
     for (size_t i = 0; i < n; i++) {
         json_key(out, totals[i].type);
@@ -127,7 +126,6 @@ static struct err *put_totals(struct json_out *out, struct db_tx *tx, int64_t wo
     }
     json_end(out);
     json_put(out, "total", sum);
-    json_end(out);
     return NULL;
 }
 
@@ -144,7 +142,9 @@ struct err *api_source_list(struct api_call *call)
     TRY(api_source_facts(tx, call->workspace.id, &facts));
     bool more = api_page_more(&page, &n);
     struct json_out out = api_answer(call);
-    TRY(put_totals(&out, tx, call->workspace.id));
+    json_begin(&out, "meta", '{');
+    TRY(api_put_source_totals(&out, tx, call->workspace.id));
+    json_end(&out);
     json_begin(&out, "data", '[');
     for (size_t i = 0; i < n; i++) {
         json_begin(&out, NULL, '{');

@@ -121,6 +121,9 @@ MUST_CHECK struct err *db_done(struct db_rows *rows);
 #define db_next(rows, ...) \
     db_next_targets((rows), (const struct db_target[]){DB_MAP_(DB_TARGET_, __VA_ARGS__)}, DB_COUNT_(__VA_ARGS__))
 
+/* The pattern of "contains this text, in any case" for: lower(x) LIKE $1 ESCAPE '\'. Empty for an empty text. */
+struct str db_like(struct arena *arena, struct str text);
+
 /* ---- upkeep ---------------------------------------------------------------------------------------------------- */
 
 /* Write a consistent copy of the whole database to a new file while others go on reading and writing.

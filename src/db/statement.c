@@ -313,3 +313,18 @@ struct err *db_done(struct db_rows *rows)
     rows->statement = NULL;
     return rows->err;
 }
+
+/* ---- patterns --------------------------------------------------------------------------------------------------- */
+
+struct str db_like(struct arena *arena, struct str text)
+{
+    struct buf pattern = buf_in(arena);
+    if (!text.n) return STR("");
+    buf_char(&pattern, '%');
+    for (size_t i = 0; i < text.n; i++) {
+        if (memchr("%_\\", text.s[i], 3)) buf_char(&pattern, '\\');
+        buf_char(&pattern, text.s[i]);
+    }
+    buf_char(&pattern, '%');
+    return str_lower(arena, buf_str(&pattern));
+}

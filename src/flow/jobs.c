@@ -144,19 +144,6 @@ static bool any(const struct str *list, size_t n)
     return false;
 }
 
-static struct str like_pattern(struct arena *arena, struct str text)
-{
-    struct buf pattern = buf_in(arena);
-    if (!text.n) return STR("");
-    buf_char(&pattern, '%');
-    for (size_t i = 0; i < text.n; i++) {
-        if (memchr("%_\\", text.s[i], 3)) buf_char(&pattern, '\\');
-        buf_char(&pattern, text.s[i]);
-    }
-    buf_char(&pattern, '%');
-    return str_lower(arena, buf_str(&pattern));
-}
-
 static int cause_named(struct str trigger)
 {
     for (int i = 0; i < CAUSES; i++)
@@ -180,7 +167,7 @@ static struct err *select_jobs(struct db_tx *tx, int64_t workspace, const struct
     add(s, db_of_int(filter->to ? filter->to : INT64_MAX));
     add(s, db_of_int(filter->parent));
     add(s, db_of_str(filter->source.n ? filter->source : STR("")));
-    add(s, db_of_str(like_pattern(tx->arena, filter->query)));
+    add(s, db_of_str(db_like(tx->arena, filter->query)));
     add(s, db_of_int(any(filter->triggers, CAUSES)));
     for (size_t i = 0; i < CAUSES; i++) add(s, db_of_int(cause_named(filter->triggers[i])));
     s->keyed = !filter->from && !filter->to && !filter->parent && !filter->source.n && !filter->query.n &&

@@ -147,7 +147,10 @@ test('what was done is measured, counted and compared', async (t) => {
   assert.equal(captured, 3);
   const durations = await ask('metricSeries', '/metrics?type=job_duration&groupBy=jobType');
   assert.deepEqual([...new Set(durations.data.map((one) => one.group))], ['neural.observation.capture']);
+  await post(server, key, W + '/sources', { sourceType: 'github', name: 'acme/api' });
   const statistics = await ask('workspaceStatistics', '/statistics');
+  assert.deepEqual(statistics.sources.byType, { github: 1 });
+  assert.equal(statistics.sources.list[0].displayName, 'acme/api');
   assert.deepEqual(statistics.observations, { bySource: { custom: 3 }, total: 3, last24h: 3 });
   assert.equal(statistics.jobs.byStatus.completed, 3);
   const { metrics } = await ask('statisticsComparison', '/statistics/comparison?preset=day');
