@@ -2,7 +2,7 @@
 BUILD ?= build
 REPO ?= .
 
-.PHONY: run build test bench eval tune fault soak fmt lint clean
+.PHONY: run build test conformance bench eval tune fault soak fmt lint clean
 
 build: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet src/cli/lightfast
@@ -18,6 +18,10 @@ run:
 # Every test.
 test:
 	@sh scripts/test
+
+# The official conformance suite of the Model Context Protocol; needs npm.
+conformance:
+	@BUILD=$(BUILD) sh scripts/conformance
 
 # Measure and compare; ROW=name for one row, CORPORA="dir dir" for the git directories.
 bench:
