@@ -19,6 +19,10 @@ struct err *api_workspace(struct api_call *call)
 {
     struct json_out out = api_answer(call);
     put_fields(&out, &call->workspace);
+    json_begin(&out, "scopes", '[');
+    for (unsigned scope = ORG_READ; scope <= ORG_ADMIN; scope <<= 1)
+        if (call->key.id == 0 || (call->key.scopes & scope)) json_put(&out, NULL, org_scope_name(scope));
+    json_end(&out);
     api_send_with_id(call, &out);
     return NULL;
 }
