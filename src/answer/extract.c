@@ -12,18 +12,21 @@ enum {
     PASSAGES_OF_ITEM = 2,
     SENTENCES_OF_ITEM = 60,
     COMPARED = 48,        /* passages whose vectors are compared with the question's */
-    LONGEST_PASSAGE = 400 /* characters */
+    LONGEST_PASSAGE = 400, /* characters */
+    TITLE = 1 << 20        /* behind all sentences: what they say is said better */
 };
 static const double alike = 0.6;       /* share of terms from which two passages say the same */
 static const double least_cover = 0.3; /* of the question's weight, in a passage and its item's title */
 static const double least_cosine = 0.5;
+static const double least_share = 0.45; /* of the best passage's score */
 static const double cover_share = 0.55, title_share = 0.15, cosine_share = 0.3; /* of a passage's score */
 static const double opening = 0.06, context = 0.04; /* more for a text's opening, which says why; for two sentences */
+static const double behind = 0.25; /* less for a title, which the list of sources shows anyway */
 
 struct passage {
     struct str text;
     int        number;        /* of its source */
-    size_t     at;            /* position within the item */
+    size_t     at;            /* position within the item, or TITLE */
     double     cover, with_title, cosine, score;
     uint64_t  *terms;         /* sorted, without stop words */
     size_t     term_count;
@@ -139,7 +142,7 @@ static struct str after_title(struct str title, struct str content)
     return repeats ? rest : content;
 }
 
-/* Each sentence alone and with the one that follows it; the title where nothing else is. */
+/* Each sentence alone and with the one that follows it, and the title. */
 static void add_item(struct extraction *extraction, const struct search_content *content, int number)
 {
     struct arena *arena = extraction->arena;
@@ -155,7 +158,7 @@ static void add_item(struct extraction *extraction, const struct search_content 
             add_passage(extraction, str_printf(arena, STR_FMT " " STR_FMT, STR_ARG(sentence->text), STR_ARG(sentence[1].text)),
                         number, i, title_terms, title_count)->pair = true;
     }
-    if (!sentences.n && title.n) add_passage(extraction, title, number, 0, title_terms, title_count);
+    if (title.n) add_passage(extraction, title, number, TITLE, title_terms, title_count);
 }
 
 static int by_cover(const void *left, const void *right)
@@ -203,13 +206,25 @@ static int by_place(const void *left, const void *right)
     return (a->at > b->at) - (a->at < b->at);
 }
 
+static bool overlap(const struct passage *a, const struct passage *b)
+{
+    return a->number == b->number && a->at <= b->at + b->pair && b->at <= a->at + a->pair;
+}
+
+/* Does it have something of the question itself, and not only its title? */
+static bool fits(const struct extraction *extraction, const struct passage *passage)
+{
+    if (passage->score < least_share * extraction->passages.at[0].score) return false;
+    return passage->cosine >= least_cosine || (passage->cover > 0 && passage->with_title >= least_cover);
+}
+
 static bool says_something_new(const struct extraction *extraction, const struct passage *passage)
 {
     int of_item = 0;
     for (const struct passage *other = extraction->passages.at; other < passage; other++) {
         if (!other->chosen) continue;
         if (other->number == passage->number && ++of_item == PASSAGES_OF_ITEM) return false;
-        if (shared(passage, other) >= alike) return false;
+        if (overlap(passage, other) || shared(passage, other) >= alike) return false;
     }
     return true;
 }
@@ -221,12 +236,11 @@ static size_t choose(struct extraction *extraction, struct passage chosen[PASSAG
     for (size_t i = 0; i < extraction->passages.n; i++) {
         double cosine = at[i].cosine > 0 ? at[i].cosine : 0;
         at[i].score = cover_share * at[i].cover + title_share * at[i].with_title + cosine_share * cosine +
-                      (at[i].at == 0 ? opening : 0) + (at[i].pair ? context : 0);
+                      (at[i].at == 0 ? opening : 0) + (at[i].pair ? context : 0) - (at[i].at == TITLE ? behind : 0);
     }
     if (extraction->passages.n > 1) qsort(at, extraction->passages.n, sizeof *at, by_score);
     for (size_t i = 0; i < extraction->passages.n && n < PASSAGES; i++) {
-        if (at[i].with_title < least_cover && at[i].cosine < least_cosine) continue;
-        if (!says_something_new(extraction, &at[i])) continue;
+        if (!fits(extraction, &at[i]) || !says_something_new(extraction, &at[i])) continue;
         at[i].chosen = true;
         chosen[n++] = at[i];
     }

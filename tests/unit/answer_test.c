@@ -91,6 +91,28 @@ TEST(answer, nothing_crosses_a_workspace)
     check_int(result.citation_count, 0);
 }
 
+TEST(answer, no_sentence_is_quoted_twice)
+{
+    ASKER(asker);
+    const struct short_event long_text = {.id = "push:a:1", .title = "[Push] Pool",
+        .body = "Pool\n\nThe connection pool leaked sockets under load. Each leaked socket kept a server connection alive. "
+                "The pool of server connections closes idle sockets now."};
+    remember(&asker, &long_text, 1);
+    struct str content = put_query(&asker, "connection pool sockets").content;
+    size_t first = str_find(content, STR("Each leaked socket"), 0);
+    check(first == SIZE_MAX || str_find(content, STR("Each leaked socket"), first + 1) == SIZE_MAX);
+    check(str_find(content, STR("The pool of server connections"), 0) != SIZE_MAX);
+}
+
+TEST(answer, a_title_is_quoted_where_no_sentence_has_the_question)
+{
+    ASKER(asker);
+    const struct short_event digression = {.id = "push:a:1", .title = "[Push] Resolver of adns queries",
+                                           .body = "Resolver of adns queries\n\nLunch was excellent on that day."};
+    remember(&asker, &digression, 1);
+    check_str(put_query(&asker, "resolver of adns queries").content, "- Resolver of adns queries [1]");
+}
+
 TEST(answer, near_duplicates_are_quoted_once)
 {
     ASKER(asker);
@@ -272,6 +294,8 @@ int main(void)
         RUN(answer, an_item_that_is_only_a_title_is_quoted_by_it),
         RUN(answer, nothing_found_is_said_plainly),
         RUN(answer, nothing_crosses_a_workspace),
+        RUN(answer, no_sentence_is_quoted_twice),
+        RUN(answer, a_title_is_quoted_where_no_sentence_has_the_question),
         RUN(answer, near_duplicates_are_quoted_once),
         RUN(answer, numbers_in_brackets_of_a_stored_text_are_no_citations),
         RUN(answer, filters_and_most_sources_bound_what_is_looked_at),
