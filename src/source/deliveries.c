@@ -46,7 +46,7 @@ struct err *source_delivery_list(struct db_tx *tx, int64_t workspace, struct sou
     return NULL;
 }
 
-struct err *source_delivery_count(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter, int64_t most,
+struct err *source_delivery_total(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter, int64_t most,
                                   int64_t *count, int64_t *newest)
 {
     struct db_rows rows;

@@ -102,7 +102,7 @@ struct source_delivery_filter {
 MUST_CHECK struct err *source_delivery_list(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter,
                                             struct source_delivery_record **deliveries, size_t *count);
 /* How many fit (at most `most`), and the row id of the newest; filter.limit does not count. */
-MUST_CHECK struct err *source_delivery_count(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter,
+MUST_CHECK struct err *source_delivery_total(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter,
                                              int64_t most, int64_t *count, int64_t *newest);
 /* What reached no workspace: refused, or nobody is connected. Newest first; filter.source_id does not count. */
 MUST_CHECK struct err *source_delivery_list_unclaimed(struct db_tx *tx, struct source_delivery_filter filter,

@@ -111,7 +111,7 @@ struct err *source_delivery_replay_many(struct db_tx *tx, int64_t workspace, str
     struct json_out out = json_out(tx->arena);
     int64_t         newest;
     filter.originals = true;
-    TRY(source_delivery_count(tx, workspace, filter, SOURCE_MAX_REPLAY + 1, count, &newest));
+    TRY(source_delivery_total(tx, workspace, filter, SOURCE_MAX_REPLAY + 1, count, &newest));
     if (*count > SOURCE_MAX_REPLAY)
         return err_new(tx->arena, ERR_INVALID, "More than %d deliveries are selected, narrow the selection", SOURCE_MAX_REPLAY);
     if (!*count) return NULL;
