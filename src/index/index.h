@@ -165,6 +165,7 @@ struct index_query {
 struct index_hit {
     int64_t         id;
     enum index_kind kind;
+    struct str      type;       /* stored name */
     double          score;      /* merged score of spec 3.1, 0..1 */
     double          vector, cover; /* v and c */
     double          feedback;   /* cosine of its best view with what the leaders have in common, 0..1 */

@@ -199,6 +199,14 @@ static void rank(const void *arg, struct found *found, uint32_t from, uint32_t t
     }
 }
 
+/* Lives in the arena, for the index may be dropped before the hits are. */
+static struct str type_of(const struct index *index, struct arena *arena, uint32_t slot)
+{
+    struct str name = {NULL, 0};
+    if (index->type[slot]) map_entry(index->types.numbers, index->type[slot] - 1, &name);
+    return str_dup(arena, name);
+}
+
 static void report(const struct search *search, const struct best *best, struct arena *arena, struct index_hits *hits)
 {
     const struct index *index = search->index;
@@ -210,6 +218,7 @@ static void report(const struct search *search, const struct best *best, struct 
         hits->at[i] = (struct index_hit){
             .id = candidate->id,
             .kind = (enum index_kind)index->kind[slot],
+            .type = type_of(index, arena, slot),
             .score = candidate->score,
             .vector = candidate->vector,
             .cover = cover_of(search, slot),

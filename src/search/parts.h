@@ -91,6 +91,8 @@ struct query {
 void query_read(struct arena *arena, struct str text, struct query *query);
 /* Words of the people that a filter names are no terms: everything that passes is theirs. Unless nothing is left. */
 void query_leave_out_people(struct arena *arena, const struct str *people, size_t n, struct query *query);
+/* By the word, or by a version's number. */
+bool query_asks_for_releases(const struct query *query);
 MUST_CHECK struct err *query_find_entities(struct db_tx *tx, int64_t workspace, struct query *query);
 MUST_CHECK struct err *query_find_actors(struct db_tx *tx, int64_t workspace, struct query *query);
 
@@ -149,8 +151,14 @@ struct str highlight(struct arena *arena, struct matcher *matcher, struct str te
 
 /* ---- rerank.c ------------------------------------------------------------------------------------------------------- */
 
-/* Replace each hit's score by the final one (SEARCH_FAST: it stays) and put them in order. */
-void rerank(enum search_mode mode, const struct search_weights *weights, int64_t now, struct index_hit *hits, size_t n);
+struct rerank {
+    enum search_mode mode; /* SEARCH_FAST: scores stay */
+    bool    releases;      /* the query asks for them */
+    int64_t now;
+    const struct search_weights *weights;
+};
+/* Replace each hit's score by the final one and put them in order. */
+void rerank(struct rerank rules, struct index_hit *hits, size_t n);
 
 /* ---- object.c ------------------------------------------------------------------------------------------------------- */
 

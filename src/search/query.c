@@ -129,3 +129,28 @@ void query_leave_out_people(struct arena *arena, const struct str *people, size_
     }
     query->term_count = kept;
 }
+
+/* ---- releases -------------------------------------------------------------------------------------------------------- */
+
+/* "v7.2", "1.20.0" */
+static bool is_version(struct str word)
+{
+    size_t dots = 0;
+    if (word.n && (word.s[0] | 0x20) == 'v') word = str_skip(word, 1);
+    for (size_t i = 0; i < word.n; i++) {
+        if (word.s[i] == '.') dots++;
+        else if (word.s[i] < '0' || word.s[i] > '9') return false;
+    }
+    return dots > 0;
+}
+
+bool query_asks_for_releases(const struct query *query)
+{
+    static const char *const beginnings[] = {"release", "version", "changelog", "shipped"};
+    for (size_t i = 0; i < query->term_count; i++) {
+        if (is_version(query->words[i])) return true;
+        for (size_t k = 0; k < sizeof beginnings / sizeof *beginnings; k++)
+            if (str_starts_nocase(query->words[i], str_of(beginnings[k]))) return true;
+    }
+    return false;
+}

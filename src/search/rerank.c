@@ -28,16 +28,22 @@ static double feedback_weight(const struct search_weights *weights, const struct
     return nearest > 0 ? weights->feedback + weights->feedback_unfound * (1 - found) : 0; /* none without vectors */
 }
 
-void rerank(enum search_mode mode, const struct search_weights *weights, int64_t now, struct index_hit *hits, size_t n)
+static double final_score(const struct rerank *rules, const struct index_hit *hit, double feedback)
 {
-    double feedback = feedback_weight(weights, hits, n);
-    for (size_t i = 0; i < n && mode != SEARCH_FAST; i++) {
-        double age = now > hits[i].time ? (double)(now - hits[i].time) : 0;
-        double recency = weights->recency > 0 ? exp2(-age / (double)half_life) : 0;
-        double merged = (hits[i].score + feedback * hits[i].feedback) / (1 + feedback);
-        double score = (1 - weights->recency - weights->significance) * merged + weights->recency * recency +
-                       weights->significance * hits[i].significance / 100;
-        hits[i].score = score < 0 ? 0 : score > 1 ? 1 : score;
-    }
+    const struct search_weights *weights = rules->weights;
+    double age = rules->now > hit->time ? (double)(rules->now - hit->time) : 0;
+    double recency = weights->recency > 0 ? exp2(-age / (double)half_life) : 0;
+    double merged = (hit->score + feedback * hit->feedback) / (1 + feedback);
+    double score = (1 - weights->recency - weights->significance) * merged + weights->recency * recency +
+                   weights->significance * hit->significance / 100;
+    /* its text lists what every other item says */
+    if (!rules->releases && str_starts(hit->type, STR("release_"))) score -= weights->release;
+    return score < 0 ? 0 : score > 1 ? 1 : score;
+}
+
+void rerank(struct rerank rules, struct index_hit *hits, size_t n)
+{
+    double feedback = feedback_weight(rules.weights, hits, n);
+    for (size_t i = 0; i < n && rules.mode != SEARCH_FAST; i++) hits[i].score = final_score(&rules, &hits[i], feedback);
     qsort(hits, n, sizeof *hits, by_score);
 }

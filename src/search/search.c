@@ -287,7 +287,9 @@ static struct err *present(struct run *run)
     int64_t                      started = time_monotonic_us();
     TRY(db_read_begin(run->search->db, run->arena, &tx));
     TRY(keep_phrases(run, tx));
-    rerank(request->mode, run->search->weights, time_now(), run->hits.at, run->hits.n);
+    struct rerank rules = {.mode = request->mode, .now = time_now(), .weights = run->search->weights,
+                           .releases = request->filters.type_count || query_asks_for_releases(&run->query)};
+    rerank(rules, run->hits.at, run->hits.n);
     TRY(keep_best_of_objects(run, tx));
     timing->rerank = time_monotonic_us() - started;
 

@@ -11,4 +11,5 @@ const struct search_weights search_weights = {
     .feedback_unfound = 0.4,
     .recency = 0.05,
     .significance = 0,
+    .release = 0.15,
 };

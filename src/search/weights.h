@@ -15,5 +15,6 @@ struct search_weights {
     double feedback;         /* of the nearness to them beside the merged score */
     double feedback_unfound; /* added to it where no word of the query is found; of some, as much as is missing */
     double recency, significance; /* shares of the final score */
+    double release;          /* taken from releases that nobody asked for */
 };
 extern const struct search_weights search_weights;

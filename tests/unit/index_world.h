@@ -294,6 +294,7 @@ static void check_search(struct world *world, struct index *index)
         check_near(hit->vector, plain_vector(world, item, query.vector, query.title_share), 1e-6);
         check_near(hit->feedback, plain_vector(world, item, common, 0), 1e-6);
         check_near(hit->cover, plain_cover(world, item, &query), 1e-6);
+        check(str_eq(hit->type, item->type));
         check(hit->time == item->time && hit->cluster == item->cluster && hit->significance == item->significance);
         if (!i) continue;
         check(hit[-1].score > hit->score ||

@@ -448,14 +448,14 @@ static const struct search_weights led = {.feedback = 0.1, .feedback_unfound = 0
 TEST(rerank, of_equals_the_newer_comes_first)
 {
     struct index_hit hits[] = {{.id = 1, .score = 0.5, .time = 0}, {.id = 2, .score = 0.5, .time = DAYS(1000)}};
-    rerank(SEARCH_BALANCED, &search_weights, DAYS(1000), hits, 2);
+    rerank((struct rerank){.mode = SEARCH_BALANCED, .weights = &search_weights, .now = DAYS(1000)}, hits, 2);
     check_int(hits[0].id, 2);
 }
 
 TEST(rerank, recency_halves_in_ninety_days)
 {
     struct index_hit hits[] = {{.score = 0.5, .time = DAYS(90)}, {.score = 0.5, .time = 0}};
-    rerank(SEARCH_BALANCED, &dated, DAYS(90), hits, 2);
+    rerank((struct rerank){.mode = SEARCH_BALANCED, .weights = &dated, .now = DAYS(90)}, hits, 2);
     check_near(hits[0].score, 0.92 * 0.5 + 0.05, 1e-9);
     check_near(hits[1].score, 0.92 * 0.5 + 0.025, 1e-9);
 }
@@ -463,14 +463,14 @@ TEST(rerank, recency_halves_in_ninety_days)
 TEST(rerank, a_future_time_is_no_advantage)
 {
     struct index_hit hit = {.score = 0, .time = DAYS(9)};
-    rerank(SEARCH_BALANCED, &dated, DAYS(1), &hit, 1);
+    rerank((struct rerank){.mode = SEARCH_BALANCED, .weights = &dated, .now = DAYS(1)}, &hit, 1);
     check_near(hit.score, 0.05, 1e-9);
 }
 
 TEST(rerank, significance_counts_its_share)
 {
     struct index_hit hit = {.score = 0.5, .time = 0, .significance = 100};
-    rerank(SEARCH_BALANCED, &dated, DAYS(90000), &hit, 1);
+    rerank((struct rerank){.mode = SEARCH_BALANCED, .weights = &dated, .now = DAYS(90000)}, &hit, 1);
     check_near(hit.score, 0.46 + 0.03, 1e-9);
 }
 
@@ -478,7 +478,7 @@ TEST(rerank, what_resembles_the_best_is_raised)
 {
     struct index_hit hits[] = {{.id = 1, .score = 0.5, .cover = 1, .feedback = 0.2},
                                {.id = 2, .score = 0.49, .cover = 0.2, .feedback = 0.9}};
-    rerank(SEARCH_BALANCED, &led, 0, hits, 2);
+    rerank((struct rerank){.mode = SEARCH_BALANCED, .weights = &led, .now = 0}, hits, 2);
     check_int(hits[0].id, 2);
     check_near(hits[0].score, (0.49 + 0.1 * 0.9) / 1.1, 1e-9);
 }
@@ -486,21 +486,44 @@ TEST(rerank, what_resembles_the_best_is_raised)
 TEST(rerank, resemblance_counts_more_where_words_are_missing)
 {
     struct index_hit hit = {.score = 0.5, .cover = 0.25, .feedback = 1};
-    rerank(SEARCH_BALANCED, &led, 0, &hit, 1);
+    rerank((struct rerank){.mode = SEARCH_BALANCED, .weights = &led, .now = 0}, &hit, 1);
     check_near(hit.score, (0.5 + 0.4) / 1.4, 1e-9);
+}
+
+TEST(rerank, a_release_that_nobody_asked_for_comes_later)
+{
+    static const struct search_weights weights = {.release = 0.1};
+    struct index_hit hits[] = {{.id = 1, .score = 0.5, .type = STR("release_published")}, {.id = 2, .score = 0.45, .type = STR("push")}};
+    rerank((struct rerank){.mode = SEARCH_BALANCED, .weights = &weights, .releases = true}, hits, 2);
+    check_int(hits[0].id, 1);
+    rerank((struct rerank){.mode = SEARCH_BALANCED, .weights = &weights}, hits, 2);
+    check_int(hits[0].id, 2);
+    check_near(hits[1].score, 0.4, 1e-9);
+}
+
+TEST(query, asks_for_releases_by_their_name_or_number)
+{
+    static const struct { const char *text; bool asks; } rows[] = {
+        {"what was released in May", true}, {"changes of v7.2", true}, {"1.20.0", true}, {"which version has SCRAM", true},
+        {"why is it slow", false}, {"127", false}, {"file.c of v", false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct query query;
+        query_read(arena, str_of(rows[i].text), &query);
+        check_int(query_asks_for_releases(&query), rows[i].asks);
+    }
 }
 
 TEST(rerank, without_vectors_scores_stay)
 {
     struct index_hit hit = {.score = 0.5, .cover = 0.25};
-    rerank(SEARCH_BALANCED, &led, 0, &hit, 1);
+    rerank((struct rerank){.mode = SEARCH_BALANCED, .weights = &led, .now = 0}, &hit, 1);
     check_near(hit.score, 0.5, 1e-9);
 }
 
 TEST(rerank, fast_keeps_the_merged_score)
 {
     struct index_hit hit = {.score = 0.5, .time = DAYS(9), .significance = 100, .feedback = 1};
-    rerank(SEARCH_FAST, &led, DAYS(9), &hit, 1);
+    rerank((struct rerank){.mode = SEARCH_FAST, .weights = &led, .now = DAYS(9)}, &hit, 1);
     check_near(hit.score, 0.5, 1e-9);
 }
 
@@ -1329,6 +1352,8 @@ int main(void)
         RUN(rerank, significance_counts_its_share),
         RUN(rerank, what_resembles_the_best_is_raised),
         RUN(rerank, resemblance_counts_more_where_words_are_missing),
+        RUN(rerank, a_release_that_nobody_asked_for_comes_later),
+        RUN(query, asks_for_releases_by_their_name_or_number),
         RUN(rerank, without_vectors_scores_stay),
         RUN(rerank, fast_keeps_the_merged_score),
         RUN(search, an_empty_workspace_answers_with_nothing),
