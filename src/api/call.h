@@ -77,6 +77,7 @@ struct json_out api_answer(struct api_call *call);                          /* a
 void api_send(struct api_call *call, int status, struct json_out *out);     /* closes it */
 void api_send_with_id(struct api_call *call, struct json_out *out);         /* 200, requestId added at the end */
 void api_send_error(struct api_call *call, const struct err *err);
+struct str api_challenge(const struct api_call *call); /* WWW-Authenticate of a 401 (mcp.c) */
 void api_cors(struct api_call *call);
 bool api_preflight(struct api_call *call); /* answered */
 
@@ -245,6 +246,7 @@ struct err *api_observations(struct api_call *call);
 struct err *api_cluster(struct api_call *call);
 struct err *api_actor_get(struct api_call *call);
 struct err *api_mcp(struct api_call *call);
+struct err *api_protected_resource(struct api_call *call);
 struct err *api_chat(struct api_call *call);
 struct err *api_chat_resume(struct api_call *call);
 struct err *api_chat_forget(struct api_call *call);

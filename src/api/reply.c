@@ -116,7 +116,7 @@ void api_send_error(struct api_call *call, const struct err *err)
     json_put(&out, "requestId", call->id);
     api_send(call, call->allow.n ? 405 : forms[form].status, &out);
     if (call->allow.n) net_reply_header(call->reply, "Allow", call->allow);
-    if (err->code == ERR_UNAUTHORIZED) net_reply_header(call->reply, "WWW-Authenticate", STR("Bearer"));
+    if (err->code == ERR_UNAUTHORIZED) net_reply_header(call->reply, "WWW-Authenticate", api_challenge(call));
 }
 
 /* ---- CORS -------------------------------------------------------------------------------------------------------------- */

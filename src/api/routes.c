@@ -79,6 +79,8 @@ const struct api_route api_routes[] = {
     {"GET",    W "/observations",            API_SCOPED,  ORG_READ,   API_RATE_NONE,   API_NO_BODY,       0,       false, api_observations, "listObservations"},
     {"GET",    W "/clusters/{id}",           API_SCOPED,  ORG_READ,   API_RATE_NONE,   API_NO_BODY,       0,       false, api_cluster,      "getCluster"},
     {"GET",    W "/actors/{id}",             API_SCOPED,  ORG_READ,   API_RATE_NONE,   API_NO_BODY,       0,       false, api_actor_get,    "getActor"},
+    {"GET",    "/.well-known/oauth-protected-resource",     API_OPEN, 0, API_RATE_NONE,   API_NO_BODY,       0,       false, api_protected_resource, NULL},
+    {"GET",    "/.well-known/oauth-protected-resource/mcp", API_OPEN, 0, API_RATE_NONE,   API_NO_BODY,       0,       false, api_protected_resource, NULL},
     {"POST",   "/mcp",                       API_SCOPED,  ORG_READ,   API_RATE_NONE,   API_NO_BODY,       0,       false, api_mcp,          NULL},
     {"*",      "/v1/memories/*",             API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_memories,     NULL},
     {"POST",   "/v1/admin/backup",           API_PEOPLE,  0,          API_RATE_NONE,   API_JSON_BODY,     0,       true,  api_admin_backup, NULL},

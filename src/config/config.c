@@ -46,6 +46,7 @@ static const struct setting settings[] = {
     {"search.result_cache",            BOOLEAN, AT(search_result_cache), "true"},
     {"search.url_hosts",               MAP,     LIST_AT(search_url_hosts, search_url_host_count), .otherwise = "",
                                                 .choices = "github linear sentry vercel"},
+    {"mcp.oauth_issuer",               URL,     AT(mcp_oauth_issuer), ""},
     {"embedding.provider",             CHOICE,  AT(embedding_provider), "builtin", .choices = "builtin openai ollama none"},
     {"embedding.base_url",             URL,     AT(embedding_base_url), ""},
     {"embedding.api_key",              TEXT,    AT(embedding_api_key), "", .secret = true},

@@ -16,6 +16,7 @@ struct config {
     size_t     trusted_proxy_count;
     struct str cors_origins[16];
     size_t     cors_origin_count;
+    struct str mcp_oauth_issuer;     /* that clients of /mcp are told of; empty: none */
     int64_t    workers;
     int64_t    shutdown_grace_ms;
     struct str log_level, log_format;

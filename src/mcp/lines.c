@@ -63,11 +63,17 @@ static bool write_all(int out, struct str text)
     return true;
 }
 
-static void write_line(struct lines *lines, struct arena *arena, struct str text)
+/* Under the lock. */
+static void write_now(struct lines *lines, struct arena *arena, struct str text)
 {
     struct str line = str_printf(arena, STR_FMT "\n", STR_ARG(text));
-    pthread_mutex_lock(&lines->lock);
     if (!lines->broken && !write_all(lines->out, line)) lines->broken = true;
+}
+
+static void write_line(struct lines *lines, struct arena *arena, struct str text)
+{
+    pthread_mutex_lock(&lines->lock);
+    write_now(lines, arena, text);
     pthread_mutex_unlock(&lines->lock);
 }
 
@@ -95,6 +101,7 @@ static void tell(void *arg, struct str notification)
 
 /* ---- listening --------------------------------------------------------------------------------------------------------- */
 
+/* The greeting is written before anything is found out. False: there are too many. */
 static bool add_listener(struct lines *lines, const struct mcp_listener *listener, atomic_bool *cancelled)
 {
     struct arena     *arena = arena_create();
@@ -108,18 +115,17 @@ static bool add_listener(struct lines *lines, const struct mcp_listener *listene
         added->next = lines->listeners;
         lines->listeners = added;
         lines->listener_count++;
+        write_now(lines, arena, mcp_listener_greeting(arena, listener));
     }
     pthread_mutex_unlock(&lines->lock);
     if (!taken) arena_destroy(arena);
     return taken;
 }
 
-/* What is told first must be written before anything is found out. */
 static struct str begin_listening(struct lines *lines, struct mcp_call *call, atomic_bool *cancelled)
 {
     struct mcp_listener listener;
     if (mcp_listener_begin(call, &listener)) return mcp_fault_text(call->arena, call->message->id, &call->fault);
-    write_line(lines, call->arena, mcp_listener_greeting(call->arena, &listener));
     if (add_listener(lines, &listener, cancelled)) return STR("");
     struct mcp_fault fault = {.code = MCP_INTERNAL_ERROR, .message = STR("Too many subscriptions")};
     return mcp_fault_text(call->arena, call->message->id, &fault);

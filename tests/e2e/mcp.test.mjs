@@ -467,3 +467,20 @@ test('observations, clusters and people answer as documented, page by page', asy
     assert.equal((await ask('getActor', `/actors/${encodeURIComponent(name)}`)).displayName, 'Ada Lovelace');
   await ask('getActor', '/actors/nobody', 404);
 });
+
+test('an issuer that is configured is named to clients without a key', async (t) => {
+  const { env } = imported(t);
+  const plain = await serve(t, env);
+  assert.equal((await raw(plain, null, { body: JSON.stringify(rpc('ping')) })).headers.get('www-authenticate'), 'Bearer');
+  assert.equal((await fetch(plain.url + '/.well-known/oauth-protected-resource')).status, 404);
+  await plain.stop();
+  const server = await serve(t, { ...env, LIGHTFAST_PUBLIC_URL: 'https://memory.example.com', LIGHTFAST_MCP_OAUTH_ISSUER: 'https://login.example.com' });
+  const refused = await raw(server, null, { body: JSON.stringify(rpc('ping')) });
+  assert.equal(refused.status, 401);
+  assert.equal(refused.headers.get('www-authenticate'), 'Bearer resource_metadata="https://memory.example.com/.well-known/oauth-protected-resource/mcp"');
+  for (const path of ['', '/mcp']) {
+    const metadata = await (await fetch(`${server.url}/.well-known/oauth-protected-resource${path}`)).json();
+    assert.equal(metadata.resource, 'https://memory.example.com/mcp');
+    assert.deepEqual(metadata.authorization_servers, ['https://login.example.com']);
+  }
+});
