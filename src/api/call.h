@@ -270,6 +270,8 @@ struct err *api_health(struct api_call *call);
 struct err *api_ready(struct api_call *call);
 struct err *api_metrics_text(struct api_call *call);
 struct err *api_openapi(struct api_call *call);
+struct err *api_reference(struct api_call *call);
+struct err *api_reference_renderer(struct api_call *call);
 struct err *api_memories(struct api_call *call);
 struct err *api_job_list(struct api_call *call);
 struct err *api_job_recent(struct api_call *call);

@@ -76,6 +76,8 @@ const struct api_route api_routes[] = {
     {"POST",   "/webhooks/{provider}/{source}", API_OPEN, 0,          API_RATE_NONE,   API_NO_BODY,       25*MIB,  false, api_webhook,       NULL},
     {"POST",   "/api/{provider}/webhooks",   API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       25*MIB,  false, api_webhook,       NULL},
     {"GET",    "/v1/openapi.json",           API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_openapi,      "openapi"},
+    {"GET",    "/docs/api",                  API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_reference,    NULL},
+    {"GET",    "/docs/api/renderer.js",      API_OPEN,    0,          API_RATE_NONE,   API_NO_BODY,       0,       false, api_reference_renderer, NULL},
     {"GET",    W "/observations",            API_SCOPED,  ORG_READ,   API_RATE_NONE,   API_NO_BODY,       0,       false, api_observations, "listObservations"},
     {"GET",    W "/clusters/{id}",           API_SCOPED,  ORG_READ,   API_RATE_NONE,   API_NO_BODY,       0,       false, api_cluster,      "getCluster"},
     {"GET",    W "/actors/{id}",             API_SCOPED,  ORG_READ,   API_RATE_NONE,   API_NO_BODY,       0,       false, api_actor_get,    "getActor"},
