@@ -35,6 +35,13 @@ test('a backup restored elsewhere works with its key, and says which key it want
   copyFileSync(join(home, 'data', 'encryption.key'), join(home, 'other', 'encryption.key'));
   const server = await serve(t, other);
   assert.equal(await deliver(server, source, 'd-1'), 200);
+  let told = [];
+  for (let i = 0; i < 100 && !told.length; i++) {
+    told = json(other, 'activity', '--action', 'integration.webhook_received').data;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  assert.equal(told.length, 1);
+  assert.deepEqual([told[0].actorType, told[0].metadata.deliveryId, told[0].metadata.eventType, told[0].entityName], ['webhook', 'd-1', 'push', 'acme/api']);
 });
 
 test('secrets are sealed again with a new key while a server uses them, and the old key becomes free', async (t) => {
