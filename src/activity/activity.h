@@ -88,8 +88,9 @@ MUST_CHECK struct err *activity_export(struct arena *arena, struct db *db, int64
                                        const struct activity_filter *filter, enum activity_format format,
                                        struct str *text);
 
-/* Delete what is older than that many days (0: nothing; auth, permission and api_key: at least 730), in small
- * transactions. Adds to *deleted. */
+/* Delete the oldest that are older than so many days (0: none; auth, permission and api_key: at least 730), up to
+ * ACTIVITY_SWEPT_AT_ONCE in one transaction; *deleted: how many. */
+enum { ACTIVITY_SWEPT_AT_ONCE = 500 };
 MUST_CHECK struct err *activity_sweep(struct db *db, struct arena *arena, int64_t workspace, int64_t days, int64_t *deleted);
 /* A workspace is being erased: everything of it. */
 MUST_CHECK struct err *activity_forget_workspace(struct db_tx *tx, int64_t workspace);

@@ -74,7 +74,7 @@ static struct err *sweep(struct flow_run *run, void *arg, struct str *result)
     static const struct activity_periods usual = {0};
     int64_t deleted = 0;
     (void)arg;
-    TRY(activity_retention_sweep(run->db, run->arena, run->context ? run->context : &usual, &deleted));
+    TRY(activity_retention_sweep(run, run->context ? run->context : &usual, &deleted));
     *result = str_printf(run->arena, "{\"status\":\"success\",\"deleted\":%lld}", (long long)deleted);
     return NULL;
 }
@@ -91,7 +91,7 @@ static struct err *roll(struct flow_run *run, void *arg, struct str *result)
 {
     int64_t hours;
     (void)arg;
-    TRY(activity_metrics_roll(run->db, run->arena, &hours));
+    TRY(activity_metrics_roll(run, &hours));
     *result = str_printf(run->arena, "{\"status\":\"success\",\"hours\":%lld}", (long long)hours);
     return NULL;
 }

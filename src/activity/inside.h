@@ -15,10 +15,10 @@ MUST_CHECK struct err *activity_query(struct db_tx *tx, struct db_rows *rows, in
 
 /* metrics.c */
 enum { ACTIVITY_ROLL_DELAY = 60 * 1000 }; /* samples come so late at most */
-MUST_CHECK struct err *activity_metrics_roll(struct db *db, struct arena *arena, int64_t *hours);
-/* Samples of more than 30 days, hours of more than `days` (0: none). */
-MUST_CHECK struct err *activity_metrics_sweep(struct db *db, struct arena *arena, int64_t workspace, int64_t days,
-                                              int64_t *deleted);
+/* Both until run should stop. */
+MUST_CHECK struct err *activity_metrics_roll(struct flow_run *run, int64_t *hours);
+/* Samples of more than 30 days, hours of more than `days` (0: none); adds to *deleted. */
+MUST_CHECK struct err *activity_metrics_sweep(struct flow_run *run, int64_t workspace, int64_t days, int64_t *deleted);
 
 /* recorder.c */
 struct activity_ended { const char *function, *status; int64_t duration; };
@@ -29,5 +29,5 @@ void activity_count_capture(struct activity_recorder *recorder, struct str sourc
 MUST_CHECK struct err *activity_evaluate(struct db *db, struct arena *arena, int64_t *changed);
 
 /* retention.c */
-MUST_CHECK struct err *activity_retention_sweep(struct db *db, struct arena *arena, const struct activity_periods *periods,
+MUST_CHECK struct err *activity_retention_sweep(struct flow_run *run, const struct activity_periods *periods,
                                                 int64_t *deleted);

@@ -168,21 +168,22 @@ static struct err *start_of_rollup(struct db *db, struct arena *arena, int64_t *
     return db_done(&rows);
 }
 
-struct err *activity_metrics_roll(struct db *db, struct arena *arena, int64_t *hours)
+struct err *activity_metrics_roll(struct flow_run *run, int64_t *hours)
 {
     int64_t *workspaces, from, until = (time_now() - ACTIVITY_ROLL_DELAY) / HOURS(1) * HOURS(1);
     size_t   n;
     *hours = 0;
-    TRY(start_of_rollup(db, arena, &workspaces, &n, &from));
+    TRY(start_of_rollup(run->db, run->arena, &workspaces, &n, &from));
     for (size_t i = 0; i < n; i++)
         for (size_t t = 0; t < TYPES; t++) {
             struct rollup rollup = {.workspace = workspaces[i], .from = from, .until = until, .type = str_of(types[t].name)};
             for (bool more = true; more; *hours += more) {
-                struct err *err = roll_hour(db, &rollup, &more);
-                if (err) return err_new(arena, err->code, "adding up metrics failed");
+                struct err *err = roll_hour(run->db, &rollup, &more);
+                if (err) return err_new(run->arena, err->code, "adding up metrics failed");
+                if (flow_should_stop(run)) return err_new(run->arena, ERR_CANCELLED, "stopped");
             }
         }
-    return db_write(db, arena, write_until, &until);
+    return db_write(run->db, run->arena, write_until, &until);
 }
 
 /* ---- series ------------------------------------------------------------------------------------------------------ */
@@ -338,7 +339,7 @@ static struct err *forget_in(struct db_tx *tx, void *arg)
     return NULL;
 }
 
-struct err *activity_metrics_sweep(struct db *db, struct arena *arena, int64_t workspace, int64_t days, int64_t *deleted)
+struct err *activity_metrics_sweep(struct flow_run *run, int64_t workspace, int64_t days, int64_t *deleted)
 {
     int64_t now = time_now();
     struct forgetting f = {
@@ -347,8 +348,8 @@ struct err *activity_metrics_sweep(struct db *db, struct arena *arena, int64_t w
         .before_hours = days ? now - DAYS(days) : 0,
     };
     do {
-        TRY(db_write(db, arena, forget_in, &f));
+        TRY(db_write(run->db, run->arena, forget_in, &f));
         *deleted += f.deleted;
-    } while (f.deleted >= DELETED_AT_ONCE);
+    } while (f.deleted >= DELETED_AT_ONCE && !flow_should_stop(run));
     return NULL;
 }

@@ -6,7 +6,7 @@
 #include "base/utf8.h"
 
 enum { MAX_ENTITY_TYPE = 50, MAX_ENTITY_ID = 191, MAX_ENTITY_NAME = 500, MAX_ADDRESS = 45, MAX_TEXT = 500,
-       SWEEP_ROWS = 500, KEPT_LONG_DAYS = 730 };
+       KEPT_LONG_DAYS = 730 };
 
 /* category, what its actions begin with, kept for two years at least */
 /* clang-format off */
@@ -118,7 +118,7 @@ static struct err *sweep_some(struct db_tx *tx, void *arg)
     TRY(db_exec(tx,
                 "DELETE FROM activity WHERE id IN (SELECT id FROM activity WHERE workspace_id = $1 AND ts < $2 AND "
                 "(ts < $3 OR $4 NOT LIKE '%,' || category || ',%') ORDER BY ts LIMIT $5)",
-                sweep->workspace, sweep->before, sweep->before_long, sweep->kept_long, (int)SWEEP_ROWS));
+                sweep->workspace, sweep->before, sweep->before_long, sweep->kept_long, (int)ACTIVITY_SWEPT_AT_ONCE));
     sweep->deleted = db_changes(tx);
     return NULL;
 }
@@ -133,11 +133,10 @@ struct err *activity_sweep(struct db *db, struct arena *arena, int64_t workspace
                           .kept_long = buf_str(&kept_long),
                           .before = now - DAYS(days),
                           .before_long = now - DAYS(days > KEPT_LONG_DAYS ? days : KEPT_LONG_DAYS)};
+    *deleted = 0;
     if (!days) return NULL;
-    do {
-        TRY(db_write(db, arena, sweep_some, &sweep));
-        *deleted += sweep.deleted;
-    } while (sweep.deleted == SWEEP_ROWS);
+    TRY(db_write(db, arena, sweep_some, &sweep));
+    *deleted = sweep.deleted;
     return NULL;
 }
 

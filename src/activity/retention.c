@@ -47,32 +47,42 @@ static struct err *read_workspaces(struct db *db, struct arena *arena, struct al
     return db_done(&rows);
 }
 
-static struct err *sweep_runs(struct db *db, struct arena *arena, const struct activity_periods *periods,
-                              const struct all_kept *all, int64_t *deleted)
+static struct err *sweep_runs(struct flow_run *run, const struct activity_periods *periods, const struct all_kept *all,
+                              int64_t *deleted)
 {
-    struct flow_kept_jobs *jobs = NEW_ARRAY(arena, struct flow_kept_jobs, all->n);
+    struct flow_kept_jobs *jobs = NEW_ARRAY(run->arena, struct flow_kept_jobs, all->n);
     int64_t                rows = 0;
     for (size_t i = 0; i < all->n; i++) jobs[i] = (struct flow_kept_jobs){all->at[i].workspace, all->at[i].jobs};
-    TRY(flow_sweep(db, arena,
+    TRY(flow_sweep(run->db, run->arena,
                    (struct flow_retention){.event_days = periods->events, .failed_days = periods->failed_runs,
-                                           .workspaces = jobs, .workspace_count = all->n},
+                                           .workspaces = jobs, .workspace_count = all->n, .run = run},
                    &rows));
     *deleted += rows;
     return NULL;
 }
 
-struct err *activity_retention_sweep(struct db *db, struct arena *arena, const struct activity_periods *periods,
-                                     int64_t *deleted)
+static struct err *sweep_activities(struct flow_run *run, const struct kept *kept, int64_t *deleted)
+{
+    int64_t some;
+    do {
+        TRY(activity_sweep(run->db, run->arena, kept->workspace, kept->activities, &some));
+        *deleted += some;
+    } while (some == ACTIVITY_SWEPT_AT_ONCE && !flow_should_stop(run));
+    return NULL;
+}
+
+/* A server that stops does not wait for it: what is left is swept after the next start. */
+struct err *activity_retention_sweep(struct flow_run *run, const struct activity_periods *periods, int64_t *deleted)
 {
     struct all_kept all = {0};
-    TRY(read_workspaces(db, arena, &all));
-    TRY(sweep_runs(db, arena, periods, &all, deleted));
-    TRY(source_sweep_deliveries(db, arena, periods->deliveries, deleted));
-    for (size_t i = 0; i < all.n; i++) {
+    TRY(read_workspaces(run->db, run->arena, &all));
+    TRY(sweep_runs(run, periods, &all, deleted));
+    TRY(source_sweep_deliveries(run, periods->deliveries, deleted));
+    for (size_t i = 0; i < all.n && !flow_should_stop(run); i++) {
         const struct kept *kept = &all.at[i];
-        TRY(activity_sweep(db, arena, kept->workspace, kept->activities, deleted));
-        TRY(activity_metrics_sweep(db, arena, kept->workspace, kept->metrics, deleted));
-        TRY(source_sweep_payloads(db, arena, kept->workspace, kept->payloads, deleted));
+        TRY(sweep_activities(run, kept, deleted));
+        TRY(activity_metrics_sweep(run, kept->workspace, kept->metrics, deleted));
+        TRY(source_sweep_payloads(run, kept->workspace, kept->payloads, deleted));
     }
-    return NULL;
+    return flow_should_stop(run) ? err_new(run->arena, ERR_CANCELLED, "stopped") : NULL;
 }

@@ -373,6 +373,7 @@ struct flow_retention {
     int64_t job_days;    /* 0: 365; of workspaces that have no period of their own: */
     const struct flow_kept_jobs *workspaces; /* in ascending order */
     size_t  workspace_count;
+    struct flow_run *run; /* whose flow_should_stop ends it early; NULL: to its end */
 };
 MUST_CHECK struct err *flow_sweep(struct db *db, struct arena *arena, struct flow_retention retention,
                                   int64_t *deleted);

@@ -192,7 +192,7 @@ struct err *flow_sweep(struct db *db, struct arena *arena, struct flow_retention
             struct arena *work ARENA_SCOPE = arena_create();
             struct err *err = sweep_slice(db, work, &stages[i], &sweep);
             if (err) return err_new(arena, err->code, STR_FMT, STR_ARG(err_text(arena, err)));
-        } while (sweep.more);
+        } while (sweep.more && !(retention.run && flow_should_stop(retention.run)));
     }
     *deleted = sweep.deleted;
     return NULL;

@@ -129,11 +129,11 @@ MUST_CHECK struct err *source_delivery_replay_many(struct db_tx *tx, int64_t wor
 struct flow_function;
 extern const struct flow_function *const source_functions[]; /* context: the struct source_inbox */
 extern const size_t source_function_count;
-/* Delete what is past its time, in small transactions; both add to *deleted. days 0: 30 for deliveries, which must be
- * remembered so long against replays; payloads for ever. */
-MUST_CHECK struct err *source_sweep_deliveries(struct db *db, struct arena *arena, int64_t days, int64_t *deleted);
-MUST_CHECK struct err *source_sweep_payloads(struct db *db, struct arena *arena, int64_t workspace, int64_t days,
-                                             int64_t *deleted);
+/* Delete what is past its time, in small transactions, until run should stop; both add to *deleted. days 0: 30 for
+ * deliveries, which must be remembered so long against replays; payloads for ever. */
+struct flow_run;
+MUST_CHECK struct err *source_sweep_deliveries(struct flow_run *run, int64_t days, int64_t *deleted);
+MUST_CHECK struct err *source_sweep_payloads(struct flow_run *run, int64_t workspace, int64_t days, int64_t *deleted);
 
 /* Seal all secrets of sources again with the first key, in small transactions, while they are in use. */
 struct source_resealed { int64_t sealed_again, current, closed; }; /* closed: none of the keys opens it */

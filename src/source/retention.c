@@ -2,6 +2,7 @@
 #include "source/inbox.h"
 
 #include "base/time.h"
+#include "flow/flow.h"
 
 enum { DELIVERIES_AT_ONCE = 500, PAYLOADS_AT_ONCE = 200, KEPT_DAYS = 30 };
 
@@ -34,15 +35,15 @@ static struct err *delete_deliveries(struct db_tx *tx, void *arg)
     return NULL;
 }
 
-struct err *source_sweep_deliveries(struct db *db, struct arena *arena, int64_t days, int64_t *deleted)
+struct err *source_sweep_deliveries(struct flow_run *run, int64_t days, int64_t *deleted)
 {
     int64_t before = time_now() - DAYS(days ? days : KEPT_DAYS), after = 0;
-    for (bool more = true; more;) {
+    for (bool more = true; more && !flow_should_stop(run);) {
         struct arena *work ARENA_SCOPE = arena_create();
         struct slice  slice = {.before = before, .after = after};
-        struct err   *err = look(db, work, &slice);
-        if (!err && slice.old.n) err = db_write(db, work, delete_deliveries, &slice);
-        if (err) return err_new(arena, err->code, STR_FMT, STR_ARG(err_text(arena, err)));
+        struct err   *err = look(run->db, work, &slice);
+        if (!err && slice.old.n) err = db_write(run->db, work, delete_deliveries, &slice);
+        if (err) return err_new(run->arena, err->code, STR_FMT, STR_ARG(err_text(run->arena, err)));
         *deleted += (int64_t)slice.old.n;
         after = slice.last;
         more = slice.old.n > 0; /* rows follow the time of reception */
@@ -63,13 +64,13 @@ static struct err *delete_payloads(struct db_tx *tx, void *arg)
     return NULL;
 }
 
-struct err *source_sweep_payloads(struct db *db, struct arena *arena, int64_t workspace, int64_t days, int64_t *deleted)
+struct err *source_sweep_payloads(struct flow_run *run, int64_t workspace, int64_t days, int64_t *deleted)
 {
     struct forgetting f = {.workspace = workspace, .before = time_now() - DAYS(days)};
     if (!days) return NULL;
     do {
-        TRY(db_write(db, arena, delete_payloads, &f));
+        TRY(db_write(run->db, run->arena, delete_payloads, &f));
         *deleted += f.deleted;
-    } while (f.deleted == PAYLOADS_AT_ONCE);
+    } while (f.deleted == PAYLOADS_AT_ONCE && !flow_should_stop(run));
     return NULL;
 }
