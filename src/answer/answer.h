@@ -28,7 +28,7 @@ enum { ANSWER_LONGEST_QUERY = 8000, ANSWER_MOST_SOURCES = 20, ANSWER_STEPS = 8 }
 /* A use of a tool, told when it begins (ANSWER_RUNNING) and when it has ended. */
 enum answer_state { ANSWER_RUNNING, ANSWER_DONE, ANSWER_FAILED };
 struct answer_step {
-    struct str        id;            /* of this use */
+    struct str        id;            /* of this use; "call_1" */
     const char       *tool;          /* "workspaceSearch" */
     enum answer_state state;
     struct str        input;         /* JSON object */

@@ -7,7 +7,6 @@
 
 enum {
     LONGEST_MARKER = 80,  /* bytes; what is longer is no marker */
-    LONGEST_LINK = 2000,
     LONGEST_WAIT = 4096,
 };
 
@@ -15,6 +14,16 @@ struct citer citer_in(struct arena *arena, const struct sources *sources, int mo
 {
     return (struct citer){.arena = arena, .sources = sources, .most = most, .waiting = buf_in(arena),
                           .out = buf_in(arena), .rationale = buf_in(arena)};
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static bool names_something(char c)
+{
+    return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == ']' || c == ')';
 }
 
 /* ---- numbers ------------------------------------------------------------------------------------------------------------- */
@@ -72,11 +81,20 @@ static bool next_range(struct str *rest, int64_t *from, int64_t *to)
     return true;
 }
 
+/* An item's id in the place of its number. */
+static bool is_id(struct str inside)
+{
+    if (!str_starts(inside, STR("obs_")) && !str_starts(inside, STR("doc_"))) return false;
+    for (size_t i = 0; i < inside.n; i++)
+        if (!names_something(inside.s[i]) || inside.s[i] == ')') return false;
+    return true;
+}
+
 static bool is_marker(struct str inside)
 {
     int64_t from, to;
     bool any = false;
-    if (str_starts(inside, STR("obs_")) || str_starts(inside, STR("doc_"))) return true;
+    if (is_id(inside)) return true;
     while (inside.n) {
         if (separates(inside.s[0])) {
             inside = str_skip(inside, 1);
@@ -94,8 +112,8 @@ static size_t put_markers(struct citer *citer, struct buf *out, struct str insid
     enum { WIDEST = 50 };
     int64_t from, to;
     size_t put = 0;
-    if (str_starts(inside, STR("obs_")) || str_starts(inside, STR("doc_"))) {
-        put_marker(citer, out, sources_find(citer->sources, str_trim(inside)), &put);
+    if (is_id(inside)) {
+        put_marker(citer, out, sources_find(citer->sources, inside), &put);
         return put;
     }
     while (inside.n) {
@@ -112,16 +130,6 @@ static size_t put_markers(struct citer *citer, struct buf *out, struct str insid
 
 /* ---- text ----------------------------------------------------------------------------------------------------------------- */
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-static bool names_something(char c)
-{
-    return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == ']' || c == ')';
-}
-
 static void note_code(struct citer *citer, struct str text, size_t *i)
 {
     size_t n = 0;
@@ -131,18 +139,23 @@ static void note_code(struct citer *citer, struct str text, size_t *i)
     *i += n;
 }
 
-/* The bytes of a marker's link, "(https://...)", which a model made up. */
+/* The bytes of a marker's link, "(https://...)", which a model made up. It has no blanks, so it is one word with its marker. */
 static size_t link_after(struct str text, size_t at)
 {
     if (at >= text.n || text.s[at] != '(') return 0;
-    size_t end = str_find_char(text, ')', at);
-    return end == SIZE_MAX || end - at > LONGEST_LINK ? 0 : end + 1 - at;
+    size_t end = at;
+    while (end < text.n && !is_blank(text.s[end]) && text.s[end] != ')') end++;
+    return end < text.n && text.s[end] == ')' ? end + 1 - at : 0;
 }
 
 static void put_text(struct citer *citer, struct buf *out, struct str text)
 {
     for (size_t i = 0; i < text.n;) {
         size_t from = i;
+        if (!out->n && is_blank(text.s[i])) {
+            i++;
+            continue;
+        }
         if (text.s[i] == '`') {
             note_code(citer, text, &i);
             buf_str_add(out, str_slice(text, from, i));
@@ -165,31 +178,32 @@ static void put_text(struct citer *citer, struct buf *out, struct str text)
 
 /* ---- the rationale ---------------------------------------------------------------------------------------------------------- */
 
-/* Where a line "Rationale: ..." begins, marks of emphasis before it allowed; SIZE_MAX: nowhere. *behind: its text. */
-static size_t find_rationale(struct str text, bool at_line, size_t *behind)
+/* The bytes of "Rationale:" at the beginning of a line, marks of emphasis allowed; 0: something else. */
+static size_t rationale_mark(struct str line)
 {
     static const struct str word = STR("rationale");
-    for (size_t i = 0; i < text.n; i++) {
-        if (i ? text.s[i - 1] != '\n' : !at_line) continue;
-        size_t k = i;
-        while (k < text.n && memchr("*_#> \t", text.s[k], 6)) k++;
-        if (!str_starts_nocase(str_skip(text, k), word)) continue;
-        k += word.n;
-        while (k < text.n && memchr("*_", text.s[k], 2)) k++;
-        if (k == text.n || text.s[k] != ':') continue;
-        *behind = k + 1;
-        return i;
-    }
-    return SIZE_MAX;
+    size_t k = 0;
+    while (k < line.n && (line.s[k] == ' ' || line.s[k] == '\t')) k++;
+    while (k < line.n && memchr("*_", line.s[k], 2)) k++;
+    if (!str_starts_nocase(str_skip(line, k), word)) return 0;
+    k += word.n;
+    while (k < line.n && memchr("*_", line.s[k], 2)) k++;
+    return k < line.n && line.s[k] == ':' ? k + 1 : 0;
 }
 
-/* What stands before the rationale, without the empty lines between; SIZE_MAX: no rationale begins here. */
+/* Where the answer ends because its rationale follows, the empty lines between left out; SIZE_MAX: nowhere. *behind: where
+ * the rationale's text begins. What the answer begins with is no rationale. */
 static size_t before_rationale(const struct citer *citer, struct str text, size_t *behind)
 {
-    bool at_line = citer->out.n && citer->out.s[citer->out.n - 1] == '\n';
-    size_t at = find_rationale(text, at_line, behind);
-    while (at != SIZE_MAX && at && is_blank(text.s[at - 1])) at--;
-    return at == 0 && !citer->out.n ? SIZE_MAX : at; /* nothing was answered yet */
+    for (size_t i = 0; i < text.n; i++) {
+        if (i ? text.s[i - 1] != '\n' : !citer->at_line) continue;
+        size_t mark = rationale_mark(str_skip(text, i)), at = i;
+        while (at && is_blank(text.s[at - 1])) at--;
+        if (!mark || (at == 0 && !citer->begun)) continue;
+        *behind = i + mark;
+        return at;
+    }
+    return SIZE_MAX;
 }
 
 static void tell_sources(struct citer *citer)
@@ -211,6 +225,8 @@ static void decide(struct citer *citer, struct str text)
         citer->in_rationale = true;
         put_text(citer, &citer->rationale, str_skip(text, behind));
     }
+    citer->begun |= str_trim(text).n > 0;
+    if (text.n) citer->at_line = text.s[text.n - 1] == '\n';
     citer->told = citer->out.n;
     if (citer->cited_count > before) tell_sources(citer);
     if (citer->out.n > told && citer->listener && citer->listener->text)
@@ -237,7 +253,6 @@ void citer_add(struct citer *citer, struct str text)
 {
     buf_str_add(&citer->waiting, text);
     struct str waiting = buf_str(&citer->waiting);
-    while (!citer->out.n && waiting.n && is_blank(waiting.s[0])) waiting = str_skip(waiting, 1);
     size_t n = decidable(waiting);
     if (waiting.n - n > LONGEST_WAIT) n = waiting.n;
     if (!n) return;
@@ -258,7 +273,6 @@ void citer_end(struct citer *citer, struct answer_result *result)
 {
     struct str left = buf_str(&citer->waiting);
     while (left.n && is_blank(left.s[left.n - 1])) left.n--;
-    if (!citer->out.n) left = str_trim(left);
     decide(citer, left);
     citer->waiting.n = 0;
     while (citer->cited.n < citer->sources->list.n) *VEC_PUSH(citer->arena, &citer->cited) = false;

@@ -214,6 +214,23 @@ static struct err *without_tools(struct making *making)
 
 /* ---- together ---------------------------------------------------------------------------------------------------------------------- */
 
+/* Numbers begin anew with each answer: a marker of an earlier one would name another source now. */
+static struct str without_markers(struct arena *arena, struct str text)
+{
+    struct sources none = sources_in(arena);
+    struct answer_result stripped = {0};
+    struct citer citer = citer_in(arena, &none, 0);
+    citer_add(&citer, text);
+    citer_end(&citer, &stripped);
+    return stripped.content;
+}
+
+static void put_message(struct making *making, struct llm_message message)
+{
+    if (message.role == LLM_ASSISTANT) message.text = without_markers(making->arena, message.text);
+    if (message.text.n) *VEC_PUSH(making->arena, &making->messages) = message;
+}
+
 /* The newest part of what was said before; the first message must be the user's. */
 static void put_history(struct making *making)
 {
@@ -225,7 +242,7 @@ static void put_history(struct making *making)
         from--;
     }
     while (from < question->history_count && question->history[from].role != LLM_USER) from++;
-    for (; from < question->history_count; from++) *VEC_PUSH(making->arena, &making->messages) = question->history[from];
+    for (; from < question->history_count; from++) put_message(making, question->history[from]);
     *VEC_PUSH(making->arena, &making->messages) = (struct llm_message){.role = LLM_USER, .text = question->query};
 }
 

@@ -53,6 +53,7 @@ struct toolbox {
     struct arena                 *arena;
     const struct answer_question *question;
     struct sources               *sources;
+    int                           uses; /* run so far */
 };
 /* Run one use. Never fails: what went wrong is said in the output, for the model to do better. */
 struct answer_step tool_run(struct toolbox *box, const struct llm_use *use, bool *failed);
@@ -77,7 +78,7 @@ struct citer {
     struct { bool *at; size_t n, capacity; } cited; /* by number - 1 */
     int                   cited_count;
     size_t                removed, told; /* told: bytes of out that the reader has */
-    bool                  fence, code, in_rationale;
+    bool                  begun, at_line, fence, code, in_rationale;
     const struct answer_listener *listener; /* NULL: nobody */
 };
 struct citer citer_in(struct arena *arena, const struct sources *sources, int most);

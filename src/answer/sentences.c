@@ -2,7 +2,7 @@
  */
 #include "answer/parts.h"
 
-enum { SHORTEST = 12, FEWEST_LETTERS = 8 };
+enum { SHORTEST = 12, FEWEST_LETTERS = 8, FEWEST_WORDS = 3 };
 
 static bool letter(char c)
 {
@@ -71,11 +71,16 @@ static bool ends_sentence(struct str text, size_t i)
     return begins && !(text.s[i] == '.' && abbreviates(text, i));
 }
 
+/* Words say something; "Resolves #1117 Resolves #1106" and links do not. */
 static bool worth_reading(struct str text)
 {
-    size_t letters = 0;
-    for (size_t i = 0; i < text.n; i++) letters += letter(text.s[i]);
-    return text.n >= SHORTEST && letters >= FEWEST_LETTERS && letters * 2 >= text.n;
+    size_t letters = 0, words = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        letters += letter(text.s[i]);
+        bool begins = letter(text.s[i]) && (i == 0 || text.s[i - 1] == ' ');
+        words += begins && !str_starts(str_skip(text, i), STR("http"));
+    }
+    return text.n >= SHORTEST && letters >= FEWEST_LETTERS && letters * 2 >= text.n && words >= FEWEST_WORDS;
 }
 
 static void end_unit(struct arena *arena, struct sentences *out, size_t most, struct buf *unit, size_t number)

@@ -260,7 +260,8 @@ struct answer_step tool_run(struct toolbox *box, const struct llm_use *use, bool
     size_t tool = 0;
     int64_t begun = time_monotonic_us();
     while (tool < TOOLS && !str_eq(use->name, str_of(answer_tools[tool].name))) tool++;
-    struct answer_step step = {.id = use->id,
+    /* ids of our own: those of models repeat from turn to turn */
+    struct answer_step step = {.id = str_printf(box->arena, "call_%d", ++box->uses),
                                .tool = tool < TOOLS ? answer_tools[tool].name : "unknown",
                                .state = ANSWER_RUNNING,
                                .input = use->input.n && use->input.n <= 4 * LONGEST_INPUT ? use->input : STR("{}")};

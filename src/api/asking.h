@@ -45,7 +45,6 @@ struct asking {
     /* of the forms */
     int64_t events;      /* told so far */
     int64_t thoughts;
-    size_t  sources_told;
     bool    text_open, step_over;
 };
 

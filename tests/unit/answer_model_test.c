@@ -247,12 +247,13 @@ TEST(answer, what_was_said_before_goes_along_beginning_with_the_user)
     begin_model(&asker, "anthropic");
     const struct llm_message history[] = {{.role = LLM_ASSISTANT, .text = STR("Hello!")},
                                           {.role = LLM_USER, .text = STR("What is PR 87?")},
-                                          {.role = LLM_ASSISTANT, .text = STR("A timeout.")}};
+                                          {.role = LLM_ASSISTANT, .text = STR("A timeout [1], see [2, 3].")}};
     put(&asker, (struct answer_question){.query = STR("Is it merged?"), .history = history, .history_count = 3});
     end_model(&asker);
     const json_value *messages = json_get(asker.service.seen[0].body, "messages");
     check_int(json_count(messages), 3);
     check_str(json_str(messages, "0.content"), "What is PR 87?");
+    check_str(json_str(messages, "1.content"), "A timeout, see."); /* numbers begin anew */
     check_str(json_str(messages, "2.content"), "Is it merged?");
 }
 

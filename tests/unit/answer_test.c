@@ -21,6 +21,7 @@ TEST(answer, sentences_cross_hard_line_breaks_and_end_with_paragraphs)
 TEST(answer, code_tables_trailers_and_markup_comments_are_no_sentences)
 {
     check_str(joined(arena, "Before the code block.\n```\nint code = 1; int more = 2;\n```\n| a table | of things |\n"
+                            "Resolves #1117 Resolves #1106\n\nhttps://example.com/a/long/link and #12\n"
                             "<!-- a comment of the template -->\nSigned-off-by: Ada Lovelace <ada@example.com>\n"),
               "0:Before the code block.");
 }
