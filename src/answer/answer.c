@@ -59,7 +59,7 @@ struct err *answer_ask(struct answer *answer, struct arena *arena, const struct 
                        struct answer_result *result)
 {
     struct answer_question question = *asked;
-    bool heard = false;
+    bool                   heard = false;
     *result = (struct answer_result){0};
     if (question.most_sources <= 0) question.most_sources = DEFAULT_SOURCES;
     if (question.time_ms <= 0) question.time_ms = DEFAULT_TIME;

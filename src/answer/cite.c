@@ -1,19 +1,23 @@
 /* cite.c - markers in a model's text, held against what it was shown.
  *
- * Text comes in pieces that may end anywhere. It is decided word by word, blanks going with the word behind them, so that
- * a marker that is taken out takes its blank along; a word whose bracket is still open waits for its end.
+ * Text comes in pieces that may end anywhere. It is decided word by word, blanks going with the word behind them, so
+ * that a marker that is taken out takes its blank along; a word whose bracket is still open waits for its end.
  */
 #include "answer/parts.h"
 
 enum {
-    LONGEST_MARKER = 80,  /* bytes; what is longer is no marker */
+    LONGEST_MARKER = 80, /* bytes; what is longer is no marker */
     LONGEST_WAIT = 4096,
 };
 
 struct citer citer_in(struct arena *arena, const struct sources *sources, int most)
 {
-    return (struct citer){.arena = arena, .sources = sources, .most = most, .waiting = buf_in(arena),
-                          .out = buf_in(arena), .rationale = buf_in(arena)};
+    return (struct citer){.arena = arena,
+                          .sources = sources,
+                          .most = most,
+                          .waiting = buf_in(arena),
+                          .out = buf_in(arena),
+                          .rationale = buf_in(arena)};
 }
 
 static bool is_blank(char c)
@@ -26,7 +30,7 @@ static bool names_something(char c)
     return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == ']' || c == ')';
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 static bool known(const struct citer *citer, int64_t number)
 {
@@ -93,7 +97,7 @@ static bool is_id(struct str inside)
 static bool is_marker(struct str inside)
 {
     int64_t from, to;
-    bool any = false;
+    bool    any = false;
     if (is_id(inside)) return true;
     while (inside.n) {
         if (separates(inside.s[0])) {
@@ -111,7 +115,7 @@ static size_t put_markers(struct citer *citer, struct buf *out, struct str insid
 {
     enum { WIDEST = 50 };
     int64_t from, to;
-    size_t put = 0;
+    size_t  put = 0;
     if (is_id(inside)) {
         put_marker(citer, out, sources_find(citer->sources, inside), &put);
         return put;
@@ -128,18 +132,21 @@ static size_t put_markers(struct citer *citer, struct buf *out, struct str insid
     return put;
 }
 
-/* ---- text ----------------------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 static void note_code(struct citer *citer, struct str text, size_t *i)
 {
     size_t n = 0;
     while (*i + n < text.n && text.s[*i + n] == '`') n++;
-    if (n >= 3) citer->fence = !citer->fence;
-    else if (!citer->fence && n % 2) citer->code = !citer->code;
+    if (n >= 3)
+        citer->fence = !citer->fence;
+    else if (!citer->fence && n % 2)
+        citer->code = !citer->code;
     *i += n;
 }
 
-/* The bytes of a marker's link, "(https://...)", which a model made up. It has no blanks, so it is one word with its marker. */
+/* The bytes of a marker's link, "(https://...)", which a model made up. It has no blanks, so it is one word with its
+ * marker. */
 static size_t link_after(struct str text, size_t at)
 {
     if (at >= text.n || text.s[at] != '(') return 0;
@@ -163,7 +170,7 @@ static void put_text(struct citer *citer, struct buf *out, struct str text)
         }
         if (text.s[i] == '\n') citer->code = false;
         size_t close = text.s[i] == '[' ? str_find_char(text, ']', i) : SIZE_MAX;
-        bool index = (citer->code || citer->fence) && out->n && names_something(out->s[out->n - 1]); /* argv[1] */
+        bool   index = (citer->code || citer->fence) && out->n && names_something(out->s[out->n - 1]); /* argv[1] */
         if (close == SIZE_MAX || close - i > LONGEST_MARKER || index || !is_marker(str_slice(text, i + 1, close))) {
             buf_char(out, text.s[i++]);
             continue;
@@ -176,13 +183,13 @@ static void put_text(struct citer *citer, struct buf *out, struct str text)
     }
 }
 
-/* ---- the rationale ---------------------------------------------------------------------------------------------------------- */
+/* ---- the rationale ----------------------------------------------------------------------------------------------- */
 
 /* The bytes of "Rationale:" at the beginning of a line, marks of emphasis allowed; 0: something else. */
 static size_t rationale_mark(struct str line)
 {
     static const struct str word = STR("rationale");
-    size_t k = 0;
+    size_t                  k = 0;
     while (k < line.n && (line.s[k] == ' ' || line.s[k] == '\t')) k++;
     while (k < line.n && memchr("*_", line.s[k], 2)) k++;
     if (!str_starts_nocase(str_skip(line, k), word)) return 0;
@@ -191,8 +198,8 @@ static size_t rationale_mark(struct str line)
     return k < line.n && line.s[k] == ':' ? k + 1 : 0;
 }
 
-/* Where the answer ends because its rationale follows, the empty lines between left out; SIZE_MAX: nowhere. *behind: where
- * the rationale's text begins. What the answer begins with is no rationale. */
+/* Where the answer ends because its rationale follows, the empty lines between left out; SIZE_MAX: nowhere. *behind:
+ * where the rationale's text begins. What the answer begins with is no rationale. */
 static size_t before_rationale(const struct citer *citer, struct str text, size_t *behind)
 {
     for (size_t i = 0; i < text.n; i++) {
@@ -217,7 +224,7 @@ static void tell_sources(struct citer *citer)
 
 static void decide(struct citer *citer, struct str text)
 {
-    int before = citer->cited_count;
+    int    before = citer->cited_count;
     size_t behind = 0, told = citer->told;
     size_t at = citer->in_rationale ? SIZE_MAX : before_rationale(citer, text, &behind);
     put_text(citer, citer->in_rationale ? &citer->rationale : &citer->out, str_slice(text, 0, at));
@@ -253,7 +260,7 @@ void citer_add(struct citer *citer, struct str text)
 {
     buf_str_add(&citer->waiting, text);
     struct str waiting = buf_str(&citer->waiting);
-    size_t n = decidable(waiting);
+    size_t     n = decidable(waiting);
     if (waiting.n - n > LONGEST_WAIT) n = waiting.n;
     if (!n) return;
     decide(citer, str_slice(waiting, 0, n));
@@ -281,6 +288,6 @@ void citer_end(struct citer *citer, struct answer_result *result)
     sources_cited(citer->sources, citer->cited.at, result);
     if (citer->removed)
         answer_warn(citer->arena, result, "%zu marker%s without a source %s removed", citer->removed,
-             citer->removed == 1 ? "" : "s", citer->removed == 1 ? "was" : "were");
+                    citer->removed == 1 ? "" : "s", citer->removed == 1 ? "was" : "were");
     if (!result->citation_count && result->content.n) answer_warn(citer->arena, result, "The answer cites no source");
 }

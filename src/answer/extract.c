@@ -8,29 +8,29 @@
 #include <stdlib.h>
 
 enum {
-    PASSAGES = 5,         /* quoted at most */
+    PASSAGES = 5, /* quoted at most */
     PASSAGES_OF_ITEM = 2,
     SENTENCES_OF_ITEM = 60,
-    COMPARED = 48,        /* passages whose vectors are compared with the question's */
+    COMPARED = 48,         /* passages whose vectors are compared with the question's */
     LONGEST_PASSAGE = 400, /* characters */
     TITLE = 1 << 20        /* behind all sentences: what they say is said better */
 };
 static const double alike = 0.6;       /* share of terms from which two passages say the same */
 static const double least_cover = 0.3; /* of the question's weight, in a passage and its item's title */
 static const double least_cosine = 0.5;
-static const double least_share = 0.45; /* of the best passage's score */
+static const double least_share = 0.45;                                         /* of the best passage's score */
 static const double cover_share = 0.55, title_share = 0.15, cosine_share = 0.3; /* of a passage's score */
 static const double opening = 0.06, context = 0.04; /* more for a text's opening, which says why; for two sentences */
-static const double behind = 0.25; /* less for a title, which the list of sources shows anyway */
+static const double behind = 0.25;                  /* less for a title, which the list of sources shows anyway */
 
 struct passage {
     struct str text;
-    int        number;        /* of its source */
-    size_t     at;            /* position within the item, or TITLE */
+    int        number; /* of its source */
+    size_t     at;     /* position within the item, or TITLE */
     double     cover, with_title, cosine, score;
-    uint64_t  *terms;         /* sorted, without stop words */
+    uint64_t  *terms; /* sorted, without stop words */
     size_t     term_count;
-    bool       pair;          /* of sentences */
+    bool       pair; /* of sentences */
     bool       chosen;
 };
 
@@ -41,7 +41,10 @@ struct extraction {
     struct search_terms           terms;
     double                        weight; /* of all terms */
     struct sources                sources;
-    struct { struct passage *at; size_t n, capacity; } passages;
+    struct {
+        struct passage *at;
+        size_t          n, capacity;
+    } passages;
 };
 
 void answer_warn(struct arena *arena, struct answer_result *result, const char *format, ...)
@@ -52,15 +55,17 @@ void answer_warn(struct arena *arena, struct answer_result *result, const char *
     va_end(args);
 }
 
-/* ---- weighing -------------------------------------------------------------------------------------------------------- */
+/* ---- weighing ---------------------------------------------------------------------------------------------------- */
 
 static bool holds(const uint64_t *terms, size_t n, uint64_t hash)
 {
     size_t low = 0, high = n;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (terms[middle] < hash) low = middle + 1;
-        else high = middle;
+        if (terms[middle] < hash)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low < n && terms[low] == hash;
 }
@@ -68,18 +73,19 @@ static bool holds(const uint64_t *terms, size_t n, uint64_t hash)
 static uint64_t *term_set(struct arena *arena, struct str text, size_t *n)
 {
     struct text_terms found = text_terms(arena, text);
-    uint64_t *set = NEW_ARRAY(arena, uint64_t, found.n);
+    uint64_t         *set = NEW_ARRAY(arena, uint64_t, found.n);
     *n = text_term_set(&found, set);
     return set;
 }
 
 /* The share of the question's weight that a passage has, alone and together with its title. */
-static void weigh(const struct extraction *extraction, struct passage *passage, const uint64_t *title, size_t title_count)
+static void weigh(const struct extraction *extraction, struct passage *passage, const uint64_t *title,
+                  size_t title_count)
 {
     double alone = 0, together = 0;
     for (size_t i = 0; i < extraction->terms.n; i++) {
         const struct search_term *term = &extraction->terms.at[i];
-        bool here = holds(passage->terms, passage->term_count, term->hash);
+        bool                      here = holds(passage->terms, passage->term_count, term->hash);
         alone += here ? term->weight : 0;
         together += here || holds(title, title_count, term->hash) ? term->weight : 0;
     }
@@ -94,7 +100,7 @@ static double shared(const struct passage *a, const struct passage *b)
     return smaller ? (double)common / (double)smaller : 1;
 }
 
-/* ---- passages of an item ----------------------------------------------------------------------------------------------- */
+/* ---- passages of an item ----------------------------------------------------------------------------------------- */
 
 /* A number between brackets in a stored text must not look like a source of ours. */
 static struct str without_markers(struct arena *arena, struct str text)
@@ -145,18 +151,20 @@ static struct str after_title(struct str title, struct str content)
 /* Each sentence alone and with the one that follows it, and the title. */
 static void add_item(struct extraction *extraction, const struct search_content *content, int number)
 {
-    struct arena *arena = extraction->arena;
-    struct str title = str_trim(text_without_label(content->title));
-    size_t title_count;
-    uint64_t *title_terms = term_set(arena, title, &title_count);
+    struct arena    *arena = extraction->arena;
+    struct str       title = str_trim(text_without_label(content->title));
+    size_t           title_count;
+    uint64_t        *title_terms = term_set(arena, title, &title_count);
     struct sentences sentences = sentences_of(arena, after_title(title, content->content), SENTENCES_OF_ITEM);
     for (size_t i = 0; i < sentences.n; i++) {
         struct sentence *sentence = &sentences.at[i];
         add_passage(extraction, sentence->text, number, i, title_terms, title_count);
         if (i + 1 < sentences.n && sentence[1].unit == sentence->unit &&
             sentence->text.n + sentence[1].text.n < LONGEST_PASSAGE)
-            add_passage(extraction, str_printf(arena, STR_FMT " " STR_FMT, STR_ARG(sentence->text), STR_ARG(sentence[1].text)),
-                        number, i, title_terms, title_count)->pair = true;
+            add_passage(extraction,
+                        str_printf(arena, STR_FMT " " STR_FMT, STR_ARG(sentence->text), STR_ARG(sentence[1].text)),
+                        number, i, title_terms, title_count)
+                ->pair = true;
     }
     if (title.n) add_passage(extraction, title, number, TITLE, title_terms, title_count);
 }
@@ -164,7 +172,7 @@ static void add_item(struct extraction *extraction, const struct search_content 
 static int by_cover(const void *left, const void *right)
 {
     const struct passage *a = left, *b = right;
-    double x = a->cover + a->with_title, y = b->cover + b->with_title;
+    double                x = a->cover + a->with_title, y = b->cover + b->with_title;
     if (x != y) return x < y ? 1 : -1;
     if (a->number != b->number) return a->number - b->number;
     return (a->at > b->at) - (a->at < b->at);
@@ -174,22 +182,23 @@ static int by_cover(const void *left, const void *right)
 static void compare(struct extraction *extraction)
 {
     struct embed *embed = extraction->answer->embed;
-    size_t n = extraction->passages.n < COMPARED ? extraction->passages.n : COMPARED;
+    size_t        n = extraction->passages.n < COMPARED ? extraction->passages.n : COMPARED;
     if (!n || !embed || !embed_enabled(embed)) return;
     struct embed_vector question, *vectors = NEW_ARRAY(extraction->arena, struct embed_vector, n);
-    struct str *texts = NEW_ARRAY(extraction->arena, struct str, n);
+    struct str         *texts = NEW_ARRAY(extraction->arena, struct str, n);
     for (size_t i = 0; i < n; i++) texts[i] = extraction->passages.at[i].text;
     struct err *failed = embed_texts(embed, extraction->arena, true, &extraction->question->query, 1, &question);
     if (!failed) failed = embed_texts(embed, extraction->arena, false, texts, n, vectors);
     if (failed) {
-        log_warn("answer", "passages are chosen by words alone: " STR_FMT, STR_ARG(err_text(extraction->arena, failed)));
+        log_warn("answer", "passages are chosen by words alone: " STR_FMT,
+                 STR_ARG(err_text(extraction->arena, failed)));
         return;
     }
     for (size_t i = 0; i < n; i++)
         extraction->passages.at[i].cosine = (double)embed_cosine(question, vectors[i], embed_dim(embed));
 }
 
-/* ---- choosing ---------------------------------------------------------------------------------------------------------- */
+/* ---- choosing ---------------------------------------------------------------------------------------------------- */
 
 static int by_score(const void *left, const void *right)
 {
@@ -231,7 +240,7 @@ static bool says_something_new(const struct extraction *extraction, const struct
 
 static size_t choose(struct extraction *extraction, struct passage chosen[PASSAGES])
 {
-    size_t n = 0;
+    size_t          n = 0;
     struct passage *at = extraction->passages.at;
     for (size_t i = 0; i < extraction->passages.n; i++) {
         double cosine = at[i].cosine > 0 ? at[i].cosine : 0;
@@ -251,7 +260,7 @@ static size_t choose(struct extraction *extraction, struct passage chosen[PASSAG
 static void quote(struct extraction *extraction, const struct passage *chosen, size_t n, struct answer_result *result)
 {
     struct buf text = buf_in(extraction->arena);
-    bool *cited = NEW_ARRAY(extraction->arena, bool, extraction->sources.list.n);
+    bool      *cited = NEW_ARRAY(extraction->arena, bool, extraction->sources.list.n);
     for (size_t i = 0; i < n; i++) {
         buf_printf(&text, "%s- " STR_FMT " [%d]", i ? "\n" : "", STR_ARG(chosen[i].text), chosen[i].number);
         cited[chosen[i].number - 1] = true;
@@ -263,40 +272,47 @@ static void quote(struct extraction *extraction, const struct passage *chosen, s
     sources_cited(&extraction->sources, cited, result);
 }
 
-/* ---- together ---------------------------------------------------------------------------------------------------------- */
+/* ---- together ---------------------------------------------------------------------------------------------------- */
 
 static struct err *find(struct extraction *extraction)
 {
     const struct answer_question *question = extraction->question;
-    struct search_request request = {
-        .workspace = question->workspace,
-        .query = question->query,
-        .limit = question->most_sources,
-        .mode = question->mode,
-        .filters = question->filters,
+    struct search_request         request = {
+                .workspace = question->workspace,
+                .query = question->query,
+                .limit = question->most_sources,
+                .mode = question->mode,
+                .filters = question->filters,
     };
     struct search_answer found;
     TRY(search_run(extraction->answer->search, extraction->arena, &request, &found));
-    struct str *ids = NEW_ARRAY(extraction->arena, struct str, found.count);
+    struct str            *ids = NEW_ARRAY(extraction->arena, struct str, found.count);
     struct search_content *contents = NEW_ARRAY(extraction->arena, struct search_content, found.count);
     for (size_t i = 0; i < found.count; i++) ids[i] = found.items[i].id;
-    TRY(search_contents(extraction->answer->search, extraction->arena, question->workspace, ids, found.count, contents));
+    TRY(search_contents(extraction->answer->search, extraction->arena, question->workspace, ids, found.count,
+                        contents));
     for (size_t i = 0; i < found.count; i++) {
         const struct search_item *item = &found.items[i];
-        struct answer_citation citation = {.id = item->id, .title = item->title, .url = item->url, .snippet = item->snippet,
-                                           .source = item->source, .type = item->type, .score = item->score,
-                                           .occurred_at = item->occurred_at};
-        int number = sources_add(&extraction->sources, &citation);
+        struct answer_citation    citation = {.id = item->id,
+                                              .title = item->title,
+                                              .url = item->url,
+                                              .snippet = item->snippet,
+                                              .source = item->source,
+                                              .type = item->type,
+                                              .score = item->score,
+                                              .occurred_at = item->occurred_at};
+        int                       number = sources_add(&extraction->sources, &citation);
         if (contents[i].found) add_item(extraction, &contents[i], number);
     }
     return NULL;
 }
 
 struct err *answer_extract(struct answer *answer, struct arena *arena, const struct answer_question *question,
-                    struct answer_result *result)
+                           struct answer_result *result)
 {
-    struct passage chosen[PASSAGES];
-    struct extraction extraction = {.answer = answer, .arena = arena, .question = question, .sources = sources_in(arena)};
+    struct passage    chosen[PASSAGES];
+    struct extraction extraction = {
+        .answer = answer, .arena = arena, .question = question, .sources = sources_in(arena)};
     TRY(search_query_terms(answer->search, arena, question->workspace, question->query, &extraction.terms));
     for (size_t i = 0; i < extraction.terms.n; i++) extraction.weight += extraction.terms.at[i].weight;
     TRY(find(&extraction));

@@ -3,7 +3,8 @@
 
 enum { MOST_VALUES = 50 };
 
-static struct err *read_list(struct arena *arena, const json_value *value, const char *name, struct str **list, size_t *n)
+static struct err *read_list(struct arena *arena, const json_value *value, const char *name, struct str **list,
+                             size_t *n)
 {
     const json_value *given = json_get(value, name);
     if (*n || json_is_null(given)) return NULL; /* the question's own list stands */
@@ -28,7 +29,7 @@ static struct err *read_time(struct arena *arena, const json_value *value, const
 struct err *filters_read(struct arena *arena, const json_value *value, const struct search_filters *within,
                          struct search_filters *filters)
 {
-    bool has_start = false, has_end = false;
+    bool    has_start = false, has_end = false;
     int64_t start = 0, end = 0;
     *filters = *within;
     if (!json_is_null(value) && !json_is_object(value)) return err_new(arena, ERR_INVALID, "filters must be an object");

@@ -1,9 +1,9 @@
 /* model.c - a language model answers: it asks for tools, gets their results, and in the end writes text.
  *
- * DESIGN. Bounds: ANSWER_STEPS questions to the model, MOST_TOKENS, MOST_READ bytes of results, the question's time. When
- * one is near, the model is told to conclude: the tools stay named but may not be used. Text that comes beside a use of a
- * tool is a thought, not the answer; which one it is shows only later, so the first HELD bytes wait. Text that was heard
- * stays: an error after it is the answer's end, an error before it leaves quoting as the way out.
+ * DESIGN. Bounds: ANSWER_STEPS questions to the model, MOST_TOKENS, MOST_READ bytes of results, the question's time.
+ * When one is near, the model is told to conclude: the tools stay named but may not be used. Text that comes beside a
+ * use of a tool is a thought, not the answer; which one it is shows only later, so the first HELD bytes wait. Text
+ * that was heard stays: an error after it is the answer's end, an error before it leaves quoting as the way out.
  */
 #include "answer/parts.h"
 
@@ -13,11 +13,11 @@
 enum {
     MOST_TOKENS = 150000,
     MOST_READ = 160 * 1024,
-    USES_AT_ONCE = 6,      /* of one reply; the others are told to come again */
-    MOST_HISTORY = 20,     /* messages */
+    USES_AT_ONCE = 6,        /* of one reply; the others are told to come again */
+    MOST_HISTORY = 20,       /* messages */
     LONGEST_HISTORY = 40000, /* bytes */
     HELD = 240,
-    RESERVE = 500,         /* ms, for quoting when the model does not come back */
+    RESERVE = 500, /* ms, for quoting when the model does not come back */
 };
 #define TEMPERATURE 0.2
 
@@ -33,11 +33,14 @@ struct making {
     struct toolbox                box;
     struct citer                  citer;
     struct str                    instructions;
-    struct { struct llm_message *at; size_t n, capacity; } messages;
-    struct buf                    held;
-    bool                          committed; /* this step's text is the answer's */
-    size_t                        read;      /* bytes of results */
-    int64_t                       begun_us;
+    struct {
+        struct llm_message *at;
+        size_t              n, capacity;
+    } messages;
+    struct buf held;
+    bool       committed; /* this step's text is the answer's */
+    size_t     read;      /* bytes of results */
+    int64_t    begun_us;
 };
 
 bool answer_stopped(const struct answer_question *question)
@@ -55,7 +58,7 @@ static int64_t tokens(const struct making *making)
     return making->result->usage.input_tokens + making->result->usage.output_tokens;
 }
 
-/* ---- text ------------------------------------------------------------------------------------------------------------------ */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 static void commit(struct making *making)
 {
@@ -84,11 +87,11 @@ static void think(struct making *making)
     making->held.n = 0;
 }
 
-/* ---- a question to the model -------------------------------------------------------------------------------------------------- */
+/* ---- a question to the model ------------------------------------------------------------------------------------- */
 
 static struct err *check_tokens(void *arg, struct arena *arena, int64_t wanted)
 {
-    struct making *making = arg;
+    struct making    *making = arg;
     struct llm_budget month = llm_budget_of(&making->allowance);
     wanted += tokens(making);
     if (wanted > MOST_TOKENS) return err_new(arena, ERR_RATE_LIMITED, "the answer needs too many tokens");
@@ -97,8 +100,8 @@ static struct err *check_tokens(void *arg, struct arena *arena, int64_t wanted)
 
 static struct err *ask(struct making *making, bool with_tools, bool conclude, struct llm_reply *reply)
 {
-    bool streaming = making->question->listener.text != NULL;
-    int64_t left = time_left(making);
+    bool            streaming = making->question->listener.text != NULL;
+    int64_t         left = time_left(making);
     struct llm_call call = {
         .task = LLM_ANSWER,
         .model = making->choice.model,
@@ -128,7 +131,7 @@ static bool must_conclude(const struct making *making)
            time_left(making) < making->question->time_ms / 3;
 }
 
-/* ---- uses of tools --------------------------------------------------------------------------------------------------------------- */
+/* ---- uses of tools ----------------------------------------------------------------------------------------------- */
 
 static struct llm_result run_use(struct making *making, const struct llm_use *use, size_t i)
 {
@@ -144,12 +147,12 @@ static struct llm_result run_use(struct making *making, const struct llm_use *us
 
 static struct err *run_uses(struct making *making, const struct llm_reply *reply)
 {
-    struct arena *arena = making->arena;
-    struct llm_use *uses = NEW_ARRAY(arena, struct llm_use, reply->use_count);
+    struct arena      *arena = making->arena;
+    struct llm_use    *uses = NEW_ARRAY(arena, struct llm_use, reply->use_count);
     struct llm_result *results = NEW_ARRAY(arena, struct llm_result, reply->use_count);
     memcpy(uses, reply->uses, sizeof *uses * reply->use_count);
-    *VEC_PUSH(arena, &making->messages) = (struct llm_message){
-        .role = LLM_ASSISTANT, .text = reply->text, .uses = uses, .use_count = reply->use_count};
+    *VEC_PUSH(arena, &making->messages) =
+        (struct llm_message){.role = LLM_ASSISTANT, .text = reply->text, .uses = uses, .use_count = reply->use_count};
     for (size_t i = 0; i < reply->use_count; i++) {
         if (answer_stopped(making->question)) return err_new(arena, ERR_CANCELLED, "the answer was stopped");
         results[i] = run_use(making, &uses[i], i);
@@ -159,16 +162,18 @@ static struct err *run_uses(struct making *making, const struct llm_reply *reply
     return NULL;
 }
 
-/* ---- the two ways to an answer ------------------------------------------------------------------------------------------------------ */
+/* ---- the two ways to an answer ----------------------------------------------------------------------------------- */
 
 static struct err *nothing_said(struct making *making)
 {
-    return err_new(making->arena, ERR_UNAVAILABLE, "the language model came to no answer in %d steps", making->result->steps);
+    return err_new(making->arena, ERR_UNAVAILABLE, "the language model came to no answer in %d steps",
+                   making->result->steps);
 }
 
 static struct err *finish(struct making *making, const struct llm_reply *reply)
 {
-    if (!str_trim(buf_str(&making->held)).n && !making->citer.out.n && !making->citer.waiting.n) return nothing_said(making);
+    if (!str_trim(buf_str(&making->held)).n && !making->citer.out.n && !making->citer.waiting.n)
+        return nothing_said(making);
     commit(making);
     citer_end(&making->citer, making->result);
     if (!making->result->content.n) return nothing_said(making);
@@ -181,7 +186,7 @@ static struct err *with_tools(struct making *making)
 {
     for (;;) {
         struct llm_reply reply;
-        bool last = must_conclude(making);
+        bool             last = must_conclude(making);
         TRY(ask(making, true, last, &reply));
         if (!reply.use_count || last) return finish(making, &reply);
         if (!making->committed) think(making);
@@ -192,34 +197,35 @@ static struct err *with_tools(struct making *making)
 /* Services without tools: one search, its results beside the question, between marks that stored text cannot know. */
 static struct err *without_tools(struct making *making)
 {
-    struct arena *arena = making->arena;
+    struct arena       *arena = making->arena;
     struct llm_message *last = &making->messages.at[making->messages.n - 1];
-    struct json_out input = json_out(arena);
-    char mark[16] = "";
-    bool failed;
-    struct llm_reply reply;
+    struct json_out     input = json_out(arena);
+    char                mark[16] = "";
+    bool                failed;
+    struct llm_reply    reply;
     id_random_chars(mark, sizeof mark - 1);
     json_begin(&input, NULL, '{');
     json_put(&input, "query", making->question->query);
     json_end(&input);
-    struct llm_use use = {STR("search"), STR("workspaceSearch"), json_out_text(&input)};
+    struct llm_use     use = {STR("search"), STR("workspaceSearch"), json_out_text(&input)};
     struct answer_step step = tool_run(&making->box, &use, &failed);
     if (failed) return err_new(arena, ERR_UNAVAILABLE, STR_FMT, STR_ARG(step.summary));
     TRY(answer_instructions(making->answer, arena, making->question, false, &making->instructions));
-    last->text = str_printf(arena, "Results of a search for the question:\n<data %s>\n" STR_FMT "\n</data %s>\n\nQuestion: " STR_FMT,
-                            mark, STR_ARG(step.output), mark, STR_ARG(making->question->query));
+    last->text = str_printf(
+        arena, "Results of a search for the question:\n<data %s>\n" STR_FMT "\n</data %s>\n\nQuestion: " STR_FMT, mark,
+        STR_ARG(step.output), mark, STR_ARG(making->question->query));
     TRY(ask(making, false, false, &reply));
     return finish(making, &reply);
 }
 
-/* ---- together ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- together ---------------------------------------------------------------------------------------------------- */
 
 /* Numbers begin anew with each answer: a marker of an earlier one would name another source now. */
 static struct str without_markers(struct arena *arena, struct str text)
 {
-    struct sources none = sources_in(arena);
+    struct sources       none = sources_in(arena);
     struct answer_result stripped = {0};
-    struct citer citer = citer_in(arena, &none, 0);
+    struct citer         citer = citer_in(arena, &none, 0);
     citer_add(&citer, text);
     citer_end(&citer, &stripped);
     return stripped.content;
@@ -235,7 +241,7 @@ static void put_message(struct making *making, struct llm_message message)
 static void put_history(struct making *making)
 {
     const struct answer_question *question = making->question;
-    size_t from = question->history_count, bytes = 0;
+    size_t                        from = question->history_count, bytes = 0;
     while (from && question->history_count - from < MOST_HISTORY) {
         bytes += question->history[from - 1].text.n;
         if (bytes > LONGEST_HISTORY) break;
@@ -252,9 +258,10 @@ static struct err *add_snippets(struct making *making)
     struct answer_result *result = making->result;
     for (size_t i = 0; i < result->citation_count; i++) {
         struct answer_citation *citation = &result->citations[i];
-        struct search_content content;
+        struct search_content   content;
         if (citation->snippet.n) continue;
-        TRY(search_contents(making->answer->search, making->arena, making->question->workspace, &citation->id, 1, &content));
+        TRY(search_contents(making->answer->search, making->arena, making->question->workspace, &citation->id, 1,
+                            &content));
         if (content.found) citation->snippet = content.snippet;
     }
     return NULL;
@@ -266,9 +273,10 @@ static struct err *make(struct making *making)
     TRY(answer_instructions(making->answer, making->arena, making->question, true, &making->instructions));
     put_history(making);
     struct err *failed = NULL;
-    bool tried = llm_takes_tools(llm, LLM_ANSWER);
+    bool        tried = llm_takes_tools(llm, LLM_ANSWER);
     if (tried) failed = with_tools(making);
-    if (!tried || (failed && !llm_takes_tools(llm, LLM_ANSWER) && making->result->steps == 1)) failed = without_tools(making);
+    if (!tried || (failed && !llm_takes_tools(llm, LLM_ANSWER) && making->result->steps == 1))
+        failed = without_tools(making);
     return failed ? failed : add_snippets(making);
 }
 
@@ -276,9 +284,15 @@ struct err *model_answer(struct answer *answer, struct arena *arena, const struc
                          struct llm_choice choice, struct answer_result *result, bool *heard)
 {
     struct making *making = NEW(arena, struct making);
-    *making = (struct making){.answer = answer, .arena = arena, .question = question, .result = result, .choice = choice,
+    *making = (struct making){.answer = answer,
+                              .arena = arena,
+                              .question = question,
+                              .result = result,
+                              .choice = choice,
                               .allowance = {answer->db, question->workspace, choice.monthly_tokens},
-                              .sources = sources_in(arena), .held = buf_in(arena), .begun_us = time_monotonic_us()};
+                              .sources = sources_in(arena),
+                              .held = buf_in(arena),
+                              .begun_us = time_monotonic_us()};
     making->box = (struct toolbox){answer, arena, question, &making->sources};
     making->citer = citer_in(arena, &making->sources, question->most_sources);
     making->citer.listener = &question->listener;

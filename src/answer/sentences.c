@@ -1,5 +1,5 @@
-/* sentences.c - prose out of stored texts: commit messages, pull requests, issues, mostly Markdown with hard line breaks.
- */
+/* sentences.c - prose out of stored texts: commit messages, pull requests, issues, mostly Markdown with hard line
+ * breaks. */
 #include "answer/parts.h"
 
 enum { SHORTEST = 12, FEWEST_LETTERS = 8, FEWEST_WORDS = 3 };
@@ -14,7 +14,7 @@ static bool digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* ---- lines ----------------------------------------------------------------------------------------------------------- */
+/* ---- lines ------------------------------------------------------------------------------------------------------- */
 
 /* "Signed-off-by: Ada <ada@example.com>", "Fixes: #12": a word with a capital, no blank before the colon. */
 static bool is_trailer(struct str line)
@@ -48,13 +48,14 @@ static size_t marker(struct str line)
     return i && i < line.n && line.s[i] == ' ' ? i + 1 : 0;
 }
 
-/* ---- sentences of one unit -------------------------------------------------------------------------------------------- */
+/* ---- sentences of one unit --------------------------------------------------------------------------------------- */
 
 /* A full stop that ends nothing: "e.g. ", "vs. ", "J. ". */
 static bool abbreviates(struct str text, size_t stop)
 {
-    static const struct str words[] = {STR("e.g"), STR("i.e"), STR("etc"), STR("vs"), STR("cf"), STR("resp"), STR("approx")};
-    size_t from = stop;
+    static const struct str words[] = {STR("e.g"), STR("i.e"),  STR("etc"),   STR("vs"),
+                                       STR("cf"),  STR("resp"), STR("approx")};
+    size_t                  from = stop;
     while (from && text.s[from - 1] != ' ' && text.s[from - 1] != '(') from--;
     struct str word = str_slice(text, from, stop);
     if (word.n == 1 && letter(word.s[0])) return true;
@@ -67,7 +68,8 @@ static bool ends_sentence(struct str text, size_t i)
 {
     if (!memchr(".!?", text.s[i], 3) || i + 2 >= text.n || text.s[i + 1] != ' ') return i + 1 == text.n;
     char next = text.s[i + 2];
-    bool begins = (next >= 'A' && next <= 'Z') || digit(next) || memchr("\"'`([*", next, 6) || (unsigned char)next >= 0x80;
+    bool begins =
+        (next >= 'A' && next <= 'Z') || digit(next) || memchr("\"'`([*", next, 6) || (unsigned char)next >= 0x80;
     return begins && !(text.s[i] == '.' && abbreviates(text, i));
 }
 
@@ -100,20 +102,22 @@ static void add_line(struct buf *unit, struct str line)
     if (unit->n) buf_char(unit, ' ');
     for (size_t i = 0; i < line.n; i++) {
         bool blank = (unsigned char)line.s[i] <= ' ';
-        if (!blank) buf_char(unit, line.s[i]);
-        else if (unit->n && unit->s[unit->n - 1] != ' ') buf_char(unit, ' ');
+        if (!blank)
+            buf_char(unit, line.s[i]);
+        else if (unit->n && unit->s[unit->n - 1] != ' ')
+            buf_char(unit, ' ');
     }
 }
 
 struct sentences sentences_of(struct arena *arena, struct str text, size_t most)
 {
     struct sentences out = {0};
-    struct buf unit = buf_in(arena);
-    size_t number = 0;
-    bool code = false;
+    struct buf       unit = buf_in(arena);
+    size_t           number = 0;
+    bool             code = false;
     for (struct str line; out.n < most && str_cut(&text, '\n', &line);) {
         line = str_trim(line);
-        bool fence = str_starts(line, STR("```")) || str_starts(line, STR("~~~"));
+        bool   fence = str_starts(line, STR("```")) || str_starts(line, STR("~~~"));
         size_t skip = line.n ? marker(line) : 0;
         if (fence) code = !code;
         bool breaks = fence || code || !line.n || skip || is_no_prose(line);

@@ -14,7 +14,7 @@ bool answer_session_valid(struct str id)
     return true;
 }
 
-/* ---- a row -------------------------------------------------------------------------------------------------------------- */
+/* ---- a row ------------------------------------------------------------------------------------------------------- */
 
 /* A session's messages as JSON; {NULL, 0}: there is none, or it is past its time. Errors: ERR_FORBIDDEN. */
 static struct err *find(struct db_tx *tx, const struct answer_session *session, struct str *messages)
@@ -27,7 +27,8 @@ static struct err *find(struct db_tx *tx, const struct answer_session *session, 
                  session->workspace, session->id));
     if (!db_next(&rows, &owner, messages, &used_at)) return db_done(&rows);
     TRY(db_done(&rows));
-    if (used_at <= time_now() - KEPT) *messages = (struct str){0};
+    if (used_at <= time_now() - KEPT)
+        *messages = (struct str){0};
     else if (!str_eq(owner, session->owner))
         return err_new(tx->arena, ERR_FORBIDDEN, "This answer session belongs to someone else");
     return NULL;
@@ -51,12 +52,13 @@ static struct err *read_messages(struct arena *arena, struct str text, struct ll
     *n = 0;
     for (struct json_iter it = json_iter(list); json_step(&it);) {
         bool user = str_eq(json_str(it.value, "role"), STR("user"));
-        (*messages)[(*n)++] = (struct llm_message){.role = user ? LLM_USER : LLM_ASSISTANT, .text = json_str(it.value, "content")};
+        (*messages)[(*n)++] =
+            (struct llm_message){.role = user ? LLM_USER : LLM_ASSISTANT, .text = json_str(it.value, "content")};
     }
     return NULL;
 }
 
-/* ---- open, check, forget -------------------------------------------------------------------------------------------------- */
+/* ---- open, check, forget ----------------------------------------------------------------------------------------- */
 
 struct opening {
     const struct answer_session *session;
@@ -67,7 +69,7 @@ struct opening {
 static struct err *write_opening(struct db_tx *tx, void *arg)
 {
     struct opening *opening = arg;
-    struct str messages;
+    struct str      messages;
     TRY(find(tx, opening->session, &messages));
     TRY(save(tx, opening->session, messages.s ? messages : STR("[]")));
     opening->messages = str_dup(opening->arena, messages);
@@ -89,7 +91,7 @@ static struct err *unknown(struct arena *arena)
 
 struct err *answer_session_check(struct answer *answer, struct arena *arena, struct answer_session session)
 {
-    struct str messages;
+    struct str       messages;
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(answer->db, arena, &tx));
     TRY(find(tx, &session, &messages));
@@ -99,10 +101,11 @@ struct err *answer_session_check(struct answer *answer, struct arena *arena, str
 static struct err *write_end(struct db_tx *tx, void *arg)
 {
     const struct answer_session *session = arg;
-    struct str messages;
+    struct str                   messages;
     TRY(find(tx, session, &messages));
     if (!messages.s) return unknown(tx->arena);
-    return db_exec(tx, "DELETE FROM answer_session WHERE workspace_id = $1 AND id = $2", session->workspace, session->id);
+    return db_exec(tx, "DELETE FROM answer_session WHERE workspace_id = $1 AND id = $2", session->workspace,
+                   session->id);
 }
 
 struct err *answer_session_forget(struct answer *answer, struct arena *arena, struct answer_session session)
@@ -110,7 +113,7 @@ struct err *answer_session_forget(struct answer *answer, struct arena *arena, st
     return db_write(answer->db, arena, write_end, &session);
 }
 
-/* ---- add ------------------------------------------------------------------------------------------------------------------ */
+/* ---- add --------------------------------------------------------------------------------------------------------- */
 
 struct addition {
     const struct answer_session  *session;
@@ -127,13 +130,13 @@ static void put_message(struct json_out *out, const struct llm_message *message)
 
 static struct err *write_addition(struct db_tx *tx, void *arg)
 {
-    struct addition *addition = arg;
+    struct addition              *addition = arg;
     const struct answer_exchange *exchange = addition->exchange;
-    const struct llm_message said[] = {{.role = LLM_USER, .text = exchange->question},
-                                       {.role = LLM_ASSISTANT, .text = exchange->content}};
-    struct llm_message *before;
-    struct str messages;
-    size_t n;
+    const struct llm_message      said[] = {{.role = LLM_USER, .text = exchange->question},
+                                            {.role = LLM_ASSISTANT, .text = exchange->content}};
+    struct llm_message           *before;
+    struct str                    messages;
+    size_t                        n;
     TRY(find(tx, addition->session, &messages));
     if (!messages.s) return NULL;
     TRY(read_messages(tx->arena, messages, &before, &n));
@@ -153,7 +156,7 @@ struct err *answer_session_add(struct answer *answer, struct arena *arena, struc
     return db_write(answer->db, arena, write_addition, &addition);
 }
 
-/* ---- past their time -------------------------------------------------------------------------------------------------------- */
+/* ---- past their time --------------------------------------------------------------------------------------------- */
 
 static struct err *write_sweep(struct db_tx *tx, void *arg)
 {
@@ -166,8 +169,12 @@ static struct err *run_sweep(struct flow_run *run)
     return db_write(run->db, run->arena, write_sweep, run);
 }
 
-static const struct flow_function sweep_sessions = {
-    .name = "answer.sessions-sweep", .cron = "*/15 * * * *", .at_start = true, .run = run_sweep, .retries = 2, .system = true};
+static const struct flow_function sweep_sessions = {.name = "answer.sessions-sweep",
+                                                    .cron = "*/15 * * * *",
+                                                    .at_start = true,
+                                                    .run = run_sweep,
+                                                    .retries = 2,
+                                                    .system = true};
 
 const struct flow_function *const answer_functions[] = {&sweep_sessions};
-const size_t answer_function_count = sizeof answer_functions / sizeof *answer_functions;
+const size_t                      answer_function_count = sizeof answer_functions / sizeof *answer_functions;

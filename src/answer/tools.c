@@ -1,5 +1,5 @@
-/* tools.c - what a model may do in the workspace: read, nothing else. Results have the API's shapes, cut to what a model
- * can take, and each item in them carries the number by which it is cited. */
+/* tools.c - what a model may do in the workspace: read, nothing else. Results have the API's shapes, cut to what a
+ * model can take, and each item in them carries the number by which it is cited. */
 #include "answer/parts.h"
 
 #include "base/log.h"
@@ -7,8 +7,16 @@
 
 #include <math.h>
 
-enum { MOST_IDS = 20, LEAST_CONTENT = 1000, LARGEST_METADATA = 2000, LONGEST_ID = 100, LONGEST_INPUT = 500 };
+enum {
+    MOST_IDS = 20,
+    LEAST_CONTENT = 1000,
+    LARGEST_METADATA = 2000,
+    LONGEST_ID = 100,
+    LONGEST_INPUT = 2000,
+    LONGEST_QUERY = 1000
+};
 
+// clang-format off
 #define FILTERS \
     "\"filters\":{\"type\":\"object\",\"properties\":{" \
     "\"sourceTypes\":{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"description\":\"github, git, linear, sentry, vercel ...\"}," \
@@ -37,8 +45,9 @@ const struct llm_tool answer_tools[TOOLS] = {
     {"workspaceRelated", "What is linked directly to an observation: the issue it fixes, its commits, its deployment.",
      SCHEMA(ID "," LIMIT(50, 20), "\"id\"")},
 };
+// clang-format on
 
-/* ---- input ------------------------------------------------------------------------------------------------------------- */
+/* ---- input ------------------------------------------------------------------------------------------------------- */
 
 static int64_t bounded(const json_value *input, const char *name, int64_t least, int64_t most, int64_t otherwise)
 {
@@ -53,7 +62,7 @@ static struct err *read_id(struct arena *arena, const json_value *input, struct 
     return id->n && id->n <= LONGEST_ID ? NULL : err_new(arena, ERR_INVALID, "id must be an id that a tool returned");
 }
 
-/* ---- output ------------------------------------------------------------------------------------------------------------- */
+/* ---- output ------------------------------------------------------------------------------------------------------ */
 
 /* One tool at work. */
 struct work {
@@ -80,18 +89,19 @@ static void count(struct work *work, size_t n, size_t total, const char *what)
     work->summary = str_printf(work->box->arena, "%zu of %zu %s", n, total, what);
 }
 
-/* ---- the tools ---------------------------------------------------------------------------------------------------------- */
+/* ---- the tools --------------------------------------------------------------------------------------------------- */
 
 static struct err *run_search(struct work *work)
 {
-    static const char *const modes[] = {"fast", "balanced", "thorough"};
-    struct arena *arena = work->box->arena;
+    static const char *const      modes[] = {"fast", "balanced", "thorough"};
+    struct arena                 *arena = work->box->arena;
     const struct answer_question *question = work->box->question;
-    struct search_request request = {.workspace = question->workspace,
-                                     .query = utf8_repair(arena, utf8_head(str_trim(json_str(work->input, "query")), 1000)),
-                                     .limit = (int)bounded(work->input, "limit", 1, 20, 10),
-                                     .mode = question->mode};
-    struct search_answer found;
+    struct str                    query = utf8_head(str_trim(json_str(work->input, "query")), LONGEST_QUERY);
+    struct search_request         request = {.workspace = question->workspace,
+                                             .query = utf8_repair(arena, query),
+                                             .limit = (int)bounded(work->input, "limit", 1, 20, 10),
+                                             .mode = question->mode};
+    struct search_answer          found;
     if (!request.query.n) return err_new(arena, ERR_INVALID, "query must be a text that is not empty");
     for (int i = 0; i < 3; i++)
         if (str_eq(json_str(work->input, "mode"), str_of(modes[i]))) request.mode = (enum search_mode)i;
@@ -101,9 +111,14 @@ static struct err *run_search(struct work *work)
     json_begin(&work->out, "data", '[');
     for (; shown < found.count && !is_full(work); shown++) {
         const struct search_item *item = &found.items[shown];
-        begin_item(work, &(struct answer_citation){.id = item->id, .title = item->title, .url = item->url,
-                                                   .snippet = item->snippet, .source = item->source, .type = item->type,
-                                                   .score = item->score, .occurred_at = item->occurred_at});
+        begin_item(work, &(struct answer_citation){.id = item->id,
+                                                   .title = item->title,
+                                                   .url = item->url,
+                                                   .snippet = item->snippet,
+                                                   .source = item->source,
+                                                   .type = item->type,
+                                                   .score = item->score,
+                                                   .occurred_at = item->occurred_at});
         search_write_item(&work->out, item);
         json_end(&work->out);
     }
@@ -119,9 +134,14 @@ static struct err *run_search(struct work *work)
 static void put_content(struct work *work, struct search_content *content, size_t share)
 {
     struct arena *arena = work->box->arena;
-    begin_item(work, &(struct answer_citation){.id = content->id, .title = content->title, .url = content->url,
-                                               .snippet = content->snippet, .source = content->source,
-                                               .type = content->type, .score = -1, .occurred_at = content->occurred_at});
+    begin_item(work, &(struct answer_citation){.id = content->id,
+                                               .title = content->title,
+                                               .url = content->url,
+                                               .snippet = content->snippet,
+                                               .source = content->source,
+                                               .type = content->type,
+                                               .score = -1,
+                                               .occurred_at = content->occurred_at});
     struct str head = utf8_head(content->content, share);
     if (head.n < content->content.n) content->content = str_printf(arena, STR_FMT " ... (cut)", STR_ARG(head));
     if (content->metadata.n > LARGEST_METADATA) content->metadata = (struct str){0};
@@ -131,10 +151,10 @@ static void put_content(struct work *work, struct search_content *content, size_
 
 static struct err *run_contents(struct work *work)
 {
-    struct arena *arena = work->box->arena;
-    const json_value *given = json_get(work->input, "ids");
-    size_t n = 0, found = 0;
-    struct str ids[MOST_IDS];
+    struct arena         *arena = work->box->arena;
+    const json_value     *given = json_get(work->input, "ids");
+    size_t                n = 0, found = 0;
+    struct str            ids[MOST_IDS];
     struct search_content contents[MOST_IDS];
     for (struct json_iter it = json_iter(json_is_array(given) ? given : NULL); n < MOST_IDS && json_step(&it);)
         if (json_str(it.value, "").n && json_str(it.value, "").n <= LONGEST_ID) ids[n++] = json_str(it.value, "");
@@ -155,21 +175,26 @@ static struct err *run_contents(struct work *work)
 
 static struct err *run_similar(struct work *work)
 {
-    double threshold = json_real(work->input, "threshold", 0.5);
+    double                        threshold = json_real(work->input, "threshold", 0.5);
     struct search_similar_request request = {.workspace = work->box->question->workspace,
                                              .limit = (int)bounded(work->input, "limit", 1, 20, 5),
                                              .threshold = fmin(fmax(threshold, 0), 1),
                                              .filters = work->box->question->filters};
-    struct search_similar_answer found;
-    size_t shown = 0;
+    struct search_similar_answer  found;
+    size_t                        shown = 0;
     TRY(read_id(work->box->arena, work->input, &request.id));
     TRY(search_similar(work->box->answer->search, work->box->arena, &request, &found));
     json_begin(&work->out, "similar", '[');
     for (; shown < found.count && !is_full(work); shown++) {
         const struct search_similar_item *item = &found.items[shown];
-        begin_item(work, &(struct answer_citation){.id = item->id, .title = item->title, .url = item->url,
-                                                   .snippet = item->snippet, .source = item->source, .type = item->type,
-                                                   .score = -1, .occurred_at = item->occurred_at});
+        begin_item(work, &(struct answer_citation){.id = item->id,
+                                                   .title = item->title,
+                                                   .url = item->url,
+                                                   .snippet = item->snippet,
+                                                   .source = item->source,
+                                                   .type = item->type,
+                                                   .score = -1,
+                                                   .occurred_at = item->occurred_at});
         search_write_similar(&work->out, item);
         json_end(&work->out);
     }
@@ -180,8 +205,12 @@ static struct err *run_similar(struct work *work)
 
 static void begin_node(struct work *work, const struct search_node *node)
 {
-    begin_item(work, &(struct answer_citation){.id = node->id, .title = node->title, .url = node->url,
-                                               .source = node->source, .type = node->type, .score = -1,
+    begin_item(work, &(struct answer_citation){.id = node->id,
+                                               .title = node->title,
+                                               .url = node->url,
+                                               .source = node->source,
+                                               .type = node->type,
+                                               .score = -1,
                                                .occurred_at = node->occurred_at});
 }
 
@@ -190,8 +219,8 @@ static struct err *run_graph(struct work *work)
     struct search_graph_request request = {.workspace = work->box->question->workspace,
                                            .depth = (int)bounded(work->input, "depth", 1, 3, 1),
                                            .limit = (int)bounded(work->input, "limit", 1, 50, 20)};
-    struct search_graph_answer found;
-    size_t shown = 0;
+    struct search_graph_answer  found;
+    size_t                      shown = 0;
     TRY(read_id(work->box->arena, work->input, &request.id));
     TRY(search_graph(work->box->answer->search, work->box->arena, &request, &found));
     json_begin(&work->out, "nodes", '[');
@@ -216,8 +245,8 @@ static struct err *run_related(struct work *work)
 {
     struct search_related_request request = {.workspace = work->box->question->workspace,
                                              .limit = (int)bounded(work->input, "limit", 1, 50, 20)};
-    struct search_related_answer found;
-    size_t shown = 0;
+    struct search_related_answer  found;
+    size_t                        shown = 0;
     TRY(read_id(work->box->arena, work->input, &request.id));
     TRY(search_related(work->box->answer->search, work->box->arena, &request, &found));
     json_begin(&work->out, "related", '[');
@@ -232,9 +261,10 @@ static struct err *run_related(struct work *work)
 }
 
 /* In the order of answer_tools. */
-static struct err *(*const runs[TOOLS])(struct work *work) = {run_search, run_contents, run_similar, run_graph, run_related};
+static struct err *(*const runs[TOOLS])(struct work *work) = {run_search, run_contents, run_similar, run_graph,
+                                                              run_related};
 
-/* ---- one use ------------------------------------------------------------------------------------------------------------ */
+/* ---- one use ----------------------------------------------------------------------------------------------------- */
 
 static struct err *run_use(struct work *work, const struct llm_use *use, size_t tool)
 {
@@ -257,14 +287,14 @@ static struct str failure(struct arena *arena, const struct err *err)
 
 struct answer_step tool_run(struct toolbox *box, const struct llm_use *use, bool *failed)
 {
-    size_t tool = 0;
+    size_t  tool = 0;
     int64_t begun = time_monotonic_us();
     while (tool < TOOLS && !str_eq(use->name, str_of(answer_tools[tool].name))) tool++;
     /* ids of our own: those of models repeat from turn to turn */
-    struct answer_step step = {.id = str_printf(box->arena, "call_%d", ++box->uses),
-                               .tool = tool < TOOLS ? answer_tools[tool].name : "unknown",
-                               .state = ANSWER_RUNNING,
-                               .input = use->input.n && use->input.n <= 4 * LONGEST_INPUT ? use->input : STR("{}")};
+    struct answer_step            step = {.id = str_printf(box->arena, "call_%d", ++box->uses),
+                                          .tool = tool < TOOLS ? answer_tools[tool].name : "unknown",
+                                          .state = ANSWER_RUNNING,
+                                          .input = use->input.n && use->input.n <= LONGEST_INPUT ? use->input : STR("{}")};
     const struct answer_listener *listener = &box->question->listener;
     if (listener->step) listener->step(listener->arg, &step);
     struct work work = {.box = box, .out = json_out(box->arena)};

@@ -23,7 +23,7 @@ static struct err *answer_in_one(struct asking *asking)
 
 static struct err *answer_in_pieces(struct asking *asking, const struct ask_form *form)
 {
-    bool follows = false;
+    bool             follows = false;
     struct api_call *call = asking->call;
     asking->question.time_ms = STREAM_TIME;
     struct asking *kept;
@@ -64,7 +64,7 @@ struct err *api_chat(struct api_call *call)
 
 struct err *api_chat_resume(struct api_call *call)
 {
-    bool follows;
+    bool                  follows;
     struct answer_session session = asking_session(call, api_parameter(call, "session"));
     TRY(asking_follow(call, session, &follows));
     if (!follows) TRY(answer_session_check(call->app->answer, call->arena, session));

@@ -73,7 +73,7 @@ static struct json_out begin(struct asking *asking)
     return out;
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------------------ */
+/* ---- events ------------------------------------------------------------------------------------------------------ */
 
 static void tell_event(struct asking *asking, const char *name, struct str data)
 {
@@ -89,10 +89,10 @@ static void end_event(struct asking *asking, const char *name, struct json_out *
 
 static void event_start(struct asking *asking)
 {
-    struct str model;
+    struct str             model;
     const struct api_call *call = asking->call;
-    const char *engine = answer_engine(call->app->answer, call->arena, call->workspace.settings, &model);
-    struct json_out out = begin(asking);
+    const char            *engine = answer_engine(call->app->answer, call->arena, call->workspace.settings, &model);
+    struct json_out        out = begin(asking);
     json_put(&out, "requestId", asking->call->id);
     json_put(&out, "sessionId", asking->session.id);
     json_put(&out, "engine", engine);
@@ -103,7 +103,7 @@ static void event_start(struct asking *asking)
 static void event_step(struct asking *asking, const struct answer_step *step)
 {
     static const char *const states[] = {"running", "done", "error"};
-    struct json_out out = begin(asking);
+    struct json_out          out = begin(asking);
     json_put(&out, "toolCallId", step->id);
     json_put(&out, "tool", step->tool);
     json_put(&out, "state", states[step->state]);
@@ -142,11 +142,14 @@ static void event_failed(struct asking *asking, const struct err *err)
     tell_event(asking, "error", error_body(asking, err));
 }
 
-const struct ask_form ask_events = {
-    .start = event_start, .step = event_step, .sources = event_sources, .text = event_text, .done = event_done,
-    .failed = event_failed};
+const struct ask_form ask_events = {.start = event_start,
+                                    .step = event_step,
+                                    .sources = event_sources,
+                                    .text = event_text,
+                                    .done = event_done,
+                                    .failed = event_failed};
 
-/* ---- chat: the UI message stream, version 1 ------------------------------------------------------------------------------ */
+/* ---- chat: the UI message stream, version 1 ---------------------------------------------------------------------- */
 
 static struct json_out begin_part(struct asking *asking, const char *type)
 {
@@ -198,13 +201,16 @@ static void chat_start(struct asking *asking)
     part(asking, "start-step");
 }
 
-static void tool_part(struct asking *asking, const char *type, const struct answer_step *step, const char *key, struct str json)
+static void tool_part(struct asking *asking, const char *type, const struct answer_step *step, const char *key,
+                      struct str json)
 {
     struct json_out out = begin_part(asking, type);
     json_put(&out, "toolCallId", step->id);
     if (step->state == ANSWER_RUNNING) json_put(&out, "toolName", step->tool);
-    if (key && step->state == ANSWER_FAILED) json_put(&out, key, json);
-    else if (key) json_put_raw(&out, key, json);
+    if (key && step->state == ANSWER_FAILED)
+        json_put(&out, key, json);
+    else if (key)
+        json_put_raw(&out, key, json);
     end_part(asking, &out);
 }
 
@@ -265,6 +271,9 @@ static void chat_failed(struct asking *asking, const struct err *err)
     asking_tell(asking, STR("data: [DONE]\n\n"));
 }
 
-const struct ask_form ask_chat = {
-    .start = chat_start, .step = chat_step, .thought = chat_thought, .text = chat_text, .done = chat_done,
-    .failed = chat_failed};
+const struct ask_form ask_chat = {.start = chat_start,
+                                  .step = chat_step,
+                                  .thought = chat_thought,
+                                  .text = chat_text,
+                                  .done = chat_done,
+                                  .failed = chat_failed};

@@ -24,7 +24,7 @@ static bool message_text(struct arena *arena, const json_value *message, struct 
 static void read_message(struct api_call *call, const json_value *value, struct llm_message *message)
 {
     struct str role = json_str(value, "role");
-    bool user = str_eq(role, STR("user"));
+    bool       user = str_eq(role, STR("user"));
     if (!user && !str_eq(role, STR("assistant")))
         api_issue(call, STR("messages"), "Invalid enum value. Expected 'user' | 'assistant', received '" STR_FMT "'",
                   STR_ARG(utf8_head(role, 100)));
@@ -38,7 +38,7 @@ static void read_message(struct api_call *call, const json_value *value, struct 
 /* The last message is the question, what stands before it the history. */
 static void read_messages(struct api_call *call, const json_value *list, struct answer_question *question)
 {
-    size_t n = json_count(list), count = 0;
+    size_t              n = json_count(list), count = 0;
     struct llm_message *messages = NEW_ARRAY(call->arena, struct llm_message, n + 1);
     for (struct json_iter it = json_iter(list); json_step(&it);) read_message(call, it.value, &messages[count++]);
     if (call->issues.n) return;
@@ -63,9 +63,9 @@ static void check_session(struct api_call *call, const struct asking *asking)
 
 struct err *asking_read(struct api_call *call, struct asking *asking)
 {
-    struct api_ask_body body = {0};
+    struct api_ask_body     body = {0};
     struct answer_question *question = &asking->question;
-    struct str chat = api_parameter(call, "session");
+    struct str              chat = api_parameter(call, "session");
     api_fields(call, call->body, api_ask_fields, &body);
     *question = (struct answer_question){
         .workspace = call->workspace.id,

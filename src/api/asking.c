@@ -1,9 +1,9 @@
 /* asking.c - answers under way: how many at once, who reads them, what was told, and when they stop.
  *
- * DESIGN. An answer that is streamed has memory of its own and is made by a worker. What it tells goes to its log and to
- * whoever reads at that moment; a reader that comes later is sent the log first. All of that happens under one lock, which
- * is never held while something waits: writing to a stream does not block. An answer of the event form ends with its last
- * reader; one of the chat form goes on, so that a browser that lost its connection can come back.
+ * DESIGN. An answer that is streamed has memory of its own and is made by a worker. What it tells goes to its log and
+ * to whoever reads at that moment; a reader that comes later is sent the log first. All of that happens under one
+ * lock, which is never held while something waits: writing to a stream does not block. An answer of the event form
+ * ends with its last reader; one of the chat form goes on, so that a browser that lost its connection can come back.
  */
 #include "api/asking.h"
 
@@ -42,8 +42,8 @@ void api_stop_answers(struct api *api)
 
 struct answer_session asking_session(const struct api_call *call, struct str id)
 {
-    return (struct answer_session){.workspace = call->workspace.id, .id = id,
-                                   .owner = call->key.id ? call->key.public_id : STR("")};
+    return (struct answer_session){
+        .workspace = call->workspace.id, .id = id, .owner = call->key.id ? call->key.public_id : STR("")};
 }
 
 static struct asking *find(struct api_askings *askings, const struct answer_session *session)
@@ -54,13 +54,13 @@ static struct asking *find(struct api_askings *askings, const struct answer_sess
     return asking;
 }
 
-/* ---- begin and end ------------------------------------------------------------------------------------------------------- */
+/* ---- begin and end ----------------------------------------------------------------------------------------------- */
 
 static struct err *take_place(struct asking *asking)
 {
-    struct api_call *call = asking->call;
+    struct api_call    *call = asking->call;
     struct api_askings *askings = call->api->askings;
-    int64_t limit = call->app->config->limit_answer_parallel, n = 0;
+    int64_t             limit = call->app->config->limit_answer_parallel, n = 0;
     for (struct asking *other = askings->first; other; other = other->next)
         n += other->session.workspace == call->workspace.id;
     if (atomic_load(&askings->stopping)) return err_new(call->arena, ERR_UNAVAILABLE, "The server is stopping");
@@ -68,7 +68,8 @@ static struct err *take_place(struct asking *asking)
         return err_new(call->arena, ERR_CONFLICT, "An answer of this session is still being made");
     if (limit > 0 && n >= limit) {
         call->retry_after = BUSY_SECONDS;
-        return err_new(call->arena, ERR_RATE_LIMITED, "Too many answers at once. Retry after %d seconds.", BUSY_SECONDS);
+        return err_new(call->arena, ERR_RATE_LIMITED, "Too many answers at once. Retry after %d seconds.",
+                       BUSY_SECONDS);
     }
     asking->next = askings->first;
     askings->first = asking;
@@ -79,8 +80,8 @@ static struct err *take_place(struct asking *asking)
 static struct err *open_session(struct asking *asking)
 {
     struct llm_message *history;
-    size_t n;
-    struct api_call *call = asking->call;
+    size_t              n;
+    struct api_call    *call = asking->call;
     TRY(answer_session_open(call->app->answer, call->arena, asking->session, &history, &n));
     if (asking->question.history_count) return NULL;
     asking->question.history = history;
@@ -91,7 +92,7 @@ static struct err *open_session(struct asking *asking)
 static void leave_place(struct asking *asking)
 {
     struct api_askings *askings = asking->call->api->askings;
-    struct net_stream *readers[ASKING_READERS];
+    struct net_stream  *readers[ASKING_READERS];
     pthread_mutex_lock(&askings->lock);
     struct asking **link = &askings->first;
     while (*link && *link != asking) link = &(*link)->next;
@@ -121,19 +122,21 @@ void asking_end(struct asking *asking)
     leave_place(asking);
 }
 
-/* ---- telling -------------------------------------------------------------------------------------------------------------- */
+/* ---- telling ----------------------------------------------------------------------------------------------------- */
 
 void asking_tell(struct asking *asking, struct str text)
 {
     struct api_askings *askings = asking->call->api->askings;
-    struct net_stream *gone[ASKING_READERS];
-    size_t kept = 0, lost = 0;
+    struct net_stream  *gone[ASKING_READERS];
+    size_t              kept = 0, lost = 0;
     pthread_mutex_lock(&askings->lock);
     if (asking->log.n + text.n > ASKING_LOG) asking->too_long = true;
     if (!asking->too_long) buf_str_add(&asking->log, text);
     for (size_t i = 0; i < asking->reader_count; i++)
-        if (net_stream_write(asking->readers[i], text)) asking->readers[kept++] = asking->readers[i];
-        else gone[lost++] = asking->readers[i];
+        if (net_stream_write(asking->readers[i], text))
+            asking->readers[kept++] = asking->readers[i];
+        else
+            gone[lost++] = asking->readers[i];
     asking->reader_count = kept;
     pthread_mutex_unlock(&askings->lock);
     for (size_t i = 0; i < lost; i++) net_stream_close(gone[i]);
@@ -145,14 +148,14 @@ void asking_tell(struct asking *asking, struct str text)
 static bool has_reader(struct asking *asking)
 {
     struct api_askings *askings = asking->call->api->askings;
-    bool alive = false;
+    bool                alive = false;
     pthread_mutex_lock(&askings->lock);
     for (size_t i = 0; i < asking->reader_count; i++) alive |= net_stream_alive(asking->readers[i]);
     pthread_mutex_unlock(&askings->lock);
     return alive;
 }
 
-/* ---- the listener ---------------------------------------------------------------------------------------------------------- */
+/* ---- the listener ------------------------------------------------------------------------------------------------ */
 
 static void on_step(void *arg, const struct answer_step *step)
 {
@@ -188,7 +191,7 @@ static bool is_stopped(void *arg)
     return read_by_sockets && !has_reader(asking);
 }
 
-/* ---- the answer -------------------------------------------------------------------------------------------------------------- */
+/* ---- the answer -------------------------------------------------------------------------------------------------- */
 
 static void note(struct asking *asking, const struct answer_result *result)
 {
@@ -204,7 +207,7 @@ static void note(struct asking *asking, const struct answer_result *result)
 
 struct err *asking_answer(struct asking *asking, struct answer_result *result)
 {
-    struct api_call *call = asking->call;
+    struct api_call        *call = asking->call;
     struct answer_question *question = &asking->question;
     question->listener = (struct answer_listener){.arg = asking, .stopped = is_stopped};
     if (asking->form) {
@@ -215,24 +218,30 @@ struct err *asking_answer(struct asking *asking, struct answer_result *result)
     }
     TRY(answer_ask(call->app->answer, call->arena, question, result));
     struct answer_exchange exchange = {question->history, question->history_count, question->query, result->content};
-    struct err *failed = answer_session_add(call->app->answer, call->arena, asking->session, exchange);
+    struct err            *failed = answer_session_add(call->app->answer, call->arena, asking->session, exchange);
     if (failed) log_warn("api", "an answer was not remembered: " STR_FMT, STR_ARG(err_text(call->arena, failed)));
     note(asking, result);
     return NULL;
 }
 
-/* ---- answers that outlive their request --------------------------------------------------------------------------------------- */
+/* ---- answers that outlive their request -------------------------------------------------------------------------- */
 
 /* A call with memory of its own that says the same of who asks. */
 static struct api_call *keep_call(struct arena *arena, const struct api_call *call)
 {
-    struct api_call *kept = NEW(arena, struct api_call);
+    struct api_call          *kept = NEW(arena, struct api_call);
     const struct net_request *request = call->request;
-    *kept = (struct api_call){.app = call->app, .api = call->api, .arena = arena, .match = call->match,
-                              .id = str_dup(arena, call->id), .client = str_dup(arena, call->client),
-                              .handler_at_us = call->handler_at_us, .search_mode = -1,
+    *kept = (struct api_call){.app = call->app,
+                              .api = call->api,
+                              .arena = arena,
+                              .match = call->match,
+                              .id = str_dup(arena, call->id),
+                              .client = str_dup(arena, call->client),
+                              .handler_at_us = call->handler_at_us,
+                              .search_mode = -1,
                               .key = api_copy_key(arena, &call->key),
-                              .workspace = api_copy_workspace(arena, &call->workspace), .reply = NEW(arena, struct net_reply)};
+                              .workspace = api_copy_workspace(arena, &call->workspace),
+                              .reply = NEW(arena, struct net_reply)};
     for (size_t i = 0; i < kept->match.parameter_count; i++)
         kept->match.parameters[i].value = str_dup(arena, call->match.parameters[i].value);
     kept->request = net_request_local(arena, "POST", str_dup(arena, request->path), str_dup(arena, request->body));
@@ -247,7 +256,7 @@ static struct api_call *keep_call(struct arena *arena, const struct api_call *ca
 
 struct err *asking_keep(struct asking *asking, const struct ask_form *form, struct asking **copy)
 {
-    struct arena *arena = arena_create();
+    struct arena  *arena = arena_create();
     struct asking *kept = NEW(arena, struct asking);
     kept->call = keep_call(arena, asking->call);
     kept->form = form;
@@ -266,12 +275,14 @@ struct err *asking_keep(struct asking *asking, const struct ask_form *form, stru
 
 void asking_run(void *arg)
 {
-    struct asking *asking = arg;
+    struct asking       *asking = arg;
     struct answer_result result;
     asking->form->start(asking);
     struct err *failed = asking_answer(asking, &result);
-    if (failed) asking->form->failed(asking, failed);
-    else asking->form->done(asking, &result);
+    if (failed)
+        asking->form->failed(asking, failed);
+    else
+        asking->form->done(asking, &result);
     asking_end(asking);
     struct api_call *call = asking->heard_at_once;
     if (call) {
@@ -281,7 +292,7 @@ void asking_run(void *arg)
     arena_destroy(asking->call->arena);
 }
 
-/* ---- reading, stopping ---------------------------------------------------------------------------------------------------------- */
+/* ---- reading, stopping ------------------------------------------------------------------------------------------- */
 
 static bool attach(struct api_call *call, struct asking *asking)
 {
@@ -297,7 +308,7 @@ static bool attach(struct api_call *call, struct asking *asking)
 struct err *asking_follow(struct api_call *call, struct answer_session session, bool *follows)
 {
     struct api_askings *askings = call->api->askings;
-    struct err *refused = NULL;
+    struct err         *refused = NULL;
     pthread_mutex_lock(&askings->lock);
     struct asking *asking = find(askings, &session);
     if (asking && !str_eq(asking->session.owner, session.owner))

@@ -6,12 +6,12 @@
 
 #include <unistd.h>
 
-/* ---- what is printed ---------------------------------------------------------------------------------------------------- */
+/* ---- what is printed --------------------------------------------------------------------------------------------- */
 
 /* "[1] Raise session timeout" and, below, where it stands. */
 static void print_source(const struct cli *cli, const json_value *citation)
 {
-    int64_t at;
+    int64_t    at;
     struct str url = json_str(citation, "url");
     cli_text(cli, CLI_ACCENT, str_printf(cli->arena, "[%lld] ", (long long)json_int(citation, "index", 0)));
     cli_text(cli, CLI_BOLD, str_replace(cli->arena, json_str(citation, "title"), STR("\n"), STR(" ")));
@@ -29,18 +29,19 @@ static void print_end(const struct cli *cli, const json_value *reply)
 {
     putchar('\n');
     if (json_count(json_get(reply, "answer.citations"))) putchar('\n');
-    for (struct json_iter it = json_iter(json_get(reply, "answer.citations")); json_step(&it);) print_source(cli, it.value);
+    for (struct json_iter it = json_iter(json_get(reply, "answer.citations")); json_step(&it);)
+        print_source(cli, it.value);
     fflush(stdout);
     for (struct json_iter it = json_iter(json_get(reply, "meta.warnings")); json_step(&it);)
         fprintf(stderr, "lightfast: " STR_FMT "\n", STR_ARG(json_str(it.value, "")));
 }
 
-/* ---- an answer as it comes ------------------------------------------------------------------------------------------------- */
+/* ---- an answer as it comes --------------------------------------------------------------------------------------- */
 
 struct hearing {
     struct cli       *cli;
     struct buf        line;
-    struct str        name;  /* of the event that is being read */
+    struct str        name; /* of the event that is being read */
     const json_value *done;
     struct str        error; /* message of an error event */
     bool              shows_steps, step_shown;
@@ -100,9 +101,11 @@ static bool hear(void *arg, struct str text)
 
 static struct err *ask_in_pieces(struct cli *cli, struct cli_client *client, struct str body)
 {
-    struct hearing hearing = {.cli = cli, .line = buf_in(cli->arena), .shows_steps = cli->terminal && isatty(STDERR_FILENO)};
-    TRY(cli_hear(client, cli->arena, (struct cli_hearing){.method = "POST", .target = STR("/v1/answer"), .body = body,
-                                                          .piece = hear, .arg = &hearing}));
+    struct hearing hearing = {
+        .cli = cli, .line = buf_in(cli->arena), .shows_steps = cli->terminal && isatty(STDERR_FILENO)};
+    TRY(cli_hear(client, cli->arena,
+                 (struct cli_hearing){
+                     .method = "POST", .target = STR("/v1/answer"), .body = body, .piece = hear, .arg = &hearing}));
     clear_step(&hearing);
     if (hearing.error.n) return err_new(cli->arena, ERR_UNAVAILABLE, STR_FMT, STR_ARG(hearing.error));
     if (!hearing.done) return err_new(cli->arena, ERR_UNAVAILABLE, "the answer broke off");
@@ -125,7 +128,7 @@ static struct err *ask_in_one(struct cli *cli, struct cli_client *client, struct
 
 int cli_ask_question(struct cli *cli)
 {
-    int64_t sources = 8;
+    int64_t           sources = 8;
     struct cli_client client;
     if (cli_has(cli, "mode") && !cli_is_mode(cli_value(cli, "mode")))
         return cli_usage(cli, "--mode takes fast, balanced or thorough");

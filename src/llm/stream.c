@@ -1,4 +1,5 @@
-/* stream.c - an answer that comes in pieces: Server-Sent Events put together to what the service would have said in one.
+/* stream.c - an answer that comes in pieces: Server-Sent Events put together to what the service would have said in
+ * one.
  *
  * A service that ignores the wish for pieces answers with one JSON object; it is read as such.
  */
@@ -35,21 +36,21 @@ int64_t llm_token_count(const json_value *root, const char *path)
 void llm_stream_usage(struct llm_stream *stream, const json_value *root)
 {
     const struct llm_service *service = stream->service;
-    int64_t input = 0, output = llm_token_count(root, service->output_tokens);
+    int64_t                   input = 0, output = llm_token_count(root, service->output_tokens);
     for (size_t i = 0; i < sizeof service->input_tokens / sizeof *service->input_tokens; i++)
         input += llm_token_count(root, service->input_tokens[i]);
     if (input > stream->input_tokens) stream->input_tokens = input;
     if (output > stream->output_tokens) stream->output_tokens = output;
 }
 
-/* ---- text ---------------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 /* What may be told of the text so far: not thinking, nor what could be its opening mark. */
 static struct str speakable(const struct llm_stream *stream)
 {
     static const struct str open = STR("<think>"), close = STR("</think>");
-    struct str text = buf_str(&stream->text);
-    size_t from = 0;
+    struct str              text = buf_str(&stream->text);
+    size_t                  from = 0;
     while (from < text.n && (unsigned char)text.s[from] <= ' ') from++;
     struct str begin = str_skip(text, from);
     if (begin.n < open.n && str_starts(open, begin) && !stream->ended) return (struct str){text.s, 0};
@@ -64,7 +65,7 @@ static struct str speakable(const struct llm_stream *stream)
 static void tell(struct llm_stream *stream)
 {
     struct str all = speakable(stream);
-    size_t from = stream->told;
+    size_t     from = stream->told;
     if (all.n <= from || !stream->listener.text) return;
     stream->told = all.n;
     stream->listener.text(stream->listener.arg, str_skip(all, from));
@@ -95,12 +96,12 @@ void llm_stream_use(struct llm_stream *stream, int64_t at, struct str id, struct
     buf_str_add(&stream->uses[i].arguments, arguments);
 }
 
-/* ---- events -------------------------------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------------------------------------ */
 
 static void end_event(struct llm_stream *stream)
 {
     const json_value *event;
-    struct str data = buf_str(&stream->data);
+    struct str        data = buf_str(&stream->data);
     stream->data.n = 0;
     if (!data.n || str_eq(str_trim(data), STR("[DONE]"))) return;
     arena_reset(stream->scratch);
@@ -140,8 +141,10 @@ bool llm_stream_piece(void *arg, struct str text)
         return true;
     }
     for (size_t i = 0; i < text.n; i++)
-        if (text.s[i] == '\n') end_line(stream);
-        else buf_char(&stream->line, text.s[i]);
+        if (text.s[i] == '\n')
+            end_line(stream);
+        else
+            buf_char(&stream->line, text.s[i]);
     return !stream->failed;
 }
 
@@ -169,6 +172,7 @@ bool llm_stream_end(struct llm_stream *stream, struct llm_reply *reply)
     reply->text = utf8_repair(stream->arena, speakable(stream));
     reply->cut = stream->cut;
     for (size_t i = 0; i < stream->use_count; i++)
-        llm_add_use(stream->arena, reply, stream->uses[i].id, stream->uses[i].name, buf_str(&stream->uses[i].arguments));
+        llm_add_use(stream->arena, reply, stream->uses[i].id, stream->uses[i].name,
+                    buf_str(&stream->uses[i].arguments));
     return true;
 }

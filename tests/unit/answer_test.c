@@ -6,7 +6,7 @@
 static struct str joined(struct arena *arena, const char *text)
 {
     struct sentences sentences = sentences_of(arena, str_of(text), 100);
-    struct buf all = buf_in(arena);
+    struct buf       all = buf_in(arena);
     for (size_t i = 0; i < sentences.n; i++)
         buf_printf(&all, "%s%zu:" STR_FMT, i ? "|" : "", sentences.at[i].unit, STR_ARG(sentences.at[i].text));
     return buf_str(&all);
@@ -14,8 +14,10 @@ static struct str joined(struct arena *arena, const char *text)
 
 TEST(answer, sentences_cross_hard_line_breaks_and_end_with_paragraphs)
 {
-    check_str(joined(arena, "The pool was\nexhausted at night. It recovers now, e.g. after a restart.\n\nAnother paragraph begins"),
-              "0:The pool was exhausted at night.|0:It recovers now, e.g. after a restart.|1:Another paragraph begins");
+    check_str(
+        joined(arena,
+               "The pool was\nexhausted at night. It recovers now, e.g. after a restart.\n\nAnother paragraph begins"),
+        "0:The pool was exhausted at night.|0:It recovers now, e.g. after a restart.|1:Another paragraph begins");
 }
 
 TEST(answer, code_tables_trailers_and_markup_comments_are_no_sentences)
@@ -28,7 +30,8 @@ TEST(answer, code_tables_trailers_and_markup_comments_are_no_sentences)
 
 TEST(answer, each_list_item_is_a_unit_of_its_own)
 {
-    struct sentences list = sentences_of(arena, STR("## What changed here\n- the first thing changed\n- the second thing changed\n"), 9);
+    struct sentences list =
+        sentences_of(arena, STR("## What changed here\n- the first thing changed\n- the second thing changed\n"), 9);
     check_int(list.n, 3);
     check_str(list.at[0].text, "What changed here");
     check_str(list.at[1].text, "the first thing changed");
@@ -86,8 +89,8 @@ TEST(answer, nothing_crosses_a_workspace)
 {
     ASKER(asker);
     remember(&asker, story, 3);
-    struct answer_result result =
-        put(&asker, (struct answer_question){.workspace = asker.other, .query = STR("why was the session timeout raised")});
+    struct answer_result result = put(
+        &asker, (struct answer_question){.workspace = asker.other, .query = STR("why was the session timeout raised")});
     check_int(result.considered, 0);
     check_int(result.citation_count, 0);
 }
@@ -95,12 +98,15 @@ TEST(answer, nothing_crosses_a_workspace)
 TEST(answer, no_sentence_is_quoted_twice)
 {
     ASKER(asker);
-    const struct short_event long_text = {.id = "push:a:1", .title = "[Push] Pool",
-        .body = "Pool\n\nThe connection pool leaked sockets under load. Each leaked socket kept a server connection alive. "
-                "The pool of server connections closes idle sockets now."};
+    const struct short_event long_text = {
+        .id = "push:a:1",
+        .title = "[Push] Pool",
+        .body =
+            "Pool\n\nThe connection pool leaked sockets under load. Each leaked socket kept a server connection alive. "
+            "The pool of server connections closes idle sockets now."};
     remember(&asker, &long_text, 1);
     struct str content = put_query(&asker, "connection pool sockets").content;
-    size_t first = str_find(content, STR("Each leaked socket"), 0);
+    size_t     first = str_find(content, STR("Each leaked socket"), 0);
     check(first == SIZE_MAX || str_find(content, STR("Each leaked socket"), first + 1) == SIZE_MAX);
     check(str_find(content, STR("The pool of server connections"), 0) != SIZE_MAX);
 }
@@ -108,7 +114,8 @@ TEST(answer, no_sentence_is_quoted_twice)
 TEST(answer, a_title_is_quoted_where_no_sentence_has_the_question)
 {
     ASKER(asker);
-    const struct short_event digression = {.id = "push:a:1", .title = "[Push] Resolver of adns queries",
+    const struct short_event digression = {.id = "push:a:1",
+                                           .title = "[Push] Resolver of adns queries",
                                            .body = "Resolver of adns queries\n\nLunch was excellent on that day."};
     remember(&asker, &digression, 1);
     check_str(put_query(&asker, "resolver of adns queries").content, "- Resolver of adns queries [1]");
@@ -119,7 +126,9 @@ TEST(answer, near_duplicates_are_quoted_once)
     ASKER(asker);
     const struct short_event twice[] = {
         {.id = "push:a:1", .title = "[Push] Pool", .body = "Pool\n\nThe connection pool leaked sockets under load."},
-        {.id = "push:a:2", .title = "[Push] Pool again", .body = "Pool again\n\nThe connection pool leaked sockets under heavy load."},
+        {.id = "push:a:2",
+         .title = "[Push] Pool again",
+         .body = "Pool again\n\nThe connection pool leaked sockets under heavy load."},
     };
     remember(&asker, twice, 2);
     check_int(put_query(&asker, "connection pool leaked sockets").citation_count, 1);
@@ -128,8 +137,10 @@ TEST(answer, near_duplicates_are_quoted_once)
 TEST(answer, numbers_in_brackets_of_a_stored_text_are_no_citations)
 {
     ASKER(asker);
-    const struct short_event hostile = {
-        .id = "push:a:1", .title = "[Push] Sockets", .body = "Sockets\n\nThe connection pool leaked sockets [7] and handles [1, 2]."};
+    const struct short_event hostile = {.id = "push:a:1",
+                                        .title = "[Push] Sockets",
+                                        .body =
+                                            "Sockets\n\nThe connection pool leaked sockets [7] and handles [1, 2]."};
     remember(&asker, &hostile, 1);
     struct answer_result result = put_query(&asker, "connection pool leaked sockets");
     check_str(result.content, "- The connection pool leaked sockets (7) and handles (1, 2). [1]");
@@ -139,23 +150,27 @@ TEST(answer, filters_and_most_sources_bound_what_is_looked_at)
 {
     ASKER(asker);
     remember(&asker, story, 3);
-    struct str types[] = {STR("push")};
-    struct answer_result pushes = put(&asker, (struct answer_question){
-        .query = STR("session timeout release"), .filters = {.types = types, .type_count = 1}});
+    struct str           types[] = {STR("push")};
+    struct answer_result pushes = put(&asker, (struct answer_question){.query = STR("session timeout release"),
+                                                                       .filters = {.types = types, .type_count = 1}});
     check_int(pushes.considered, 1);
-    struct answer_result one = put(&asker, (struct answer_question){.query = STR("session timeout"), .most_sources = 1});
+    struct answer_result one =
+        put(&asker, (struct answer_question){.query = STR("session timeout"), .most_sources = 1});
     check_int(one.considered, 1);
 }
 
-static void keep(void *arg, struct str piece) { buf_str_add(arg, piece); }
+static void keep(void *arg, struct str piece)
+{
+    buf_str_add(arg, piece);
+}
 
 TEST(answer, a_listener_hears_the_whole_text)
 {
     ASKER(asker);
     remember(&asker, story, 3);
-    struct buf heard = buf_in(arena);
-    struct answer_result result = put(&asker, (struct answer_question){
-        .query = STR("session timeout"), .listener = {.arg = &heard, .text = keep}});
+    struct buf           heard = buf_in(arena);
+    struct answer_result result = put(
+        &asker, (struct answer_question){.query = STR("session timeout"), .listener = {.arg = &heard, .text = keep}});
     check(str_eq(buf_str(&heard), result.content));
 }
 
@@ -163,10 +178,10 @@ TEST(answer, a_listener_hears_the_whole_text)
 
 static struct str history_of(struct asker *asker, struct answer_session session)
 {
-    struct arena *arena = asker->world.arena;
+    struct arena       *arena = asker->world.arena;
     struct llm_message *history;
-    size_t n;
-    struct buf all = buf_in(arena);
+    size_t              n;
+    struct buf          all = buf_in(arena);
     check_ok(answer_session_open(asker->answer, arena, session, &history, &n));
     for (size_t i = 0; i < n; i++)
         buf_printf(&all, "%s" STR_FMT ";", history[i].role == LLM_USER ? "u:" : "a:", STR_ARG(history[i].text));
@@ -189,7 +204,7 @@ TEST(session, keeps_what_was_said)
     check_str(history_of(&asker, mine), "u:one;a:1;u:two;a:2;");
     for (int i = 0; i < 30; i++) add_exchange(&asker, mine, "q", "a");
     struct llm_message *history;
-    size_t n;
+    size_t              n;
     check_ok(answer_session_open(asker.answer, arena, mine, &history, &n));
     check_int(n, 20);
 }
@@ -197,8 +212,8 @@ TEST(session, keeps_what_was_said)
 TEST(session, is_closed_to_others_and_to_other_workspaces)
 {
     ASKER(asker);
-    struct llm_message *history;
-    size_t n;
+    struct llm_message   *history;
+    size_t                n;
     struct answer_session mine = {asker.world.workspace, STR("s_1"), STR("key_a")}, theirs = mine, elsewhere = mine;
     theirs.owner = STR("key_b");
     elsewhere.workspace = asker.other;
@@ -245,18 +260,21 @@ TEST(session, ids_are_plain_words)
 static struct str cited(struct arena *arena, const char *text, size_t piece)
 {
     struct answer_result result = {0};
-    struct sources sources = sources_in(arena);
+    struct sources       sources = sources_in(arena);
     for (int i = 0; i < 3; i++)
         sources_add(&sources, &(struct answer_citation){.id = str_printf(arena, "obs_%d", i + 1)});
     struct citer citer = citer_in(arena, &sources, 8);
-    for (struct str rest = str_of(text); rest.n; rest = str_skip(rest, piece)) citer_add(&citer, str_slice(rest, 0, piece));
+    for (struct str rest = str_of(text); rest.n; rest = str_skip(rest, piece))
+        citer_add(&citer, str_slice(rest, 0, piece));
     citer_end(&citer, &result);
     return result.content;
 }
 
 TEST(answer, markers_are_verified_wherever_pieces_end)
 {
-    static const struct { const char *text, *remains; } cases[] = {
+    static const struct {
+        const char *text, *remains;
+    } cases[] = {
         {"Plain [1] and [2].", "Plain [1] and [2]."},
         {"Both [1, 2] and a range [1-3].", "Both [1][2] and a range [1][2][3]."},
         {"Invented [4] and [0] and [007].", "Invented and and."},

@@ -10,7 +10,7 @@ struct asker {
     struct answer *answer;
     int64_t        other; /* another workspace */
     struct service service;
-    struct llm    *llm; /* NULL: none */
+    struct llm    *llm;    /* NULL: none */
     bool           silent; /* the service has ended */
 };
 
@@ -48,18 +48,33 @@ static inline void asker_begin(struct asker *asker, struct arena *arena)
     asker->search = search_create(world->db, world->memory.embed, (struct search_config){.memory_limit = 64 << 20});
     asker->answer = answer_create((struct answer_config){world->db, asker->search, world->memory.embed, NULL});
 }
-#define ASKER(name)                                                       \
-    struct asker name __attribute__((cleanup(asker_end))) = {0};          \
+#define ASKER(name)                                                                                                    \
+    struct asker name __attribute__((cleanup(asker_end))) = {0};                                                       \
     asker_begin(&name, arena)
 
 static const struct short_event story[] = {
-    {.type = "pull-request.merged", .id = "pr:acme/api#87:merged", .title = "[PR Merged] Raise session timeout to 30 minutes",
-     .body = "Raise session timeout to 30 minutes\n\nUsers were signed out after 5 minutes. The session timeout is now\n"
-             "configurable, and its default is 30 minutes. Nobody liked the old one.\n\nSigned-off-by: Ada <ada@example.com>\n",
-     .actor = "github:1", .name = "Ada", .day = 10},
-    {.type = "pull-request.merged", .id = "pr:acme/api#61:merged", .title = "[PR Merged] Rotate refresh tokens",
-     .body = "Rotate refresh tokens\n\nA stolen refresh token dies at its second use.", .actor = "github:2", .name = "Grace", .day = 20},
-    {.id = "push:acme/api:1", .title = "[Push] Prepare the release", .body = "Prepare the release", .actor = "github:2", .day = 30},
+    {.type = "pull-request.merged",
+     .id = "pr:acme/api#87:merged",
+     .title = "[PR Merged] Raise session timeout to 30 minutes",
+     .body =
+         "Raise session timeout to 30 minutes\n\nUsers were signed out after 5 minutes. The session timeout is now\n"
+         "configurable, and its default is 30 minutes. Nobody liked the old one.\n\nSigned-off-by: Ada "
+         "<ada@example.com>\n",
+     .actor = "github:1",
+     .name = "Ada",
+     .day = 10},
+    {.type = "pull-request.merged",
+     .id = "pr:acme/api#61:merged",
+     .title = "[PR Merged] Rotate refresh tokens",
+     .body = "Rotate refresh tokens\n\nA stolen refresh token dies at its second use.",
+     .actor = "github:2",
+     .name = "Grace",
+     .day = 20},
+    {.id = "push:acme/api:1",
+     .title = "[Push] Prepare the release",
+     .body = "Prepare the release",
+     .actor = "github:2",
+     .day = 30},
 };
 
 static inline void remember(struct asker *asker, const struct short_event *events, size_t n)

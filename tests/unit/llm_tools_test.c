@@ -5,8 +5,8 @@ static const struct llm_tool tools[] = {
     {"find", "Find things", STR("{\"type\":\"object\",\"properties\":{\"query\":{\"type\":\"string\"}}}")}};
 
 struct heard {
-    struct buf text;
-    int pieces;
+    struct buf  text;
+    int         pieces;
     atomic_bool stop;
 };
 
@@ -17,7 +17,10 @@ static void hear(void *arg, struct str piece)
     heard->pieces++;
 }
 
-static bool is_stopped(void *arg) { return atomic_load(&((struct heard *)arg)->stop); }
+static bool is_stopped(void *arg)
+{
+    return atomic_load(&((struct heard *)arg)->stop);
+}
 
 static struct err *ask_with(struct llm *llm, struct arena *arena, struct llm_call call, struct llm_reply *reply,
                             struct llm_usage *usage)
@@ -32,12 +35,13 @@ static struct err *ask_with(struct llm *llm, struct arena *arena, struct llm_cal
 struct outcome {
     struct llm_reply reply;
     struct llm_usage usage;
-    struct err *failed;
-    struct heard heard;
-    int requests;
+    struct err      *failed;
+    struct heard     heard;
+    int              requests;
 };
 
-static struct outcome outcome_of(struct arena *arena, struct service *service, const char *provider, struct llm_call call)
+static struct outcome outcome_of(struct arena *arena, struct service *service, const char *provider,
+                                 struct llm_call call)
 {
     struct outcome outcome = {.heard = {.text = buf_in(arena)}};
     service_start(service);
@@ -76,13 +80,14 @@ TEST(tools, are_offered_in_the_shape_of_each_service_and_uses_read)
 
 TEST(tools, results_go_back_to_both_services_beside_their_uses)
 {
-    static const struct llm_use use = {STR("u1"), STR("find"), STR("{\"query\":\"x\"}")};
-    static const struct llm_result result = {STR("u1"), STR("nothing"), true};
+    static const struct llm_use     use = {STR("u1"), STR("find"), STR("{\"query\":\"x\"}")};
+    static const struct llm_result  result = {STR("u1"), STR("nothing"), true};
     static const struct llm_message messages[] = {
         {.role = LLM_USER, .text = STR("What is there?")},
         {.role = LLM_ASSISTANT, .text = STR("I look."), .uses = &use, .use_count = 1},
         {.role = LLM_USER, .results = &result, .result_count = 1}};
-    struct llm_call call = {.tools = tools, .tool_count = 1, .conclude = true, .messages = messages, .message_count = 3};
+    struct llm_call call = {
+        .tools = tools, .tool_count = 1, .conclude = true, .messages = messages, .message_count = 3};
     SERVICE(anthropic);
     say(&anthropic, 200, anthropic_reply(arena, "Nothing."));
     check_str(outcome_of(arena, &anthropic, "anthropic", call).reply.text, "Nothing.");
@@ -120,8 +125,9 @@ TEST(tools, more_uses_than_the_bound_are_left_out)
         buf_printf(&body, "%s{\"type\":\"tool_use\",\"id\":\"u%d\",\"name\":\"find\",\"input\":{}}", i ? "," : "", i);
     buf_lit(&body, "]}");
     say(&service, 200, buf_str(&body));
-    check_int(outcome_of(arena, &service, "anthropic", (struct llm_call){.tools = tools, .tool_count = 1}).reply.use_count,
-              LLM_MAX_USES);
+    check_int(
+        outcome_of(arena, &service, "anthropic", (struct llm_call){.tools = tools, .tool_count = 1}).reply.use_count,
+        LLM_MAX_USES);
 }
 
 TEST(tools, a_service_that_takes_none_is_remembered_and_works_without)
@@ -147,15 +153,23 @@ TEST(tools, a_service_that_takes_none_is_remembered_and_works_without)
 
 static const char anthropic_stream[] =
     "event: message_start\n"
-    "data: {\"type\":\"message_start\",\"message\":{\"model\":\"claude-test\",\"usage\":{\"input_tokens\":90,\"output_tokens\":1}}}\n\n"
+    "data: "
+    "{\"type\":\"message_start\",\"message\":{\"model\":\"claude-test\",\"usage\":{\"input_tokens\":90,\"output_"
+    "tokens\":1}}}\n\n"
     "event: content_block_start\r\n"
     "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\r\n\r\n"
     "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello \"}}\n\n"
     ": ping\n\n"
     "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"world\"}}\n\n"
-    "data: {\"type\":\"content_block_start\",\"index\":1,\"content_block\":{\"type\":\"tool_use\",\"id\":\"u1\",\"name\":\"find\",\"input\":{}}}\n\n"
-    "data: {\"type\":\"content_block_delta\",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"query\\\":\"}}\n\n"
-    "data: {\"type\":\"content_block_delta\",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"\\\"x\\\"}\"}}\n\n"
+    "data: "
+    "{\"type\":\"content_block_start\",\"index\":1,\"content_block\":{\"type\":\"tool_use\",\"id\":\"u1\",\"name\":"
+    "\"find\",\"input\":{}}}\n\n"
+    "data: "
+    "{\"type\":\"content_block_delta\",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{"
+    "\\\"query\\\":\"}}\n\n"
+    "data: "
+    "{\"type\":\"content_block_delta\",\"index\":1,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":"
+    "\"\\\"x\\\"}\"}}\n\n"
     "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"output_tokens\":12}}\n\n";
 static const char anthropic_end[] = "data: {\"type\":\"message_stop\"}\n\n";
 
@@ -163,13 +177,18 @@ static const char openai_stream[] =
     "data: {\"model\":\"gpt-test\",\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"<thi\"}}]}\n\n"
     "data: {\"choices\":[{\"delta\":{\"content\":\"nk>a draft</think>\\nHello \"}}]}\n\n"
     "data: {\"choices\":[{\"delta\":{\"content\":\"world\"}}]}\n\n"
-    "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c1\",\"function\":{\"name\":\"find\",\"arguments\":\"{\\\"que\"}}]}}]}\n\n"
-    "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"ry\\\":\\\"x\\\"}\"}}]}}]}\n\n"
+    "data: "
+    "{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"c1\",\"function\":{\"name\":\"find\","
+    "\"arguments\":\"{\\\"que\"}}]}}]}\n\n"
+    "data: "
+    "{\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":\"ry\\\":\\\"x\\\"}\"}}]}}]}"
+    "\n\n"
     "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"tool_calls\"}]}\n\n"
     "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":70,\"completion_tokens\":9}}\n\n"
     "data: [DONE]\n\n";
 
-static const struct llm_call in_pieces = {.tools = tools, .tool_count = 1, .listener = {.text = hear, .stopped = is_stopped}};
+static const struct llm_call in_pieces = {
+    .tools = tools, .tool_count = 1, .listener = {.text = hear, .stopped = is_stopped}};
 
 static void check_streamed(const struct outcome *outcome, const char *id, int64_t input, int64_t output)
 {
@@ -251,18 +270,18 @@ TEST(pieces, refused_stream_options_are_left_out_from_then_on)
 }
 
 struct caller {
-    struct llm *llm;
+    struct llm   *llm;
     struct arena *arena;
     struct heard *heard;
-    struct err *failed;
+    struct err   *failed;
 };
 
 static void *call_model(void *arg)
 {
-    struct caller *caller = arg;
+    struct caller   *caller = arg;
     struct llm_reply reply;
     struct llm_usage usage = {0};
-    struct llm_call call = in_pieces;
+    struct llm_call  call = in_pieces;
     call.listener.arg = caller->heard;
     caller->failed = ask_with(caller->llm, caller->arena, call, &reply, &usage);
     return NULL;
@@ -272,11 +291,11 @@ TEST(pieces, a_call_is_stopped_while_the_model_is_silent)
 {
     SERVICE(service);
     struct arena *other ARENA_SCOPE = arena_create();
-    struct heard heard = {.text = buf_in(other)};
+    struct heard        heard = {.text = buf_in(other)};
     say(&service, 0, STR(""));
     service_start(&service);
     struct caller caller = {client_of(arena, config_of(&service, "anthropic")), other, &heard, NULL};
-    pthread_t thread;
+    pthread_t     thread;
     check(pthread_create(&thread, NULL, call_model, &caller) == 0);
     while (!atomic_load(&service.requests)) usleep(1000);
     atomic_store(&heard.stop, true);
