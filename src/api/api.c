@@ -140,7 +140,7 @@ static struct err *known(struct api_call *call)
     return check_rights(call);
 }
 
-static struct err *run(struct api_call *call)
+static struct err *check(struct api_call *call)
 {
     TRY(check_route(call));
     if (call->match.route->access != API_OPEN) TRY(known(call));
@@ -149,32 +149,38 @@ static struct err *run(struct api_call *call)
     TRY(parse_body(call));
     call->handler_at_us = time_monotonic_us();
     call->parsed_us = call->handler_at_us - before;
-    return call->match.route->handler(call);
+    return NULL;
 }
 
-static void answer(struct api_call *call)
+void api_finish(struct api_call *call, struct err *err)
 {
-    api_cors(call);
-    if (api_preflight(call)) return;
-    struct err *err = run(call);
+    struct api *api = call->app->api;
     if (err) api_send_error(call, err);
+    int64_t took = time_monotonic_us() - call->request->received_us;
+    api_metrics_count(api->metrics, call->match.route, call->reply->status);
+    if (call->search_mode >= 0) api_metrics_search(api->metrics, call->search_mode, took);
+    api_measure(call, took);
+    log_debug("api", STR_FMT " %s %d %lld us " STR_FMT, STR_ARG(call->request->method),
+              call->match.route ? call->match.route->path : "-", call->reply->status, (long long)took, STR_ARG(call->id));
 }
 
 void api_handle(void *arg, struct net_request *request, struct net_reply *reply)
 {
-    struct app     *app = arg;
-    struct api_call call = {.app = app, .api = app->api, .arena = request->arena, .request = request, .reply = reply,
-                            .search_mode = -1};
+    struct app      *app = arg;
+    struct api_call *call = NEW(request->arena, struct api_call);
+    struct err      *err = NULL;
+    *call = (struct api_call){.app = app, .api = app->api, .arena = request->arena, .request = request, .reply = reply,
+                              .search_mode = -1};
     struct str given = net_header_get(request, "X-Request-Id");
-    call.id = is_request_id(given) ? given : id_uuid(call.arena);
-    call.client = api_client_address(app->api, request);
-    call.handler_at_us = request->received_us;
-    net_reply_header(reply, "X-Request-Id", call.id);
-    answer(&call);
-    int64_t took = time_monotonic_us() - request->received_us;
-    api_metrics_count(app->api->metrics, call.match.route, reply->status);
-    if (call.search_mode >= 0) api_metrics_search(app->api->metrics, call.search_mode, took);
-    api_measure(&call, took);
-    log_debug("api", STR_FMT " %s %d %lld us " STR_FMT, STR_ARG(request->method),
-              call.match.route ? call.match.route->path : "-", reply->status, (long long)took, STR_ARG(call.id));
+    call->id = is_request_id(given) ? given : id_uuid(call->arena);
+    call->client = api_client_address(app->api, request);
+    call->handler_at_us = request->received_us;
+    net_reply_header(reply, "X-Request-Id", call->id);
+    api_cors(call);
+    if (!api_preflight(call)) {
+        err = check(call);
+        if (!err && call->match.route->handler == api_webhook && api_webhook_later(call)) return; /* not ours any more */
+        if (!err) err = call->match.route->handler(call);
+    }
+    api_finish(call, err);
 }

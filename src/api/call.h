@@ -78,6 +78,7 @@ void api_send(struct api_call *call, int status, struct json_out *out);     /* c
 void api_send_with_id(struct api_call *call, struct json_out *out);         /* 200, requestId added at the end */
 void api_send_error(struct api_call *call, const struct err *err);
 struct str api_challenge(const struct api_call *call); /* WWW-Authenticate of a 401 (mcp.c) */
+void api_finish(struct api_call *call, struct err *err); /* err NULL: the reply is there; counts and logs the call (api.c) */
 void api_cors(struct api_call *call);
 bool api_preflight(struct api_call *call); /* answered */
 

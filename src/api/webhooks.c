@@ -29,23 +29,58 @@ static void send_refusal(struct api_call *call, const struct source_refusal *ref
     api_send(call, refusal->status, &out);
 }
 
-struct err *api_webhook(struct api_call *call)
+/* False: there is no such address. */
+static bool read_post(struct api_call *call, struct source_post *post)
 {
-    struct source_answer_to_post answer;
-    struct source_post post = {.request = {.body = call->request->body, .header = header, .arg = call->request},
-                               .address = api_parameter(call, "source"),
-                               .received_at = time_now()};
-    if (!call->app->inbox || !find_provider(call, &post.request.provider)) return not_found(call);
-    TRY(source_receive(call->app->inbox, call->arena, &post, &answer));
-    api_metrics_delivery(call->api->metrics, post.request.provider, &answer);
-    if (answer.refusal) {
-        send_refusal(call, answer.refusal);
-        return NULL;
+    *post = (struct source_post){.request = {.body = call->request->body, .header = header, .arg = call->request},
+                                 .address = api_parameter(call, "source"),
+                                 .received_at = time_now()};
+    return call->app->inbox && find_provider(call, &post->request.provider);
+}
+
+static void send_answer(struct api_call *call, enum source_provider provider, const struct source_answer_to_post *answer)
+{
+    api_metrics_delivery(call->api->metrics, provider, answer);
+    if (answer->refusal) {
+        send_refusal(call, answer->refusal);
+        return;
     }
     activity_look_at_deliveries(call->app->recorder);
     call->reply->status = 200;
-    call->reply->body = answer.body;
+    call->reply->body = answer->body;
+}
+
+struct err *api_webhook(struct api_call *call)
+{
+    struct source_answer_to_post answer;
+    struct source_post           post;
+    if (!read_post(call, &post)) return not_found(call);
+    TRY(source_receive(call->app->inbox, call->arena, &post, &answer));
+    send_answer(call, post.request.provider, &answer);
     return NULL;
+}
+
+struct waiting_call {
+    struct api_call   *call;
+    struct source_post post;
+};
+
+static void received(void *arg, struct err *err, const struct source_answer_to_post *answer)
+{
+    struct waiting_call *waiting = arg;
+    if (!err) send_answer(waiting->call, waiting->post.request.provider, answer);
+    api_finish(waiting->call, err);
+    net_reply_send(waiting->call->request);
+}
+
+bool api_webhook_later(struct api_call *call)
+{
+    struct waiting_call *waiting = NEW(call->arena, struct waiting_call);
+    waiting->call = call;
+    if (!net_may_reply_later(call->request) || !read_post(call, &waiting->post)) return false;
+    net_reply_later(call->request);
+    source_receive_later(call->app->inbox, call->arena, &waiting->post, received, waiting);
+    return true;
 }
 
 /* Vercel, Linear and Sentry look whether somebody is there. */

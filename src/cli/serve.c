@@ -87,6 +87,7 @@ int cli_serve(struct cli *cli)
     if (opened.app.flow) flow_stop(opened.app.flow);
     workers_stop(opened.app.workers);
     workers_stop(opened.app.receivers);
+    db_writers_wait(opened.app.db); /* replies that wait for it */
     workers_stop(opened.app.answerers);
     mcp_watch_destroy(opened.app.mcp_watch);
     cli_app_close(&opened);

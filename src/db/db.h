@@ -55,6 +55,11 @@ bool db_directory_locked(struct str data_dir);
  * Errors of its own: ERR_UNAVAILABLE (full disk, I/O error, read-only). */
 typedef struct err *(*db_write_fn)(struct db_tx *tx, void *arg);
 MUST_CHECK struct err *db_write(struct db *db, struct arena *arena, db_write_fn fn, void *arg);
+/* The same without waiting: done(arg, error) is called when fn's changes are durable, or are not and will not be, on a
+ * thread that others wait for: it must be short, and must not write. arena and arg live until then. */
+void db_write_later(struct db *db, struct arena *arena, db_write_fn fn, void *arg, void (*done)(void *arg, struct err *err));
+/* Until nobody writes or waits to, and every done has returned. */
+void db_writers_wait(struct db *db);
 /* From now on db_write of this thread waits for a pause in the writing of other threads, for half a second at most. For
  * work that nobody waits for. */
 void db_write_patiently(void);

@@ -229,6 +229,7 @@ void db_close(struct db *db)
     pthread_mutex_lock(&db->read_lock);
     while (db->idle_count < db->opened) pthread_cond_wait(&db->reader_free, &db->read_lock);
     pthread_mutex_unlock(&db->read_lock);
+    db_committer_stop(db);
     db_checkpoint_stop(db);
     for (size_t i = 0; i < db->idle_count; i++) db_connection_close(db->idle[i]);
     int rc = sqlite3_wal_checkpoint_v2(db->writer->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);

@@ -3,6 +3,7 @@
 #include "db/db.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <sqlite3.h>
 
 enum {
@@ -75,6 +76,11 @@ struct db {
     int64_t               patient_due; /* when the next patient one runs at the latest; us */
     bool                  leading;       /* somebody runs a group or holds the writer */
 
+    pthread_t             committer;     /* leads where nobody waits for the first request of a group */
+    sem_t                 committer_wake;
+    bool                  committing, committer_stop; /* it runs; it is to end: under write_lock, as is the next */
+    int64_t               untold;        /* requests of db_write_later whose done has not returned */
+
     pthread_mutex_t        read_lock; /* guards the next five */
     pthread_cond_t         reader_free;
     struct db_connection **idle; /* a stack: the warmest on top */
@@ -93,7 +99,7 @@ struct db {
 /* Hold the writer while no transaction runs (write.c). */
 void db_writer_acquire(struct db *db);
 void db_writer_release(struct db *db);
-void db_writers_wait(struct db *db); /* until nobody writes or waits to */
+void db_committer_stop(struct db *db);
 
 MUST_CHECK struct err *db_checkpoint_start(struct db *db, struct arena *arena);
 void db_checkpoint_stop(struct db *db);

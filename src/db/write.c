@@ -4,7 +4,8 @@
  * transactions. So whoever wants to write appends a request to a queue. If nobody leads, it leads: it takes the whole
  * queue, opens one transaction, runs the closures one after another, commits once and wakes their callers. Those who
  * came meanwhile are the next group; the oldest of them leads it. Nobody leads for others longer than one group. Every
- * request has a semaphore of its own, so nobody who is woken waits for the lock.
+ * request has a semaphore of its own, so nobody who is woken waits for the lock. Who does not wait at all (db_write_later)
+ * cannot lead: if such a request is the oldest, a thread of ours leads, the committer.
  *
  * Guaranteed: a caller returns with success only after the commit that holds its changes has been synced. A closure
  * that fails is rolled back alone, its group mates commit: few fail, so a group runs without savepoints, and only if
@@ -28,10 +29,11 @@
  */
 #include "db/sqlite.h"
 
+#include "base/log.h"
 #include "base/time.h"
 
 #include <assert.h>
-#include <semaphore.h>
+#include <stdlib.h>
 
 enum { WINDOW_US = 100000, MANY = 100, QUIET_US = 5000, SHARE = 16, LONGEST_US = 500000 };
 
@@ -45,6 +47,7 @@ struct write_request {
     bool                  patient;
     bool                  leads; /* when woken: lead; else it is done */
     sem_t                 wake;
+    void                (*done)(void *arg, struct err *err); /* nobody waits: to be called in the place of waking */
 };
 
 struct db_follow_up {
@@ -173,6 +176,10 @@ static void pass_on_lead(struct db *db)
 {
     struct write_request *next = db->waiting.first;
     db->leading = next != NULL;
+    if (next && next->done) {
+        (void)sem_post(&db->committer_wake);
+        return;
+    }
     if (next) {
         next->leads = true;
         (void)sem_post(&next->wake);
@@ -253,33 +260,101 @@ static void wait_for_pause(struct db *db, struct write_request *request)
     pthread_mutex_unlock(&db->write_lock);
 }
 
-static struct write_queue *queue_of(struct db *db, const struct write_request *request)
-{
-    return request->patient ? &db->patient : &db->waiting;
-}
-
-static struct write_request *take_group_of(struct db *db, const struct write_request *leader)
+static struct write_request *take_group_of(struct db *db, struct write_queue *queue)
 {
     pthread_mutex_lock(&db->write_lock);
-    struct write_request *group = take_group(queue_of(db, leader));
+    struct write_request *group = take_group(queue);
     pthread_mutex_unlock(&db->write_lock);
     return group;
 }
 
+static void follow_up(const struct write_request *request)
+{
+    for (struct db_follow_up *f = request->err ? NULL : request->follow_ups; f; f = f->older) f->fn(f->arg);
+}
+
+static void finish(struct db *db, struct write_request *request)
+{
+    if (!request->done) {
+        (void)sem_post(&request->wake);
+        return;
+    }
+    follow_up(request);
+    request->done(request->arg, request->err);
+    pthread_mutex_lock(&db->write_lock);
+    db->untold--;
+    pthread_cond_broadcast(&db->write_idle);
+    pthread_mutex_unlock(&db->write_lock);
+}
+
+/* leader NULL: the committer. */
 static void lead(struct db *db, struct write_request *leader)
 {
-    struct write_request *group = take_group_of(db, leader);
+    bool patient_one = leader && leader->patient;
+    struct write_request *group = take_group_of(db, patient_one ? &db->patient : &db->waiting);
     int64_t began = time_monotonic_us();
     run_group(db, group);
     pthread_mutex_lock(&db->write_lock);
     int64_t ended = time_monotonic_us(), rest = SHARE * (ended - began);
-    if (leader->patient) db->patient_due = ended + (rest < LONGEST_US ? rest : LONGEST_US);
+    if (patient_one) db->patient_due = ended + (rest < LONGEST_US ? rest : LONGEST_US);
     pass_on_lead(db);
     pthread_mutex_unlock(&db->write_lock);
     for (struct write_request *request = group, *next; request; request = next) {
-        next = request->next; /* the request is its caller's stack */
-        if (request != leader) (void)sem_post(&request->wake);
+        next = request->next; /* the request is its caller's stack or arena */
+        if (request != leader) finish(db, request);
     }
+}
+
+static void *commit(void *arg)
+{
+    struct db *db = arg;
+    for (;;) {
+        while (sem_wait(&db->committer_wake) != 0) continue;
+        pthread_mutex_lock(&db->write_lock);
+        bool ends = db->committer_stop;
+        pthread_mutex_unlock(&db->write_lock);
+        if (ends) return NULL;
+        lead(db, NULL);
+    }
+}
+
+/* write_lock is held. */
+static void start_committer(struct db *db)
+{
+    if (db->committing) return;
+    (void)sem_init(&db->committer_wake, 0, 0);
+    if (pthread_create(&db->committer, NULL, commit, db) != 0) {
+        log_error("db", "cannot start a thread");
+        abort();
+    }
+    db->committing = true;
+}
+
+void db_committer_stop(struct db *db)
+{
+    pthread_mutex_lock(&db->write_lock);
+    bool runs = db->committing;
+    db->committer_stop = true;
+    pthread_mutex_unlock(&db->write_lock);
+    if (!runs) return;
+    (void)sem_post(&db->committer_wake);
+    pthread_join(db->committer, NULL);
+    sem_destroy(&db->committer_wake);
+}
+
+void db_write_later(struct db *db, struct arena *arena, db_write_fn fn, void *arg, void (*done)(void *arg, struct err *err))
+{
+    struct write_request *request = NEW(arena, struct write_request);
+    *request = (struct write_request){.fn = fn, .arg = arg, .arena = arena, .done = done};
+    pthread_mutex_lock(&db->write_lock);
+    start_committer(db);
+    append(&db->waiting, request);
+    note_arrival(&db->rush, time_monotonic_us());
+    db->untold++;
+    bool idle = !db->leading;
+    db->leading = true;
+    pthread_mutex_unlock(&db->write_lock);
+    if (idle) (void)sem_post(&db->committer_wake);
 }
 
 struct err *db_write(struct db *db, struct arena *arena, db_write_fn fn, void *arg)
@@ -291,7 +366,7 @@ struct err *db_write(struct db *db, struct arena *arena, db_write_fn fn, void *a
     else wait_for_turn(db, &request);
     if (request.leads) lead(db, &request);
     sem_destroy(&request.wake);
-    for (struct db_follow_up *f = request.err ? NULL : request.follow_ups; f; f = f->older) f->fn(f->arg);
+    follow_up(&request);
     return request.err;
 }
 
@@ -301,7 +376,7 @@ void db_writer_acquire(struct db *db)
     struct write_request request = {.fn = NULL};
     (void)sem_init(&request.wake, 0, 0);
     wait_for_turn(db, &request);
-    struct write_request *alone = take_group_of(db, &request);
+    struct write_request *alone = take_group_of(db, &db->waiting);
     assert(alone == &request);
     sem_destroy(&request.wake);
 }
@@ -316,6 +391,6 @@ void db_writer_release(struct db *db)
 void db_writers_wait(struct db *db)
 {
     pthread_mutex_lock(&db->write_lock);
-    while (db->leading || db->patient.first) pthread_cond_wait(&db->write_idle, &db->write_lock);
+    while (db->leading || db->patient.first || db->untold) pthread_cond_wait(&db->write_idle, &db->write_lock);
     pthread_mutex_unlock(&db->write_lock);
 }

@@ -91,14 +91,11 @@ static void forget_stream(struct connection *connection)
     connection->listener->server->stream_count--;
 }
 
-/* On a worker. Before the exchange the job is ours; after it, if it was not abandoned, the connection's. */
-static void run_handler(void *arg)
+/* Before the exchange the job is ours; after it, if it was not abandoned, the connection's. */
+static void finish_job(struct job *job)
 {
-    struct job        *job = arg;
     struct net_server *server = job->server;
     int                expected = JOB_RUNNING;
-    if (atomic_load(&job->state) == JOB_RUNNING)
-        server->config.handler(server->config.arg, &job->request, &job->reply);
     struct MHD_Connection *mhd = job->mhd;
     if (!atomic_compare_exchange_strong(&job->state, &expected, JOB_DONE)) {
         if (job->reply.stream) stream_leave(job->reply.stream);
@@ -107,6 +104,35 @@ static void run_handler(void *arg)
     }
     MHD_resume_connection(mhd);
     atomic_fetch_sub(&server->running, 1);
+}
+
+/* Of the request that this thread handles: somebody else has it by now, who may have sent its reply already. */
+static _Thread_local bool left_to_another;
+
+bool net_may_reply_later(const struct net_request *request)
+{
+    return request->job != NULL;
+}
+
+void net_reply_later(struct net_request *request)
+{
+    assert(request->job);
+    left_to_another = true;
+}
+
+void net_reply_send(struct net_request *request)
+{
+    finish_job(request->job);
+}
+
+/* On a worker. */
+static void run_handler(void *arg)
+{
+    struct job *job = arg;
+    left_to_another = false;
+    if (atomic_load(&job->state) == JOB_RUNNING)
+        job->server->config.handler(job->server->config.arg, &job->request, &job->reply);
+    if (!left_to_another) finish_job(job);
 }
 
 void connection_abandon(struct connection *connection, int status)

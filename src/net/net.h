@@ -57,6 +57,11 @@ struct net_reply {
 void net_reply_header(struct net_reply *reply, const char *name, struct str value);
 
 typedef void (*net_handler)(void *arg, struct net_request *request, struct net_reply *reply);
+/* A handler that leaves its reply to another thread says so before it tells that thread, and does not touch request and
+ * reply after that; whoever has filled the reply calls net_reply_send, once. Only of a request that a socket brought. */
+bool net_may_reply_later(const struct net_request *request);
+void net_reply_later(struct net_request *request);
+void net_reply_send(struct net_request *request);
 /* Bytes of body that this request may have; asked once the headers are there. */
 typedef size_t (*net_body_limit)(void *arg, struct str method, struct str path);
 /* Milliseconds its handler may take, waiting for a worker included; 0 = no limit. Past it the client gets 504 while the

@@ -156,6 +156,10 @@ struct reception {
     struct logged_delivery     logged;
     struct bytes               packed;
     bool                       duplicate;
+    struct source_answer_to_post answer;
+    struct arena              *arena; /* with the next two: of source_receive_later */
+    source_received            done;
+    void                      *done_arg;
 };
 
 /* The digest counts as well: no signature covers the delivery id. */
@@ -303,29 +307,67 @@ static struct err *read_reception(const struct source_inbox *inbox, struct arena
     return NULL;
 }
 
-struct err *source_receive(const struct source_inbox *inbox, struct arena *arena, const struct source_post *post,
-                           struct source_answer_to_post *answer)
+/* All that needs no writing; *ends if the answer is there already. */
+static struct err *begin(const struct source_inbox *inbox, struct arena *arena, struct reception *reception, bool *ends)
 {
-    const struct source_refusal *refusal = NULL;
-    struct reception reception = {.post = post};
-    *answer = (struct source_answer_to_post){0};
-    reception.logged = (struct logged_delivery){.address = post->address.n ? post->address : STR(""),
-                                                .received_at = post->received_at,
-                                                .status = 200};
-    struct err *err = read_reception(inbox, arena, &reception, &refusal);
+    const struct source_post       *post = reception->post;
+    const struct source_refusal    *refusal = NULL;
+    struct source_answer_to_post   *answer = &reception->answer;
+    *ends = true;
+    reception->logged = (struct logged_delivery){.address = post->address.n ? post->address : STR(""),
+                                                 .received_at = post->received_at,
+                                                 .status = 200};
+    struct err *err = read_reception(inbox, arena, reception, &refusal);
     if (err && err->code == ERR_NOT_FOUND) refusal = &source_refusals.unknown_address;
     else TRY(err);
     if (refusal) return refuse(inbox, arena, post, refusal, answer);
     answer->body = source_answer_ping();
-    if (source_delivery_is_ping(&reception.delivery)) return NULL;
-    enum source_reason reason = reception.verdict.reason;
-    reception.logged.public_id = id_new(arena, "dlv_");
-    reception.logged.headers = payload_headers(arena, &post->request);
-    reception.logged.outcome = reception.verdict.outcome;
-    reception.logged.reason = reason == SOURCE_CAPTURED ? NULL : source_reason_name(reason);
-    if (reception.candidates.n) reception.packed = payload_pack(arena, post->request.body);
-    TRY(db_write(inbox->db, arena, write_reception, &reception));
-    answer->duplicate = reception.duplicate;
-    answer->body = reception.duplicate ? source_answer_duplicate() : source_answer(arena, reason);
+    if (source_delivery_is_ping(&reception->delivery)) return NULL;
+    enum source_reason reason = reception->verdict.reason;
+    reception->logged.public_id = id_new(arena, "dlv_");
+    reception->logged.headers = payload_headers(arena, &post->request);
+    reception->logged.outcome = reception->verdict.outcome;
+    reception->logged.reason = reason == SOURCE_CAPTURED ? NULL : source_reason_name(reason);
+    if (reception->candidates.n) reception->packed = payload_pack(arena, post->request.body);
+    *ends = false;
     return NULL;
+}
+
+static void conclude(struct arena *arena, struct reception *reception)
+{
+    struct source_answer_to_post *answer = &reception->answer;
+    answer->duplicate = reception->duplicate;
+    answer->body = reception->duplicate ? source_answer_duplicate() : source_answer(arena, reception->verdict.reason);
+}
+
+struct err *source_receive(const struct source_inbox *inbox, struct arena *arena, const struct source_post *post,
+                           struct source_answer_to_post *answer)
+{
+    struct reception reception = {.post = post};
+    bool ends;
+    TRY(begin(inbox, arena, &reception, &ends));
+    if (!ends) {
+        TRY(db_write(inbox->db, arena, write_reception, &reception));
+        conclude(arena, &reception);
+    }
+    *answer = reception.answer;
+    return NULL;
+}
+
+static void stored(void *arg, struct err *err)
+{
+    struct reception *reception = arg;
+    if (!err) conclude(reception->arena, reception);
+    reception->done(reception->done_arg, err, &reception->answer);
+}
+
+void source_receive_later(const struct source_inbox *inbox, struct arena *arena, const struct source_post *post,
+                          source_received done, void *arg)
+{
+    bool ends;
+    struct reception *reception = NEW(arena, struct reception);
+    *reception = (struct reception){.post = post, .arena = arena, .done = done, .done_arg = arg};
+    struct err *err = begin(inbox, arena, reception, &ends);
+    if (err || ends) done(arg, err, &reception->answer);
+    else db_write_later(inbox->db, arena, write_reception, reception, stored);
 }

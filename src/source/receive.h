@@ -83,6 +83,11 @@ struct source_answer_to_post {
 };
 MUST_CHECK struct err *source_receive(const struct source_inbox *inbox, struct arena *arena, const struct source_post *post,
                                       struct source_answer_to_post *answer);
+/* The same without waiting for the disk: done is called with the answer, or an error, on this thread or another, and must
+ * be short. arena, post and what it names live until then. */
+typedef void (*source_received)(void *arg, struct err *err, const struct source_answer_to_post *answer);
+void source_receive_later(const struct source_inbox *inbox, struct arena *arena, const struct source_post *post,
+                          source_received done, void *arg);
 
 /* ---- the log of deliveries ---------------------------------------------------------------------------------------- */
 

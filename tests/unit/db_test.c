@@ -470,6 +470,50 @@ TEST(db, a_patient_write_is_done_in_a_pause_and_in_a_rush_without_any)
     check_int(count_notes(f.db), 3 + 6 + atomic_load(&rush.written));
 }
 
+struct later {
+    pthread_mutex_t lock;
+    pthread_cond_t  changed;
+    int             told, failed;
+    struct db      *db;
+};
+struct note_of { struct later *later; struct arena *arena; const char *words; bool fails; };
+
+static struct err *add_later(struct db_tx *tx, void *arg)
+{
+    const struct note_of *note = arg;
+    TRY(add_note(tx, (void *)note->words));
+    return note->fails ? err_new(tx->arena, ERR_CONFLICT, "no") : NULL;
+}
+
+static void tell(void *arg, struct err *err)
+{
+    const struct note_of *note = arg;
+    pthread_mutex_lock(&note->later->lock);
+    note->later->told++;
+    if (err) note->later->failed += err->code == ERR_CONFLICT && note->fails;
+    pthread_cond_broadcast(&note->later->changed);
+    pthread_mutex_unlock(&note->later->lock);
+}
+
+TEST(db, who_does_not_wait_is_told_what_became_of_its_write)
+{
+    enum { WRITES = 300 };
+    struct fixture  f FIXTURE = fixture_create(arena);
+    struct later    later = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .db = f.db};
+    struct note_of *notes = NEW_ARRAY(arena, struct note_of, WRITES);
+    for (int i = 0; i < WRITES; i++) {
+        notes[i] = (struct note_of){&later, arena_create(), "later", i % 10 == 3};
+        db_write_later(f.db, notes[i].arena, add_later, &notes[i], tell);
+        if (i % 50 == 0) check_ok(db_write(f.db, arena, add_note, "between")); /* in the order of their requests */
+        if (i == 100) check(count_notes(f.db) >= 3 + 100 - 10);
+    }
+    db_writers_wait(f.db);
+    check_int(later.told, WRITES);
+    check_int(later.failed, WRITES / 10);
+    check_int(count_notes(f.db), WRITES - WRITES / 10 + 6);
+    for (int i = 0; i < WRITES; i++) arena_destroy(notes[i].arena);
+}
+
 static struct err *add_megabyte(struct db_tx *tx, void *arg)
 {
     static char megabyte[1 << 20];
@@ -971,6 +1015,7 @@ int main(int argc, char **argv)
         RUN(db, a_failing_closure_leaves_nothing),
         RUN(db, a_failing_closure_does_not_take_its_group_mates_with_it),
         RUN(db, a_patient_write_is_done_in_a_pause_and_in_a_rush_without_any),
+        RUN(db, who_does_not_wait_is_told_what_became_of_its_write),
         RUN(db, a_full_disk_fails_the_large_write_alone_and_passes),
         RUN(db, nothing_is_written_outside_a_transaction_that_ended_early),
         RUN(db, a_commit_that_cannot_be_synced_is_an_error),

@@ -333,6 +333,61 @@ TEST(net, a_client_that_leaves_early_harms_nothing)
     finish(running);
 }
 
+/* Leaves the reply to a thread that passes the gate first. */
+static void *answer_at_the_gate(void *arg)
+{
+    void **both = arg;
+    struct net_request *request = both[0];
+    struct net_reply   *reply = both[1];
+    gate_pass();
+    reply->status = 200;
+    reply->body = STR("later");
+    net_reply_send(request);
+    return NULL;
+}
+
+static void leave_to_another(void *arg, struct net_request *request, struct net_reply *reply)
+{
+    void    **both = NEW_ARRAY(request->arena, void *, 2);
+    pthread_t thread;
+    both[0] = request;
+    both[1] = reply;
+    check(net_may_reply_later(request));
+    net_reply_later(request);
+    check(pthread_create(&thread, NULL, answer_at_the_gate, both) == 0);
+    pthread_detach(thread);
+}
+
+static int64_t short_limit(void *arg, struct str method, struct str path)
+{
+    return str_eq(path, STR("/short")) ? 100 : 0;
+}
+
+TEST(net, a_reply_may_come_from_another_thread_after_the_handler)
+{
+    struct workers    *one = workers_start(1, "one"); /* more requests wait than there are workers */
+    struct str         any = STR("127.0.0.1:0");
+    struct running     running = {.workers = one};
+    gate_set(false);
+    check_ok(net_server_start(arena,
+                              (struct net_server_config){.listen = &any, .listen_count = 1, .workers = one,
+                                                         .handler = leave_to_another, .time_limit = short_limit},
+                              &running.server));
+    int fd[4];
+    for (int i = 0; i < 4; i++) {
+        fd[i] = dial_server(running);
+        say(fd[i], i == 3 ? "GET /short HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+                          : "GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    }
+    gate_wait_inside(4);
+    close(fd[0]);                                                                   /* this client has gone */
+    check(str_starts(hear_all(arena, fd[3]), STR("HTTP/1.1 504 ")));                /* and this one was answered for */
+    gate_set(true);
+    for (int i = 1; i < 3; i++) check(has(hear_all(arena, fd[i]), "later"));
+    gate_wait_inside(0);
+    finish(running);
+}
+
 TEST(net, a_handler_past_its_time_limit_is_answered_for)
 {
     struct running running = serve(arena, (struct net_server_config){.time_limit = gate_limit});
@@ -526,6 +581,7 @@ int main(int argc, char **argv)
         RUN(net, a_body_that_may_end_in_two_places_is_refused_and_the_connection_closed),
         RUN(net, a_decoded_nul_does_not_end_the_path),
         RUN(net, a_client_that_leaves_early_harms_nothing),
+        RUN(net, a_reply_may_come_from_another_thread_after_the_handler),
         RUN(net, a_handler_past_its_time_limit_is_answered_for),
         RUN(net, the_unix_socket_is_private_and_local),
         RUN(net, a_stale_socket_file_is_replaced_a_live_one_is_not),
