@@ -71,7 +71,8 @@ static struct str respond(struct mcp_call *call, const struct mcp_message *messa
     call->message = message;
     call->fault = message->fault;
     *status = 202;
-    if (message->kind == MCP_RESPONSE) return STR("");
+    bool known = !headers->version.s || mcp_revision_named(headers->version, true);
+    if (message->kind == MCP_RESPONSE || (message->kind == MCP_NOTIFICATION && known)) return STR(""); /* heard is enough */
     if (message->kind != MCP_MALFORMED &&
         mcp_revision_of(call->arena, message, headers, NULL, &call->revision, &call->fault))
         return message->kind == MCP_REQUEST ? mcp_respond(call, status) : STR("");
