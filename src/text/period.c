@@ -165,7 +165,7 @@ static bool until_now(const struct period_words *words, size_t i, int64_t now, s
     size_t  unit, kind = 0, n = 1;
     bool    yesterday = is_word(words, i, "yesterday");
     if (yesterday || is_word(words, i, "today")) {
-        *span = (struct span){units_ago(now, 0, yesterday), now, 1};
+        *span = (struct span){units_ago(now, 0, yesterday), now + 1, 1};
         return true;
     }
     while (kind < KINDS && !is_word(words, i, backward[kind])) kind++;
@@ -173,7 +173,7 @@ static bool until_now(const struct period_words *words, size_t i, int64_t now, s
     for (size_t digits = 1; digits <= 3; digits++)
         if (kind != THIS && number_at(words, i + 1, digits, 1, 999, &count)) n = 2;
     if (!unit_at(words, i + n, &unit)) return false;
-    *span = (struct span){units_ago(now, unit, kind == THIS ? 0 : count), now, n + 1};
+    *span = (struct span){units_ago(now, unit, kind == THIS ? 0 : count), now + 1, n + 1};
     return true;
 }
 

@@ -5,6 +5,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static const int64_t NOW = 1715774400000; /* 2024-05-15T12:00 */
+
 static void check_spans(struct text_terms terms, struct str text)
 {
     for (size_t i = 0; i < terms.n; i++) assert(terms.at[i].from < terms.at[i].to && terms.at[i].to <= text.n);
@@ -48,5 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct text_people people = text_coauthors(arena, text);
     for (size_t i = 0; i < people.n; i++) assert(people.at[i].name.n && people.at[i].email.n);
     text_noreply(text, &login, &id);
+    struct text_period period;
+    if (text_period(text, NOW, &period)) assert(period.start <= period.end);
     return 0;
 }
