@@ -145,13 +145,13 @@ static void note_code(struct citer *citer, struct str text, size_t *i)
     *i += n;
 }
 
-/* The bytes of a marker's link, "(https://...)", which a model made up. It has no blanks, so it is one word with its
- * marker. */
+/* The bytes of a marker's link, "(https://...)", which a model made up. It has neither blanks nor brackets, so it is
+ * decided together with its marker. */
 static size_t link_after(struct str text, size_t at)
 {
     if (at >= text.n || text.s[at] != '(') return 0;
     size_t end = at;
-    while (end < text.n && !is_blank(text.s[end]) && text.s[end] != ')') end++;
+    while (end < text.n && !is_blank(text.s[end]) && text.s[end] != ')' && text.s[end] != '[') end++;
     return end < text.n && text.s[end] == ')' ? end + 1 - at : 0;
 }
 

@@ -280,6 +280,7 @@ TEST(answer, markers_are_verified_wherever_pieces_end)
         {"Invented [4] and [0] and [007].", "Invented and and."},
         {"A footnote [^2] and an id [obs_3].", "A footnote [2] and an id [3]."},
         {"A link [1](https://evil.example/x) and [9](https://evil.example/y).", "A link [1] and."},
+        {"No link [1](a[b) ends it.", "No link [1](a[b) ends it."},
         {"Not markers: [x], [ ], [2024-01-02], [a](b).", "Not markers: [x], [ ], [2024-01-02], [a](b)."},
         {"Code `argv[9]` stays, `[9]` goes.", "Code `argv[9]` stays, `` goes."},
         {"```\nint x = y[5];\n```\nAfter [5].", "```\nint x = y[5];\n```\nAfter."},
