@@ -132,12 +132,13 @@ void api_match(struct str method, struct str path, struct api_match *match)
 {
     struct str  parts[API_MAX_SEGMENTS];
     struct str *part = parts;
-    size_t      n = segments(path, parts), allowed = 0;
+    size_t      n = segments(path, parts), allowed = 0, fewest = SIZE_MAX;
     *match = (struct api_match){0};
     if (n == SIZE_MAX) return;
     if (n > 1 && str_eq(parts[0], STR("api")) && str_eq(parts[1], STR("v1"))) part++, n--;
     for (const struct api_route *route = api_routes; route->method; route++) {
-        if (!matches(route, part, n, match)) continue;
+        if (!matches(route, part, n, match) || match->parameter_count > fewest) continue;
+        fewest = match->parameter_count; /* "jobs/bulk" stands before "jobs/{id}" and hides it */
         if (str_eq(method, str_of(route->method)) || strcmp(route->method, "*") == 0) {
             match->route = route;
             return;

@@ -93,8 +93,8 @@ const struct api_field api_rotation_fields[] = {
 };
 
 const struct api_field api_import_fields[] = {
-    {"repoFullName",   NULL, API_TEXT,    offsetof(struct api_import_body, repo),   .required = true, .least = 1, .most = 500},
-    {"branch",         NULL, API_TEXT,    offsetof(struct api_import_body, branch), .required = true, .least = 1, .most = 500},
+    {"repoFullName",   NULL, API_TEXT,    offsetof(struct api_import_body, repo),   .required = true, .least = 1, .most = 300},
+    {"branch",         NULL, API_TEXT,    offsetof(struct api_import_body, branch), .required = true, .least = 1, .most = 300},
     {"full",           NULL, API_BOOLEAN, offsetof(struct api_import_body, full),   .otherwise = false},
     {"github",         NULL, API_BOOLEAN, offsetof(struct api_import_body, github), .otherwise = false},
     {"path",           NULL, API_TEXT,    offsetof(struct api_import_body, path),   .most = 4096},

@@ -161,6 +161,9 @@ TEST(api, a_wrong_method_is_named_before_anything_else)
     answer = ask_as(&f, (struct str){0}, "PUT", W "/imports", "");
     check_error(&answer, 405, "METHOD_NOT_ALLOWED", "Use GET or POST method");
     check_str(header(&answer, "Allow"), "GET, HEAD, POST");
+    answer = ask_as(&f, (struct str){0}, "GET", W "/jobs/bulk", ""); /* not the job of that id */
+    check_error(&answer, 405, "METHOD_NOT_ALLOWED", "Use POST method");
+    check_str(header(&answer, "Allow"), "POST");
 }
 
 TEST(api, an_unknown_route_is_not_found)
