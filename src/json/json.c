@@ -48,12 +48,43 @@ static bool too_deep(const yyjson_doc *doc)
     return false;
 }
 
-struct err *json_parse(struct arena *arena, struct str text, const json_value **root)
+static struct err *read_document(struct arena *arena, struct str text, yyjson_doc **doc)
 {
     yyjson_alc      alc = allocator(arena);
     yyjson_read_err failure;
-    yyjson_doc     *doc = yyjson_read_opts((char *)(text.s ? text.s : ""), text.n, 0, &alc, &failure);
-    if (!doc) return err_new(arena, ERR_INVALID, "%s at byte %zu", failure.msg, failure.pos);
+    *doc = yyjson_read_opts((char *)(text.s ? text.s : ""), text.n, 0, &alc, &failure);
+    return *doc ? NULL : err_new(arena, ERR_INVALID, "%s at byte %zu", failure.msg, failure.pos);
+}
+
+#define NUL_ESCAPE "\\u0000"
+enum { NUL_ESCAPE_BYTES = sizeof NUL_ESCAPE - 1 };
+
+static bool may_hold_nul(struct str text)
+{
+    return text.n && memmem(text.s, text.n, NUL_ESCAPE, NUL_ESCAPE_BYTES);
+}
+
+/* Of a text that is JSON: every escape in it is whole. */
+static struct str without_nul(struct arena *arena, struct str text)
+{
+    char  *out = arena_alloc_raw(arena, text.n);
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.s[i] == '\\' && text.n - i >= NUL_ESCAPE_BYTES && !memcmp(text.s + i, NUL_ESCAPE, NUL_ESCAPE_BYTES)) {
+            i += NUL_ESCAPE_BYTES - 1;
+            continue;
+        }
+        out[n++] = text.s[i];
+        if (text.s[i] == '\\' && i + 1 < text.n) out[n++] = text.s[++i];
+    }
+    return (struct str){out, n};
+}
+
+struct err *json_parse(struct arena *arena, struct str text, const json_value **root)
+{
+    yyjson_doc *doc;
+    TRY(read_document(arena, text, &doc));
+    if (may_hold_nul(text)) TRY(read_document(arena, without_nul(arena, text), &doc));
     if (too_deep(doc)) return err_new(arena, ERR_INVALID, "JSON nested deeper than %d", JSON_MAX_DEPTH);
     *root = yyjson_doc_get_root(doc);
     return NULL;

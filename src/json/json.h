@@ -9,7 +9,8 @@ typedef struct yyjson_val json_value;
 
 enum { JSON_MAX_DEPTH = 128 };
 
-/* Errors: ERR_INVALID (with line-free position) for malformed text, invalid UTF-8, nesting above JSON_MAX_DEPTH. */
+/* Errors: ERR_INVALID (with line-free position) for malformed text, invalid UTF-8, nesting above JSON_MAX_DEPTH.
+ * NUL in strings and keys (\u0000) is left out: no text in the program holds one. */
 MUST_CHECK struct err *json_parse(struct arena *arena, struct str text, const json_value **root);
 
 /* YAML (the subset that maps to JSON: no anchors, no tags) into the same values. Errors: ERR_INVALID with line. */

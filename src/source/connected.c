@@ -184,13 +184,27 @@ static struct err *check_events(struct arena *arena, const char *type, const jso
     return NULL;
 }
 
-/* Every category of the provider, once. */
-static void put_all_categories(struct json_out *out, const char *type)
+/* The categories that a new source does not listen to unless it is told to (connectors-other.md 6). */
+static const struct { const char *type, *category; } off_at_first[] = {
+    {"vercel", "deployment.check-rerequested"},
+    {"vercel", "deployment.promoted"},
+    {"vercel", "deployment.rollback"},
+    {"sentry", "comment"},
+};
+
+static bool on_at_first(const struct source_type_row *row)
+{
+    for (size_t i = 0; i < sizeof off_at_first / sizeof *off_at_first; i++)
+        if (strcmp(row->source, off_at_first[i].type) == 0 && strcmp(row->category, off_at_first[i].category) == 0) return false;
+    return true;
+}
+
+static void put_first_categories(struct json_out *out, const char *type)
 {
     json_begin(out, "events", '[');
     for (const struct source_type_row *row = source_types; row->source; row++) {
         if (strcmp(row->source, type) != 0) continue;
-        bool first = true;
+        bool first = on_at_first(row);
         for (const struct source_type_row *before = source_types; before < row; before++)
             first &= strcmp(before->source, type) != 0 || strcmp(before->category, row->category) != 0;
         if (first) json_put(out, NULL, row->category);
@@ -203,7 +217,7 @@ static struct str sync_of(struct arena *arena, const struct source_addition *add
     struct json_out out = json_out(arena);
     json_begin(&out, NULL, '{');
     if (addition->events) json_put_value(&out, "events", addition->events);
-    else put_all_categories(&out, source_provider_name(addition->provider));
+    else put_first_categories(&out, source_provider_name(addition->provider));
     json_end(&out);
     return json_out_text(&out);
 }

@@ -3,11 +3,12 @@
 #include "source/outline.h"
 
 #include "base/time.h"
+#include "base/utf8.h"
 #include "crypto/crypto.h"
 
 #include <assert.h>
 
-enum { MIB = 1024 * 1024, MAX_SECRETS = 8, MAX_DELIVERY_ID = 191, FUTURE_MS = 60000, DIGEST_HEAD = 32 };
+enum { MIB = 1024 * 1024, MAX_SECRETS = 8, MAX_DELIVERY_ID = 191, MAX_FACT = 191, FUTURE_MS = 60000, DIGEST_HEAD = 32 };
 
 const struct source_refusal_list source_refusals = {
     .not_configured = {503, "NOT_CONFIGURED", "No webhook secret is configured"},
@@ -248,6 +249,12 @@ static struct str json_of(struct arena *arena, const struct source_request *requ
     return (struct str){0};
 }
 
+/* What the log keeps of a delivery is no longer than what providers really send. */
+static struct str fact(struct arena *arena, struct str text)
+{
+    return utf8_head(utf8_repair(arena, text), MAX_FACT);
+}
+
 const struct source_refusal *source_delivery_read(struct arena *arena, const struct source_request *request,
                                                   struct source_delivery_options options,
                                                   struct source_delivery *delivery)
@@ -259,12 +266,13 @@ const struct source_refusal *source_delivery_read(struct arena *arena, const str
         return &source_refusals.invalid_json;
     const struct source_refusal *refusal = check_age(row, request, options, delivery);
     if (refusal) return refusal;
-    delivery->event = row->event(arena, request, delivery->payload);
-    delivery->action = json_str(delivery->payload, "action");
+    struct str event = row->event(arena, request, delivery->payload);
+    delivery->event = event.n ? fact(arena, event) : STR(""); /* of no known type */
+    delivery->action = fact(arena, json_str(delivery->payload, "action"));
     delivery->body_sha256 = crypto_sha256_hex(arena, request->body);
     delivery->id = usable_id(arena, row->id(arena, request, delivery->payload), delivery->body_sha256);
-    delivery->installation_id = PAYLOAD_FIRST(arena, delivery->payload, "installation.id", "installation.uuid");
-    delivery->repository_id = payload_text(arena, delivery->payload, "repository.id");
+    delivery->installation_id = fact(arena, PAYLOAD_FIRST(arena, delivery->payload, "installation.id", "installation.uuid"));
+    delivery->repository_id = fact(arena, payload_text(arena, delivery->payload, "repository.id"));
     return NULL;
 }
 

@@ -5,11 +5,12 @@
 #include "base/hash.h"
 #include "base/id.h"
 #include "base/time.h"
+#include "base/utf8.h"
 #include "flow/flow.h"
 
 #include <stdatomic.h>
 
-enum { REMEMBERED_DAYS = 30, REFUSED_A_DAY = 1000, ADDRESS_BYTES = 64, SEEN_EVERY_MS = 60000 };
+enum { REMEMBERED_DAYS = 30, REFUSED_A_DAY = 1000, ADDRESS_CHARS = 64, SEEN_EVERY_MS = 60000 };
 
 /* ---- transform ----------------------------------------------------------------------------------------------------- */
 
@@ -234,7 +235,7 @@ static struct err *write_refusal(struct db_tx *tx, void *arg)
     if (today >= REFUSED_A_DAY) return NULL;
     struct source_delivery delivery = {.provider = request->provider, .id = STR(""), .event = STR(""), .body_sha256 = STR("")};
     struct logged_delivery logged = {.public_id = id_new(tx->arena, "dlv_"),
-                                     .address = str_slice(record->post->address, 0, ADDRESS_BYTES), /* it may be anything */
+                                     .address = utf8_head(utf8_repair(tx->arena, record->post->address), ADDRESS_CHARS), /* it may be anything */
                                      .headers = payload_headers(tx->arena, request),
                                      .received_at = record->post->received_at,
                                      .status = record->refusal->status,

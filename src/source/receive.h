@@ -32,7 +32,7 @@ struct source_addition {
     struct str name;        /* GitHub: owner/name; Linear: team key; Sentry: project slug; Vercel: project name */
     struct str resource_id; /* the provider's id; one of both is needed */
     struct str secret;      /* 8 to 255 bytes; empty: one is made */
-    const json_value *events; /* sync.events; NULL: all categories of the provider */
+    const json_value *events; /* sync.events; NULL: those that are on at link */
     const char *trigger;    /* who adds it: "user" (NULL), "api" */
     bool       shared;      /* hears the instance's own address /webhooks/{type} too: the operator's to decide */
 };

@@ -41,6 +41,14 @@ TEST(json, malformed_text_is_refused)
         check_err(json_parse(arena, str_of(wrong[i]), &root), ERR_INVALID);
 }
 
+TEST(json, nul_is_left_out)
+{
+    const json_value *root;
+    check_ok(json_parse(arena, STR("{\"a\\u0000b\":\"\\u0000x\\\\u0000\\\\\\u0000u0000y\\u0000\\n\"}"), &root));
+    check_str(json_str(root, "ab"), "x\\u0000\\u0000y\n");
+    check_err(json_parse(arena, STR("\"\\u00\\u000000\""), &root), ERR_INVALID);
+}
+
 TEST(json, deep_nesting_is_refused)
 {
     struct buf deep = buf_in(arena);
@@ -120,6 +128,7 @@ int main(void)
         RUN(json, values_are_found_by_path),
         RUN(json, iteration_meets_every_member),
         RUN(json, malformed_text_is_refused),
+        RUN(json, nul_is_left_out),
         RUN(json, deep_nesting_is_refused),
         RUN(json, writing_separates_and_escapes),
         RUN(json, a_written_value_reads_back_equal),

@@ -102,6 +102,53 @@ TEST(receive, the_deepest_payload_becomes_an_observation_all_the_same)
     check_int(count(&w, OBSERVATIONS), 1);
 }
 
+TEST(receive, nul_in_a_payload_is_left_out)
+{
+    WORLD(w);
+    struct str id = ADD(&w, .name = STR("acme/api"), .secret = STR(SECRET)).source.public_id;
+    const char *body = "{\"action\":\"opened\\u0000\",\"installation\":{\"id\":\"1\\u0000\"},\"issue\":{\"number\":7,"
+                       "\"title\":\"Login\\u0000 fails\",\"body\":\"\\u0000\",\"labels\":[{\"name\":\"b\\u0000ug\"}],"
+                       "\"created_at\":\"2026-01-02T03:04:05Z\"},\"repository\":{\"id\":42,\"full_name\":\"acme/api\\u0000\"}}";
+    check_str(DELIVER(&w, "issues", "d1", body, id).body, "{\"received\":true}");
+    check_str(text(&w, "SELECT title FROM observation"), "[Issue Opened] Login fails");
+    check_str(text(&w, "SELECT action || installation_id FROM inbound_delivery"), "opened1");
+    check_int(count(&w, "SELECT payload_bytes FROM ingestion_payload"), strlen(body)); /* as it came */
+}
+
+TEST(receive, a_delivery_of_no_type_is_an_unhandled_event)
+{
+    WORLD(w);
+    struct str vercel = ADD(&w, .provider = SOURCE_VERCEL, .resource_id = STR("prj_1"), .secret = STR(SECRET)).source.public_id;
+    struct str sentry = ADD(&w, .provider = SOURCE_SENTRY, .resource_id = STR("501"), .secret = STR(SECRET)).source.public_id;
+    const char *ignored = "{\"received\":true,\"ignored\":\"unhandled_event\"}";
+    check_str(DELIVER(&w, "", "d1", "{\"type\":5,\"payload\":{\"projectId\":\"prj_1\"}}", vercel, .provider = SOURCE_VERCEL).body, ignored);
+    check_str(DELIVER(&w, NULL, "d2", "{\"data\":{\"issue\":{\"project\":{\"id\":\"501\"}}}}", sentry, .provider = SOURCE_SENTRY).body, ignored);
+    check_int(count(&w, "SELECT COUNT(*) FROM inbound_delivery WHERE event = '' AND outcome = 'skipped'"), 2);
+}
+
+TEST(receive, what_the_log_keeps_of_a_delivery_is_bounded)
+{
+    WORLD(w);
+    struct str id = ADD(&w, .name = STR("acme/api"), .secret = STR(SECRET)).source.public_id;
+    struct buf body = buf_in(arena), event = buf_in(arena);
+    buf_lit(&body, "{\"action\":\"");
+    for (int i = 0; i < 5000; i++) buf_char(&body, 'x'), buf_char(&event, 'y');
+    buf_lit(&body, "\"," REPOSITORY("42") "}");
+    DELIVER(&w, str_z(arena, buf_str(&event)), "d1", str_z(arena, buf_str(&body)), id);
+    check_int(count(&w, "SELECT LENGTH(event) + LENGTH(action) FROM inbound_delivery"), 2 * 191);
+}
+
+TEST(receive, a_new_source_listens_to_what_is_on_at_link)
+{
+    WORLD(w);
+    ADD(&w, .provider = SOURCE_VERCEL, .resource_id = STR("prj_1"));
+    ADD(&w, .provider = SOURCE_SENTRY, .resource_id = STR("501"));
+    check_str(text(&w, "SELECT json_extract(source_config, '$.sync.events') FROM source WHERE source_type = 'vercel'"),
+              "[\"deployment.created\",\"deployment.succeeded\",\"deployment.ready\",\"deployment.error\",\"deployment.canceled\"]");
+    check_str(text(&w, "SELECT json_extract(source_config, '$.sync.events') FROM source WHERE source_type = 'sentry'"),
+              "[\"issue\",\"error\",\"event_alert\",\"metric_alert\"]");
+}
+
 TEST(receive, a_wrong_signature_stores_nothing_but_the_refusal)
 {
     WORLD(w);
@@ -229,10 +276,14 @@ TEST(receive, an_unknown_address_is_not_found)
 {
     WORLD(w);
     struct headers headers = {.sent = &(struct sent){"issues", "d1", "{}"}};
-    struct source_post post = {.request = {.body = STR("{}"), .header = header, .arg = &headers}, .address = STR("src_nobody")};
+        static const struct str addresses[] = {{"src_nobody", 10}, {"src_\0\xff", 6}};
     struct source_answer_to_post answer;
-    check_ok(source_receive(&w.inbox, arena, &post, &answer));
-    check(answer.refusal == &source_refusals.unknown_address);
+    for (size_t i = 0; i < 2; i++) {
+        struct source_post post = {.request = {.body = STR("{}"), .header = header, .arg = &headers}, .address = addresses[i]};
+        check_ok(source_receive(&w.inbox, arena, &post, &answer));
+        check(answer.refusal == &source_refusals.unknown_address);
+    }
+    check_int(count(&w, "SELECT COUNT(*) FROM inbound_delivery WHERE reason = 'NOT_FOUND'"), 2);
 }
 
 TEST(receive, a_deleted_repository_deactivates_its_source)
@@ -337,6 +388,10 @@ int main(void)
         RUN(receive, a_genuine_payload_that_makes_no_event_is_kept_as_failed),
         RUN(receive, what_is_no_json_or_too_deep_is_refused_and_logged_without_its_content),
         RUN(receive, the_deepest_payload_becomes_an_observation_all_the_same),
+        RUN(receive, nul_in_a_payload_is_left_out),
+        RUN(receive, a_delivery_of_no_type_is_an_unhandled_event),
+        RUN(receive, what_the_log_keeps_of_a_delivery_is_bounded),
+        RUN(receive, a_new_source_listens_to_what_is_on_at_link),
         RUN(receive, a_wrong_signature_stores_nothing_but_the_refusal),
         RUN(receive, the_app_hears_only_for_sources_that_share_it),
         RUN(receive, categories_that_the_source_does_not_want_are_filtered_with_the_reason),
