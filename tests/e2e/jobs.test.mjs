@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test from 'node:test';
 import { answerSchema, validator } from './contract.mjs';
-import { binary, cleanup, directory, environment, json, lightfast, post, serve } from './lightfast.mjs';
+import { binary, cleanup, directory, environment, json, lightfast, post, serve, until } from './lightfast.mjs';
 
 const W = '/v1/orgs/local/workspaces/main';
 const home = (t) => environment(join(directory(t), 'data'));
@@ -39,14 +39,10 @@ test('an event becomes a job that can be looked at, followed and restarted', asy
   const event = { source: 'custom', sourceType: 'note.created', sourceId: 'n:1', title: 'A decision', body: 'Raise the timeout', occurredAt: '2026-01-01T00:00:00Z' };
   const sent = await post(server, key, '/v1/events', event);
   assert.equal(sent.body.accepted, 1);
-  const finished = async (n) => {
-    for (let i = 0; i < 100; i++) {
-      const list = json(env, 'jobs', 'list', '--status', 'completed');
-      if (list.data.length === n) return list;
-      await new Promise((done) => setTimeout(done, 50));
-    }
-    assert.fail(`no ${n} jobs were completed`);
-  };
+  const finished = (n) => until(`the end of ${n} jobs`, () => {
+    const list = json(env, 'jobs', 'list', '--status', 'completed');
+    return list.data.length === n && list;
+  });
   const [job] = (await finished(1)).data;
   assert.equal(job.name, 'Capture custom/note.created');
   assert.match(lightfast(env, 'jobs', 'show', job.id).stdout, /^functionId +neural\.observation\.capture$/m);
@@ -139,20 +135,18 @@ test('what was done is measured, counted and compared', async (t) => {
   };
   const event = (n) => ({ source: 'custom', sourceType: 'note.created', sourceId: `n:${n}`, title: 'A decision', body: 'Raise the timeout', occurredAt: '2026-01-01T00:00:00Z' });
   for (const n of [1, 2, 3]) await post(server, key, '/v1/events', event(n));
-  let captured;
-  for (let i = 0; i < 200 && captured !== 3; i++) {
-    captured = (await ask('metricSeries', '/metrics?type=observation_captured&interval=day')).data[0]?.sum;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  assert.equal(captured, 3);
-  const durations = await ask('metricSeries', '/metrics?type=job_duration&groupBy=jobType');
-  assert.deepEqual([...new Set(durations.data.map((one) => one.group))], ['neural.observation.capture']);
+  await until('the capture of three', async () => (await ask('metricSeries', '/metrics?type=observation_captured&interval=day')).data[0]?.sum === 3);
+  const durations = await until('what jobs took', async () => {
+    const { data } = await ask('metricSeries', '/metrics?type=job_duration&groupBy=jobType');
+    return data.length > 0 && data;
+  });
+  assert.deepEqual([...new Set(durations.map((one) => one.group))], ['neural.observation.capture']);
   await post(server, key, W + '/sources', { sourceType: 'github', name: 'acme/api' });
   const statistics = await ask('workspaceStatistics', '/statistics');
   assert.deepEqual(statistics.sources.byType, { github: 1 });
   assert.equal(statistics.sources.list[0].displayName, 'acme/api');
   assert.deepEqual(statistics.observations, { bySource: { custom: 3 }, total: 3, last24h: 3 });
-  assert.equal(statistics.jobs.byStatus.completed, 3);
+  assert.ok(statistics.jobs.byStatus.completed >= 3); // what follows from the new source may have run too
   const { metrics } = await ask('statisticsComparison', '/statistics/comparison?preset=day');
   assert.deepEqual(metrics.observations, { current: 3, previous: 0, changePercent: null });
   assert.equal(metrics.eventsReceived.current, 3);
@@ -167,7 +161,7 @@ test('searches, sources, imports and deliveries are told, without secrets', asyn
   const key = json(env, 'key', 'create', 'console', '--scope', 'admin,ingest,read,answer').key;
   const server = await serve(t, env);
   await post(server, key, '/v1/events', { source: 'custom', sourceType: 'note.created', sourceId: 'n:1', title: 'A decision', body: 'Raise the timeout', occurredAt: '2026-01-01T00:00:00Z' });
-  while (!JSON.parse((await get(server, key, W + '/jobs?status=completed')).text).data.length) await new Promise((done) => setTimeout(done, 20));
+  await until('the capture', async () => JSON.parse((await get(server, key, W + '/jobs?status=completed')).text).data.length > 0);
   const source = (await post(server, key, W + '/sources', { sourceType: 'github', name: 'acme/api' })).body;
   assert.ok(source.secret);
   await post(server, key, W + `/sources/${source.id}/webhook-secret`, {});
@@ -177,14 +171,12 @@ test('searches, sources, imports and deliveries are told, without secrets', asyn
   for (let i = 0; i < 2; i++) await post(server, key, W + `/imports/${begun.jobId}/finish`, { status: 'failed', error: 'gone' });
   await fetch(server.url + W + `/sources/${source.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } });
   const expected = ['integration.config_updated', 'integration.connected', 'integration.disconnected', 'job.failed', 'job.started', 'search.contents', 'search.query'];
-  let told;
-  for (let i = 0; i < 100; i++) {
+  const told = await until('all that is told', async () => {
     const text = (await get(server, key, W + '/activities?category=integration,job,search')).text;
     assert.ok(!text.includes(source.secret));
-    told = JSON.parse(text).data;
-    if (told.length >= expected.length) break;
-    await new Promise((done) => setTimeout(done, 50));
-  }
+    const { data } = JSON.parse(text);
+    return data.length >= expected.length && data;
+  });
   assert.deepEqual(told.map((one) => one.action).sort(), expected);
   const of = (action) => told.find((one) => one.action === action);
   assert.equal(of('search.query').metadata.query, 'timeout');
@@ -205,11 +197,10 @@ test('/metrics counts deliveries, captures and jobs without naming anybody', asy
   const source = (await post(server, key, W + '/sources', { sourceType: 'github', name: 'acme/api' })).body;
   assert.equal((await post(server, null, `/webhooks/github/${source.id}`, '{}', { 'x-github-event': 'push' })).status, 401);
   await post(server, key, '/v1/events', { source: 'custom', sourceType: 'note.created', sourceId: 'n:1', title: 'A decision', body: 'Raise the timeout', occurredAt: '2026-01-01T00:00:00Z' });
-  let text = '';
-  for (let i = 0; i < 100 && !text.includes('lightfast_captures_total{'); i++) {
-    text = (await get(server, 'scrape-me', '/metrics')).text;
-    await new Promise((done) => setTimeout(done, 20));
-  }
+  const text = await until('the counts of a capture and of its job', async () => {
+    const { text } = await get(server, 'scrape-me', '/metrics');
+    return text.includes('lightfast_captures_total{') && text.includes('lightfast_jobs_total{function="neural.observation.capture"') && text;
+  });
   assert.match(text, /^lightfast_captures_total\{source="other",outcome="captured"\} 1$/m);
   assert.match(text, /^lightfast_jobs_total\{function="neural.observation.capture",status="completed"\} 1$/m);
   assert.match(text, /^lightfast_job_duration_seconds_count\{function="neural.observation.capture"\} 1$/m);

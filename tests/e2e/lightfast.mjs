@@ -99,4 +99,15 @@ export function repository(path, commits, { branch = 'main', bare = false, remot
 
 export const git = (path, ...args) => execFileSync('git', ['-C', path, ...args], { encoding: 'utf8' }).trim();
 
+// Ask again and again until it has happened; answers what `happened` gave. The deadline only ends a test that hangs.
+export async function until(what, happened, { seconds = 120 } = {}) {
+  const deadline = Date.now() + seconds * 1000;
+  for (let pause = 20; ; pause = Math.min(pause * 1.5, 500)) {
+    const result = await happened();
+    if (result) return result;
+    if (Date.now() > deadline) throw new Error(`${what} did not happen`);
+    await new Promise((done) => setTimeout(done, pause));
+  }
+}
+
 export function write(path, text) { writeFileSync(path, text); return path; }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
-import { cleanup, directory, environment, json, lightfast, post, serve } from './lightfast.mjs';
+import { cleanup, directory, environment, json, lightfast, post, serve, until } from './lightfast.mjs';
 
 const secret = 'sk-test-0123456789abcdef';
 
@@ -28,14 +28,6 @@ async function model(t, answer, { hold = false } = {}) {
   await once(server, 'listening');
   cleanup(t, () => { server.closeAllConnections(); server.close(); });
   return { asked, address: `http://127.0.0.1:${server.address().port}` };
-}
-
-async function until(what, happened) {
-  for (let i = 0; i < 200; i++) {
-    if (await happened()) return;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  assert.fail(`${what} did not happen`);
 }
 
 const decision = { primaryCategory: 'decision', secondaryCategories: [], topics: ['session length'], confidence: 0.9 };

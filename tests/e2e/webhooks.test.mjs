@@ -7,7 +7,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import test from 'node:test';
-import { directory, environment, json, lightfast, serve } from './lightfast.mjs';
+import { directory, environment, json, lightfast, serve, until } from './lightfast.mjs';
 
 const W = '/v1/orgs/local/workspaces/main';
 const sha256 = (secret, body) => createHmac('sha256', secret).update(body).digest('hex');
@@ -36,14 +36,10 @@ async function world(t, settings = {}) {
     return { status: answer.status, body: await answer.json() };
   };
   // Every capture has ended.
-  const settled = async () => {
-    for (let i = 0; i < 200; i++) {
-      const counts = (await ask('GET', `${W}/jobs?functionId=neural.observation.capture&limit=1`)).body.meta.counts;
-      if (counts.queued + counts.running === 0) return;
-      await new Promise((done) => setTimeout(done, 50));
-    }
-    assert.fail('captures do not end');
-  };
+  const settled = () => until('the end of all captures', async () => {
+    const { counts } = (await ask('GET', `${W}/jobs?functionId=neural.observation.capture&limit=1`)).body.meta;
+    return counts.queued + counts.running === 0;
+  });
   return { env, server, key, ask, source, send, settled };
 }
 
@@ -245,11 +241,11 @@ test('many deliveries are replayed as one job, and its progress is told', async 
   assert.deepEqual((await it.ask('POST', `${W}/deliveries/bulk`, { from, to, outcome: 'failed' })).body.count, 0);
   const started = await it.ask('POST', `${W}/deliveries/bulk`, { from, to, source: 'github' });
   assert.equal(started.body.count, 60);
-  let job;
-  for (let i = 0; i < 200 && job?.status !== 'completed'; i++) {
-    job = (await it.ask('GET', `${W}/jobs/${started.body.jobId}`)).body;
-    await new Promise((done) => setTimeout(done, 50));
-  }
+  const completed = (id) => until('the end of a replay', async () => {
+    const { body } = await it.ask('GET', `${W}/jobs/${id}`);
+    return body.status === 'completed' && body;
+  });
+  const job = await completed(started.body.jobId);
   assert.deepEqual(job.output, { replayed: 60, skipped: 0 });
   assert.deepEqual(job.progress, { phase: 'replay', total: 60, done: 60, failed: 0, skipped: 0 });
   await it.settled();
@@ -258,11 +254,7 @@ test('many deliveries are replayed as one job, and its progress is told', async 
   assert.equal(new Set(data.map((each) => each.replayOf)).size, 61);
   await it.ask('DELETE', `${W}/sources/${id}`);
   const second = (await it.ask('POST', `${W}/deliveries/bulk`, { from, to })).body;
-  for (let i = 0; i < 200 && job?.id !== second.jobId || job.status !== 'completed'; i++) {
-    job = (await it.ask('GET', `${W}/jobs/${second.jobId}`)).body;
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  assert.deepEqual(job.output, { replayed: 0, skipped: 60 });
+  assert.deepEqual((await completed(second.jobId)).output, { replayed: 0, skipped: 60 });
   const wrong = await it.ask('POST', `${W}/deliveries/bulk`, { from: to, to: from });
   assert.equal(wrong.status, 400);
   assert.deepEqual(wrong.body.details, { to: ['Must be after from'] });
@@ -331,11 +323,10 @@ test('a source goes with its data, and with nothing else', async (t) => {
   assert.equal((await it.ask('DELETE', `${W}/sources/${kept}`)).body.success, true);
   assert.equal((await it.ask('DELETE', `${W}/sources/${id}?deleteData=perhaps`)).status, 400);
   assert.equal(lightfast(it.env, 'source', 'remove', id, '--delete-data').status, 0);
-  let jobs = [];
-  for (let i = 0; i < 400 && jobs[0]?.status !== 'completed'; i++) {
-    jobs = (await it.ask('GET', `${W}/jobs?functionId=source.cleanup`)).body.data;
-    await new Promise((done) => setTimeout(done, 50));
-  }
+  const jobs = await until('the cleaning up', async () => {
+    const { data } = (await it.ask('GET', `${W}/jobs?functionId=source.cleanup`)).body;
+    return data[0]?.status === 'completed' && data;
+  });
   assert.equal(jobs.length, 1); // nobody asked for the other's
   assert.deepEqual(jobs[0].output, { status: 'success', observations: 120 });
   assert.equal(jobs[0].sourceId, id);
@@ -454,13 +445,11 @@ test('what a provider does to a source shows in the source, its deliveries and t
   const deliveries = (await it.ask('GET', `${W}/deliveries?sourceId=${id}`)).body.data;
   assert.deepEqual(deliveries.map((each) => [each.event, each.action, each.outcome]),
     [['repository', 'deleted', 'processed'], ['repository', 'renamed', 'processed']]);
-  let told = [];
-  for (let i = 0; i < 300 && told.length < 2; i++) {
-    await new Promise((done) => setTimeout(done, 100));
+  const [deleted, renamed] = await until('two activities', async () => {
     const activities = (await it.ask('GET', `${W}/activities?category=integration`)).body.data;
-    told = activities.filter((each) => ['integration.metadata_updated', 'integration.deleted'].includes(each.action));
-  }
-  const [deleted, renamed] = told;
+    const told = activities.filter((each) => ['integration.metadata_updated', 'integration.deleted'].includes(each.action));
+    return told.length >= 2 && told;
+  });
   assert.deepEqual([deleted.actorType, deleted.entityId, deleted.reason], ['webhook', id, 'repository_deleted']);
   assert.deepEqual(renamed.changes.repoFullName, { from: 'acme/api', to: 'acme/core' });
 });
