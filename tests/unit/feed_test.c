@@ -86,7 +86,7 @@ static void serve(struct world *w, struct arena *arena)
 static void finish(struct world *w)
 {
     open_gate(&w->gate);
-    net_server_stop(w->server, 500);
+    net_server_stop(w->server, 30000);
     flow_stop(w->flow);
     workers_stop(w->workers);
     flow_destroy(w->flow);

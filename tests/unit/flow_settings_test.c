@@ -9,7 +9,7 @@ static struct err *note_data(struct flow_run *run)
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct world *w = run->context;
     pthread_mutex_lock(&lock);
-    struct buf all = buf_in(w->arena);
+    struct buf all = buf_in(w->notes);
     buf_str_add(&all, w->seen);
     if (w->seen.n) buf_char(&all, '|');
     for (size_t i = 0; i < run->event_count; i++) {
@@ -292,7 +292,7 @@ static struct err *note_follow_up(struct flow_run *run)
     struct world *w = run->context;
     const json_value *data = flow_data(run);
     w->seen =
-        str_printf(w->arena, STR_FMT " " STR_FMT " " STR_FMT, STR_ARG(json_str(data, "functionId")),
+        str_printf(w->notes, STR_FMT " " STR_FMT " " STR_FMT, STR_ARG(json_str(data, "functionId")),
                    STR_ARG(json_str(data, "error")), STR_ARG(json_text(run->arena, json_get(data, "event.data"))));
     return NULL;
 }

@@ -148,7 +148,7 @@ static struct err *wait_for_answer(struct flow_run *run)
     TRY(flow_step(run, "ask", count_step, (void *)1, NULL));
     TRY(flow_wait(run, "answer", &done, .event = "answer.given", .match = "jobId", .equals = job, .timeout = HOURS(6)));
     w->calls[2]++;
-    w->seen = done.name.s ? str_dup(w->arena, done.data) : STR("timed out");
+    w->seen = done.name.s ? str_dup(w->notes, done.data) : STR("timed out");
     return NULL;
 }
 
@@ -186,7 +186,10 @@ static struct err *answer_at_once(struct flow_run *run, void *arg, struct str *r
 {
     (void)arg;
     (void)result;
-    check_int(send_json(run->context, "answer.given", "{\"jobId\":\"j1\"}"), FLOW_ACCEPTED);
+    struct sending s = {
+        .message = {.workspace = 1, .name = STR("answer.given"), .data = STR("{\"jobId\":\"j1\"}")}};
+    check_ok(db_write(run->db, run->arena, send_in, &s));
+    check_int(s.accepted, FLOW_ACCEPTED);
     return NULL;
 }
 
@@ -199,7 +202,7 @@ static struct err *be_answered_before_waiting(struct flow_run *run)
                   .timeout = HOURS(1)));
     TRY(flow_wait(run, "second", &second, .event = "answer.given", .match = "jobId", .equals = STR("j1"),
                   .timeout = HOURS(1)));
-    w->seen = str_printf(w->arena, "%s %s", first.name.s ? "answered" : "lost", second.name.s ? "again" : "once");
+    w->seen = str_printf(w->notes, "%s %s", first.name.s ? "answered" : "lost", second.name.s ? "again" : "once");
     return NULL;
 }
 
@@ -220,7 +223,7 @@ static struct err *wait_for_larger(struct flow_run *run)
     struct world     *w = run->context;
     struct flow_event done;
     TRY(flow_wait(run, "larger", &done, .event = "answer.given", .when = "async.data.n > event.data.n"));
-    w->seen = str_dup(w->arena, done.data);
+    w->seen = str_dup(w->notes, done.data);
     return NULL;
 }
 
@@ -304,7 +307,7 @@ static struct err *invoke_both(struct flow_run *run)
     TRY(flow_invoke(run, "good", "invoked", STR("{}"), HOURS(1), &output));
     struct err *err = flow_invoke(run, "bad", "invoked", STR("{\"fail\":true}"), HOURS(1), NULL);
     if (err && err->code == ERR_NOT_FOUND)
-        w->seen = str_printf(w->arena, STR_FMT " " STR_FMT, STR_ARG(output), STR_ARG(err->message));
+        w->seen = str_printf(w->notes, STR_FMT " " STR_FMT, STR_ARG(output), STR_ARG(err->message));
     return err && err->code == ERR_NOT_FOUND ? NULL : err;
 }
 
@@ -421,7 +424,7 @@ static struct err *record_values(struct flow_run *run)
     struct str    id;
     TRY(flow_now(run, "now", &now));
     TRY(flow_new_id(run, "id", "x_", &id));
-    struct str both = str_printf(w->arena, "%lld" STR_FMT, (long long)now, STR_ARG(id));
+    struct str both = str_printf(w->notes, "%lld" STR_FMT, (long long)now, STR_ARG(id));
     w->calls[1] += w->seen.n && str_eq(both, w->seen);
     w->seen = both;
     return flow_sleep(run, "nap", MINUTES(1));

@@ -18,7 +18,8 @@ struct world {
     struct flow  *flow;
     _Atomic int   calls[8];   /* what functions count */
     int           fail_times; /* how often a failing step fails */
-    struct str    seen;       /* what a function has seen last, in `arena` */
+    struct arena *notes;      /* of functions, which run on other threads than the test */
+    struct str    seen;       /* what a function has seen last, in `notes` */
     const struct flow_function *functions[8];
     size_t        function_count;
     struct flow_config config;
@@ -44,6 +45,7 @@ static inline void world_end(struct world *w)
     db_close(w->db);
     snprintf(command, sizeof command, "rm -rf '%s'", w->directory);
     check_int(system(command), 0);
+    arena_destroy(w->notes);
     time_set(0);
 }
 #define WORLD_SCOPE __attribute__((cleanup(world_end)))
@@ -51,6 +53,7 @@ static inline void world_end(struct world *w)
 static inline void world_open(struct world *w, struct arena *arena)
 {
     w->arena = arena;
+    w->notes = arena_create();
     time_set(NOON);
     snprintf(w->directory, sizeof w->directory, "/tmp/flow-test-XXXXXX");
     check(mkdtemp(w->directory) != NULL);

@@ -9,6 +9,7 @@
 #include "net/net.h"
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@
 enum { MOST_REQUESTS = 16, MOST_BYTES = 1 << 20 };
 
 struct scripted {
-    int status;          /* 0: hold the connection without a word */
+    int status;          /* 0: hold the connection without a word; after service_release, say what is scripted next */
     const char *headers; /* "Retry-After: 1\r\n", or NULL */
     struct str body;
 };
@@ -39,6 +40,7 @@ struct service {
     int scripted;
     struct seen seen[MOST_REQUESTS];
     atomic_int requests;
+    atomic_bool released;
     const char *problem; /* what the first request that fits no shape has wrong */
     pthread_t thread;
 };
@@ -227,6 +229,24 @@ static inline void write_reply(struct service *service, int fd, const struct scr
     }
 }
 
+/* False: the client has given up before the release. */
+static inline bool held_until_released(struct service *service, int fd)
+{
+    while (!atomic_load(&service->released)) {
+        struct pollfd client = {.fd = fd, .events = POLLIN};
+        char more;
+        if (poll(&client, 1, 2) > 0 && recv(fd, &more, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) return false;
+    }
+    return true;
+}
+
+static inline void service_release(struct service *service) { atomic_store(&service->released, true); }
+
+static inline const struct scripted *entry(const struct service *service, int at)
+{
+    return &service->script[at < service->scripted ? at : service->scripted - 1];
+}
+
 static inline void answer_one(struct service *service, int fd)
 {
     struct seen request = {0};
@@ -234,10 +254,11 @@ static inline void answer_one(struct service *service, int fd)
     int at = service->requests;
     if (at < MOST_REQUESTS) service->seen[at] = request;
     atomic_fetch_add(&service->requests, 1);
-    struct scripted reply = service->script[at < service->scripted ? at : service->scripted - 1];
+    struct scripted reply = *entry(service, at);
     const char *problem = problem_of(&request);
     if (problem && !service->problem) service->problem = problem;
     if (problem) reply = (struct scripted){400, NULL, STR("{\"error\":{\"type\":\"invalid_request_error\"}}")};
+    if (!reply.status && held_until_released(service, fd)) reply = *entry(service, at + 1);
     if (reply.status) write_reply(service, fd, &reply);
     char more;
     while (read(fd, &more, 1) > 0) {

@@ -419,11 +419,10 @@ TEST(pause, after_it_one_call_tries_and_the_others_wait_for_its_outcome)
     pthread_t thread;
     void *outcome;
     for (int i = 0; i < 5; i++) say(&service, 401, STR("{}"));
-    say(&service, 0, STR("")); /* the sixth is left waiting until its timeout */
+    say(&service, 0, STR("")); /* the sixth waits */
+    say(&service, 401, STR("{}"));
     service_start(&service);
-    struct llm_config config = config_of(&service, "anthropic");
-    config.timeout_ms = 2000;
-    struct llm *llm = client_of(arena, config);
+    struct llm *llm = client_of(arena, config_of(&service, "anthropic"));
     time_set(1000000);
     for (int i = 0; i < 5; i++) check_err(call_again(llm, arena), ERR_INVALID);
     time_set(1000000 + SECONDS(60));
@@ -431,6 +430,7 @@ TEST(pause, after_it_one_call_tries_and_the_others_wait_for_its_outcome)
     while (service.requests < 6) usleep(1000);
     check(!llm_available(llm));
     check_err(call_again(llm, arena), ERR_UNAVAILABLE);
+    service_release(&service);
     pthread_join(thread, &outcome);
     check(outcome != NULL);
     check_int(service.requests, 6);

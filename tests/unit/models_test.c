@@ -209,13 +209,15 @@ TEST(classify, a_model_that_cannot_keep_up_costs_no_capture)
 {
     WORLD(w);
     say(&w.service, 0, STR(""));
-    world_model(&w, "anthropic", 1000);
+    answer(&w, "anthropic", DECISION);
+    world_model(&w, "anthropic", 60000);
     workers_stop(w.memory.askers); /* one after the other */
     w.memory.askers = NULL;
     for (int i = 0; i < 4; i++) SEND(&w, .id = str_z(arena, str_printf(arena, "event-%d", i)));
     world_start(&w);
     while (w.service.requests == 0) usleep(1000);
     time_set(time_now() + MINUTES(3));
+    service_release(&w.service);
     flow_settle(w.flow);
     check_int(w.service.requests, 1);
     check_int(count(&w, "SELECT COUNT(*) FROM observation"), 4);
@@ -227,12 +229,14 @@ TEST(classify, no_more_than_ten_captures_of_a_workspace_are_begun_at_once)
 {
     WORLD(w);
     say(&w.service, 0, STR(""));
-    world_model(&w, "anthropic", 1500);
+    answer(&w, "anthropic", DECISION);
+    world_model(&w, "anthropic", 60000);
     for (int i = 0; i < 25; i++) SEND(&w, .id = str_z(arena, str_printf(arena, "event-%d", i)));
     world_start(&w);
     while (w.service.requests == 0) usleep(1000);
     check_int(count(&w, "SELECT COUNT(*) FROM flow_run WHERE function = '" CAPTURE_RUN "' AND status = 'running'"), 10);
     check_int(count(&w, "SELECT COUNT(*) FROM flow_run WHERE function = '" CAPTURE_RUN "' AND status = 'queued'"), 15);
+    service_release(&w.service);
     flow_settle(w.flow);
     check_int(count(&w, "SELECT COUNT(*) FROM observation"), 25);
 }
@@ -258,12 +262,14 @@ TEST(classify, others_can_write_while_the_model_thinks)
 {
     WORLD(w);
     say(&w.service, 0, STR(""));
-    world_model(&w, "anthropic", 3000);
+    answer(&w, "anthropic", DECISION);
+    world_model(&w, "anthropic", 60000);
     world_start(&w);
     SEND(&w, .id = "one");
     while (w.service.requests == 0) usleep(1000);
     write_sql(&w, "UPDATE workspace SET name = 'written meanwhile'");
     check_str(ask(&w, "SELECT status FROM flow_run WHERE function = '" CAPTURE_RUN "'"), "running");
+    service_release(&w.service);
     flow_settle(w.flow);
     check_str(ask(&w, "SELECT status FROM flow_run WHERE function = '" CAPTURE_RUN "'"), "completed");
 }

@@ -57,7 +57,7 @@ static void serve(struct arena *arena, struct world *world, int max_streams)
 
 static void finish(struct world *world)
 {
-    net_server_stop(world->server, 500);
+    net_server_stop(world->server, 30000);
     workers_stop(world->workers);
 }
 
