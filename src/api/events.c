@@ -3,6 +3,7 @@
 #include "crypto/crypto.h"
 #include "flow/flow.h"
 
+#define CAPTURE "neural.observation.capture" /* the function */
 enum { BUSY_SECONDS = 30, ID_HEX = 21, SLICE = 500, DEFAULT_BODY = 5 << 20 };
 
 /* ---- reading ----------------------------------------------------------------------------------------------------------- */
@@ -88,6 +89,20 @@ static struct err *find_ingestion(struct api_call *call, const char **ingestion)
 
 /* ---- storing ----------------------------------------------------------------------------------------------------------- */
 
+/* The job that captures this event; with no status if there is none. */
+static struct err *find_capture(struct db_tx *tx, int64_t workspace, struct str id, struct flow_job *job)
+{
+    struct flow_event           event;
+    struct flow_outcome_record *outcomes;
+    size_t                      n;
+    *job = (struct flow_job){0};
+    TRY(flow_event_get(tx, workspace, id, &event));
+    TRY(flow_event_outcomes(tx, event.seq, &outcomes, &n));
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(outcomes[i].function, STR(CAPTURE)) && outcomes[i].job.n) return flow_job_get(tx, workspace, outcomes[i].job, job);
+    return NULL;
+}
+
 static struct err *find_observation(struct db_tx *tx, int64_t workspace, struct str source_id, struct str *id)
 {
     struct db_rows rows;
@@ -97,6 +112,17 @@ static struct err *find_observation(struct db_tx *tx, int64_t workspace, struct 
     TRY(db_done(&rows));
     *id = xid.n ? str_printf(tx->arena, "obs_" STR_FMT, STR_ARG(xid)) : (struct str){0};
     return NULL;
+}
+
+/* The first content counts, but what became of it may be nothing: then its job goes on, and the event is accepted. */
+static struct err *take_up_again(struct db_tx *tx, const struct ingest *ingest, struct outcome *outcome)
+{
+    struct flow_job capture = {0};
+    int64_t         workspace = ingest->call->workspace.id;
+    TRY(find_capture(tx, workspace, outcome->id, &capture));
+    if (!str_eq(capture.status, STR("failed")) && !str_eq(capture.status, STR("cancelled"))) return NULL;
+    outcome->status = ACCEPTED;
+    return flow_resume(tx, capture.id);
 }
 
 static struct err *send_new(struct db_tx *tx, struct ingest *ingest, const size_t *positions, size_t n)
@@ -113,8 +139,11 @@ static struct err *send_new(struct db_tx *tx, struct ingest *ingest, const size_
                                             .cause = FLOW_MANUAL};
     }
     TRY(flow_send_many(tx, messages, n, results));
-    for (size_t i = 0; i < n; i++)
-        ingest->outcomes[positions[i]].status = results[i] == FLOW_DUPLICATE ? DUPLICATE : ACCEPTED;
+    for (size_t i = 0; i < n; i++) {
+        struct outcome *outcome = &ingest->outcomes[positions[i]];
+        outcome->status = results[i] == FLOW_DUPLICATE ? DUPLICATE : ACCEPTED;
+        if (outcome->status == DUPLICATE) TRY(take_up_again(tx, ingest, outcome));
+    }
     return NULL;
 }
 
@@ -211,6 +240,20 @@ size_t api_events_limit(const struct app *app)
     return app->config->limit_events_body ? (size_t)app->config->limit_events_body : DEFAULT_BODY;
 }
 
+static const char *const truths[] = {"false", "true", NULL};
+static const struct api_field ingest_fields[] = {
+    {"atomic", NULL, API_ENUM, 0, .values = truths, .otherwise = false},
+    {0},
+};
+
+static struct err *read_atomic(struct api_call *call, int *atomic)
+{
+    const json_value *given;
+    TRY(api_query_object(call, ingest_fields, (struct str){0}, &given));
+    api_fields(call, given, ingest_fields, atomic);
+    return api_check(call);
+}
+
 enum coding { PLAIN, GZIP, UNKNOWN };
 
 static enum coding coding_of(const struct net_request *request)
@@ -233,11 +276,13 @@ struct err *api_events_ingest(struct api_call *call)
         return NULL;
     }
     if (coding == GZIP) TRY(net_gunzip(call->arena, request.body, api_events_limit(call->app), &request.body));
+    int atomic = false;
+    TRY(read_atomic(call, &atomic));
     TRY(find_ingestion(call, &ingest.ingestion));
     TRY(source_ingest_read(call->arena, request, &ingest.items));
     compose(&ingest);
     size_t rejected = count_rejected(&ingest);
-    if (rejected == ingest.items.n || (rejected && str_eq(net_query_get(call->request, "atomic"), STR("true")))) {
+    if (rejected == ingest.items.n || (rejected && atomic)) {
         reject_all(&ingest);
     } else {
         TRY(db_write(call->app->db, call->arena, write_ingest, &ingest));
@@ -281,7 +326,7 @@ struct err *api_ingested_get(struct api_call *call)
     TRY(flow_event_get(tx, call->workspace.id, api_parameter(call, "id"), &event));
     TRY(flow_event_outcomes(tx, event.seq, &outcomes, &n));
     TRY(json_parse(call->arena, event.data, &data));
-    while (at < n && !str_eq(outcomes[at].function, STR("neural.observation.capture"))) at++;
+    while (at < n && !str_eq(outcomes[at].function, STR(CAPTURE))) at++;
     struct json_out out = api_answer(call);
     json_put(&out, "id", event.id);
     json_put(&out, "sourceId", json_str(data, "sourceEvent.sourceId"));

@@ -70,7 +70,9 @@ static const struct flow_function door = {.name = "door", .on = "guest.knocked",
 static const struct flow_function waiting = {
     .name = "waiting", .on = "guest.waits", .run = run_waiting, .waits = {"bell.rang"}};
 static const struct flow_function chore = {.name = "chore", .on = "guest.came", .run = run_greeting, .system = true};
-static const struct flow_function *const functions[] = {&greeting, &door, &waiting, &chore};
+static const struct flow_function capture = {
+    .name = "neural.observation.capture", .on = "neural/observation.capture", .run = run_door};
+static const struct flow_function *const functions[] = {&greeting, &door, &waiting, &chore, &capture};
 
 static bool door_open; /* what the world outside is like */
 
@@ -316,6 +318,47 @@ TEST(events, tell_what_became_of_them_at_each_function)
     check_str(json_str(answer.body, "outcomes.1.functionId"), "greeting");
     check(str_eq(json_str(answer.body, "outcomes.1.jobId"), newest(&f)) ||
           str_eq(json_str(answer.body, "outcomes.1.jobId"), json_str(GET(&f, W "/jobs").body, "data.0.id")));
+}
+
+/* POST /v1/events: what it says of its only event. */
+static struct answer ingest(struct fixture *f, const char *query)
+{
+    struct net_request *request = net_request_local(f->arena, "POST", str_printf(f->arena, "/v1/events%s", query),
+        STR("{\"source\":\"ci\",\"sourceType\":\"build.failed\",\"sourceId\":\"ci:1\",\"title\":\"Build failed\"}"));
+    net_request_header(request, "Content-Type", STR("application/json"));
+    struct answer answer = answer_to(f, request);
+    flow_settle(f->flow);
+    return answer;
+}
+
+static struct str became(struct fixture *f, const struct answer *sent)
+{
+    struct str id = json_str(sent->body, "results.0.eventId");
+    return json_str(ask(f, "GET", str_printf(f->arena, "/v1/events/" STR_FMT, STR_ARG(id)), "").body, "status");
+}
+
+TEST(events, whose_capture_failed_may_be_sent_again)
+{
+    FIXTURE(f);
+    struct answer first = ingest(&f, "");
+    check_int(first.status, 202);
+    check_str(became(&f, &first), "failed");
+    door_open = true;
+    struct answer again = ingest(&f, "");
+    check_int(again.status, 202);
+    check(str_eq(json_str(again.body, "results.0.eventId"), json_str(first.body, "results.0.eventId")));
+    check_str(became(&f, &again), "captured");
+    struct answer last = ingest(&f, "");
+    check_int(last.status, 200);
+    check_str(json_str(last.body, "results.0.status"), "duplicate");
+}
+
+TEST(events, are_atomic_or_not_but_never_something_else)
+{
+    FIXTURE(f);
+    struct answer answer = ingest(&f, "?atomic=1");
+    check(problem(&answer, "atomic").n > 0);
+    check_int(ingest(&f, "?atomic=false").status, 202);
 }
 
 /* ---- actions ----------------------------------------------------------------------------------------------------- */
@@ -586,6 +629,8 @@ int main(void)
         RUN(jobs, an_unknown_one_is_not_found),
         RUN(events, may_have_escaped_slashes_in_their_ids),
         RUN(events, tell_what_became_of_them_at_each_function),
+        RUN(events, whose_capture_failed_may_be_sent_again),
+        RUN(events, are_atomic_or_not_but_never_something_else),
         RUN(jobs, cancelling_stops_a_waiting_one_once_and_is_told),
         RUN(jobs, a_restart_is_a_new_job_that_names_the_old_one),
         RUN(jobs, resuming_goes_on_in_the_same_job),
