@@ -72,7 +72,7 @@ struct db {
     pthread_mutex_t       write_lock; /* guards the next five */
     pthread_cond_t        write_idle;
     struct write_queue    waiting, patient;
-    struct write_rush { int64_t since, last, count, before; } rush; /* how those come that are not patient; us, numbers */
+    struct write_rush { int64_t since, count, before, began; } rush; /* how those come that are not patient; us, numbers */
     int64_t               patient_due; /* when the next patient one runs at the latest; us */
     bool                  leading;       /* somebody runs a group or holds the writer */
 

@@ -18,9 +18,10 @@
  * more than once and must not have effects outside of the database.
  *
  * Some threads work ahead of nobody's wait: the engine that takes stored events further. Their requests stand in a queue
- * of their own and run one at a time. While the others come in a rush, MANY in WINDOW_US, they wait for a pause of
- * QUIET_US, or get a share of the time: after one that took d the next waits for at most SHARE x d. So a burst of webhooks
- * is stored at the speed of storing, and becomes observations a little later.
+ * of their own and run one at a time. While the others come in a rush, MANY in WINDOW_US, they get a share of the time:
+ * after one that took d the next waits for SHARE x d, or as long as it took itself when the rush has lasted for BURST_US.
+ * So a burst of webhooks is stored at the speed of storing, and becomes observations a little later; a stream that does
+ * not end is shared with.
  *
  * Not guaranteed: that a failure means "not stored" when the power goes in the same moment; after an fsync that
  * reported an error nobody knows. Callers that repeat must be idempotent anyway (sourceId).
@@ -35,7 +36,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { WINDOW_US = 100000, MANY = 100, QUIET_US = 5000, SHARE = 16, LONGEST_US = 500000 };
+enum { WINDOW_US = 100000, MANY = 50, BURST_US = 10000000, SHARE = 16, LONGEST_US = 500000, LOOK_US = 5000 };
 
 struct write_request {
     struct write_request *next;
@@ -199,16 +200,16 @@ static void note_arrival(struct write_rush *rush, int64_t now)
     int64_t windows = (now - rush->since) / WINDOW_US;
     if (windows > 0) {
         rush->before = windows == 1 ? rush->count : 0;
+        if (rush->before < MANY) rush->began = now;
         rush->count = 0;
         rush->since = now;
     }
     rush->count++;
-    rush->last = now;
 }
 
 static bool in_a_rush(const struct write_rush *rush, int64_t now)
 {
-    if (now - rush->last >= WINDOW_US) return false;
+    if (now - rush->since >= 2 * WINDOW_US) return false;
     return rush->count + rush->before >= MANY;
 }
 
@@ -227,10 +228,9 @@ static void wait_for_turn(struct db *db, struct write_request *request)
 /* Microseconds until the oldest patient request may run; 0: now. */
 static int64_t patience(const struct db *db, int64_t now)
 {
-    int64_t pause = db->rush.last + QUIET_US - now, due = db->patient_due - now;
-    int64_t wait = pause < due ? pause : due;
-    if (wait > 0 && in_a_rush(&db->rush, now)) return wait;
-    return db->leading ? QUIET_US : 0; /* whoever leads wakes the oldest */
+    int64_t wait = db->patient_due - now;
+    if (wait > 0 && in_a_rush(&db->rush, now)) return wait < LOOK_US ? wait : LOOK_US; /* the rush may end */
+    return db->leading ? LOOK_US : 0; /* whoever leads wakes the oldest */
 }
 
 static void sleep_until_woken(struct write_request *request, int64_t us)
@@ -295,7 +295,8 @@ static void lead(struct db *db, struct write_request *leader)
     int64_t began = time_monotonic_us();
     run_group(db, group);
     pthread_mutex_lock(&db->write_lock);
-    int64_t ended = time_monotonic_us(), rest = SHARE * (ended - began);
+    int64_t ended = time_monotonic_us(), took = ended - began;
+    int64_t rest = ended - db->rush.began < BURST_US ? SHARE * took : took;
     if (patient_one) db->patient_due = ended + (rest < LONGEST_US ? rest : LONGEST_US);
     pass_on_lead(db);
     pthread_mutex_unlock(&db->write_lock);
