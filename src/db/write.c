@@ -328,6 +328,7 @@ static void start_committer(struct db *db)
         log_error("db", "cannot start a thread");
         abort();
     }
+    pthread_setname_np(db->committer, "commit");
     db->committing = true;
 }
 
