@@ -28,7 +28,7 @@ static void send_file(struct api_call *call, const char *type, struct str body)
 
 struct err *api_reference(struct api_call *call)
 {
-    bool rendered = file_renderer_js_gz_end > file_renderer_js_gz;
+    bool rendered = embedded(file_renderer_js_gz, file_renderer_js_gz_end).n > 0;
     send_file(call, "text/html; charset=utf-8", rendered ? embedded(file_reference_html, file_reference_html_end)
                                                          : embedded(file_plain_html, file_plain_html_end));
     net_reply_header(call->reply, "Content-Security-Policy", str_of(policy));
