@@ -115,9 +115,11 @@ static struct err *check_rights(struct api_call *call)
 static struct err *check_body(struct api_call *call)
 {
     struct net_request *request = call->request;
-    if (request->body_state == NET_BODY_TOO_LARGE)
+    if (request->body_state == NET_BODY_TOO_LARGE) {
+        if (call->match.route->handler == api_webhook) api_webhook_too_large(call);
         return err_new(call->arena, ERR_TOO_LARGE, "The request body is larger than %zu bytes",
                        api_body_limit(call->app, request->method, request->path));
+    }
     if (request->body_state == NET_BODY_REFUSED)
         return err_new(call->arena, ERR_UNAVAILABLE, "Too many large requests at once, try again later");
     return NULL;

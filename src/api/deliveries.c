@@ -5,21 +5,29 @@
 #include "flow/flow.h"
 
 struct delivery_query {
-    struct str source, source_id, outcome, event;
+    struct str source, source_id, event;
+    int        outcome; /* of outcomes; -1: any */
     int64_t    from, to;
 };
+
+static const char *const outcomes[] = {"processed", "skipped", "failed", "rejected", NULL};
 
 /* clang-format off */
 static const struct api_field query_fields[] = {
     {"source",   NULL, API_TEXT, offsetof(struct delivery_query, source),    .most = 50},
     {"sourceId", NULL, API_TEXT, offsetof(struct delivery_query, source_id), .most = 50},
-    {"outcome",  NULL, API_TEXT, offsetof(struct delivery_query, outcome),   .most = 20},
+    {"outcome",  NULL, API_ENUM, offsetof(struct delivery_query, outcome),   .values = outcomes, .otherwise = -1},
     {"event",    NULL, API_TEXT, offsetof(struct delivery_query, event),     .most = 200},
     {"from",     NULL, API_TIME, offsetof(struct delivery_query, from), .required = false},
     {"to",       NULL, API_TIME, offsetof(struct delivery_query, to),   .required = false},
     {0},
 };
 /* clang-format on */
+
+static struct str outcome_of(const struct delivery_query *query)
+{
+    return query->outcome < 0 ? (struct str){0} : str_of(outcomes[query->outcome]);
+}
 
 /* ---- what became of it ------------------------------------------------------------------------------------------------ */
 
@@ -30,16 +38,16 @@ struct runs { struct run *at; size_t n; };
 static struct err *find_runs(struct db_tx *tx, int64_t workspace, struct str delivery, struct runs *runs)
 {
     struct flow_event           event;
-    struct flow_outcome_record *outcomes;
+    struct flow_outcome_record *records;
     *runs = (struct runs){0};
     struct err *err = flow_event_get(tx, workspace, delivery, &event);
     if (err) return err->code == ERR_NOT_FOUND ? NULL : err;
-    TRY(flow_event_outcomes(tx, event.seq, &outcomes, &runs->n));
+    TRY(flow_event_outcomes(tx, event.seq, &records, &runs->n));
     runs->at = NEW_ARRAY(tx->arena, struct run, runs->n);
     for (size_t i = 0; i < runs->n; i++) {
         struct run *run = &runs->at[i];
-        *run = (struct run){.function = outcomes[i].function, .outcome = outcomes[i].outcome, .has_job = outcomes[i].job.n > 0};
-        if (run->has_job) TRY(flow_job_get(tx, workspace, outcomes[i].job, &run->job));
+        *run = (struct run){.function = records[i].function, .outcome = records[i].outcome, .has_job = records[i].job.n > 0};
+        if (run->has_job) TRY(flow_job_get(tx, workspace, records[i].job, &run->job));
     }
     return NULL;
 }
@@ -102,7 +110,7 @@ static struct err *read_filter(struct api_call *call, struct source_delivery_fil
     TRY(api_query_object(call, query_fields, (struct str){0}, &given));
     api_fields(call, given, query_fields, &query);
     TRY(api_check(call));
-    *filter = (struct source_delivery_filter){.source = query.source, .source_id = query.source_id, .outcome = query.outcome,
+    *filter = (struct source_delivery_filter){.source = query.source, .source_id = query.source_id, .outcome = outcome_of(&query),
                                               .event = query.event, .from = query.from, .to = query.to};
     return NULL;
 }
@@ -238,7 +246,7 @@ struct bulk {
 /* clang-format off */
 static const struct api_field bulk_fields[] = {
     {"source",  NULL, API_TEXT, offsetof(struct delivery_query, source),  .most = 50},
-    {"outcome", NULL, API_TEXT, offsetof(struct delivery_query, outcome), .most = 20},
+    {"outcome", NULL, API_ENUM, offsetof(struct delivery_query, outcome), .values = outcomes, .otherwise = -1},
     {"from",    NULL, API_TIME, offsetof(struct delivery_query, from), .required = true},
     {"to",      NULL, API_TIME, offsetof(struct delivery_query, to),   .required = true},
     {0},
@@ -260,7 +268,7 @@ struct err *api_delivery_bulk(struct api_call *call)
     api_fields(call, call->body, bulk_fields, &query);
     if (query.from && query.to && query.from >= query.to) api_issue(call, STR("to"), "Must be after from");
     TRY(api_check(call));
-    bulk.filter = (struct source_delivery_filter){.source = query.source, .outcome = query.outcome, .from = query.from,
+    bulk.filter = (struct source_delivery_filter){.source = query.source, .outcome = outcome_of(&query), .from = query.from,
                                                   .to = query.to};
     TRY(db_write(call->app->db, call->arena, write_bulk, &bulk));
     struct json_out out = api_answer(call);

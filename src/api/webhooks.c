@@ -83,6 +83,13 @@ bool api_webhook_later(struct api_call *call)
     return true;
 }
 
+void api_webhook_too_large(struct api_call *call)
+{
+    enum source_provider provider;
+    if (find_provider(call, &provider))
+        api_metrics_delivery(call->api->metrics, provider, &(struct source_answer_to_post){.refusal = &source_refusals.too_large});
+}
+
 /* Vercel, Linear and Sentry look whether somebody is there. */
 struct err *api_webhook_status(struct api_call *call)
 {

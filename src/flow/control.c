@@ -4,6 +4,8 @@
 #include "base/time.h"
 #include "base/utf8.h"
 
+#include <stdlib.h>
+
 struct target {
     int64_t    workspace, event_seq;
     struct str status, function, event_name, data, input;
@@ -100,4 +102,54 @@ struct err *flow_pause(struct db_tx *tx, struct str function, bool paused)
     if (!paused) return db_exec(tx, "DELETE FROM flow_pause WHERE function = $1", function);
     return db_exec(tx, "INSERT INTO flow_pause (function, paused_at) VALUES ($1, $2) ON CONFLICT (function) DO NOTHING",
                    function, time_now());
+}
+
+/* ---- what there is to pause -------------------------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+    const struct flow_function_record *one = a, *other = b;
+    return strcmp(one->name, other->name);
+}
+
+static struct flow_function_record *record_of(struct flow_function_record *functions, size_t n, struct str name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(name, str_of(functions[i].name))) return &functions[i];
+    return NULL; /* queued by a program that had one more */
+}
+
+static struct err *read_paused(struct db_tx *tx, struct flow_function_record *functions, size_t n)
+{
+    struct db_rows rows;
+    struct str     name;
+    TRY(db_query(tx, &rows, "SELECT function FROM flow_pause"));
+    while (db_next(&rows, &name)) {
+        struct flow_function_record *found = record_of(functions, n, name);
+        if (found) found->paused = true;
+    }
+    return db_done(&rows);
+}
+
+struct err *flow_function_list(struct db_tx *tx, struct flow_function_record **functions, size_t *n)
+{
+    struct flow                 *flow = db_attached(tx->db);
+    struct flow_function_record *list = flow ? NEW_ARRAY(tx->arena, struct flow_function_record, flow->functions.n) : NULL;
+    struct flow_queue_record    *queues;
+    size_t                       queue_count;
+    *n = 0;
+    *functions = list;
+    for (size_t i = 0; flow && i < flow->functions.n; i++) {
+        const struct function *function = flow->functions.at[i];
+        if (!function->follow_up)
+            list[(*n)++] = (struct flow_function_record){.name = function->name, .system = function->table->system};
+    }
+    if (*n) qsort(list, *n, sizeof *list, by_name);
+    TRY(read_paused(tx, list, *n));
+    TRY(flow_queues(tx, &queues, &queue_count));
+    for (size_t i = 0; i < queue_count; i++) {
+        struct flow_function_record *found = record_of(list, *n, queues[i].function);
+        if (found) found->queued = queues[i].queued;
+    }
+    return NULL;
 }

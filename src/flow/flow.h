@@ -358,6 +358,10 @@ MUST_CHECK struct err *flow_bulk(struct db_tx *tx, int64_t workspace, enum flow_
 /* Queue up instead of executing; holds across restarts and processes. */
 MUST_CHECK struct err *flow_pause(struct db_tx *tx, struct str function, bool paused);
 
+/* Every function of this process's engine, in the order of their names; none without an engine. */
+struct flow_function_record { const char *name; bool system, paused; int64_t queued; };
+MUST_CHECK struct err *flow_function_list(struct db_tx *tx, struct flow_function_record **functions, size_t *n);
+
 /* Queued runs of a workspace, counted at most once a second; up to FLOW_MAX_BACKLOG + 1. */
 MUST_CHECK struct err *flow_backlog(struct db_tx *tx, int64_t workspace, int64_t *queued);
 

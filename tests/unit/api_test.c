@@ -186,6 +186,17 @@ TEST(api, the_memories_interface_is_gone)
     check(str_find(json_str(answer.body, "message"), STR("/v1/search"), 0) != SIZE_MAX);
 }
 
+TEST(api, a_delivery_too_large_to_be_read_is_counted)
+{
+    FIXTURE(f);
+    struct net_request *request = net_request_local(arena, "POST", STR("/webhooks/linear"), STR(""));
+    request->body_state = NET_BODY_TOO_LARGE;
+    struct answer answer = send_request(&f, request);
+    check_error(&answer, 413, "PAYLOAD_TOO_LARGE", NULL);
+    check(str_find(ask(&f, "GET", "/metrics", "").text,
+                   STR("deliveries_total{source=\"linear\",outcome=\"refused\",reason=\"PAYLOAD_TOO_LARGE\"} 1"), 0) != SIZE_MAX);
+}
+
 TEST(api, every_documented_route_exists_and_every_route_is_documented)
 {
     FIXTURE(f);
@@ -889,6 +900,7 @@ int main(void)
         RUN(api, a_wrong_method_is_named_before_anything_else),
         RUN(api, an_unknown_route_is_not_found),
         RUN(api, the_memories_interface_is_gone),
+        RUN(api, a_delivery_too_large_to_be_read_is_counted),
         RUN(api, every_documented_route_exists_and_every_route_is_documented),
         RUN(api, bounds_and_defaults_of_the_document_are_those_of_the_field_tables),
         RUN(api, a_question_without_a_socket_gets_its_events_as_one_text),

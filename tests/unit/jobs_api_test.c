@@ -447,6 +447,53 @@ TEST(jobs, a_bulk_action_must_be_named)
     check_str(problem(&answer, "action"), "Invalid enum value. Expected 'cancel' | 'restart' | 'resume', received 'explode'");
 }
 
+/* ---- functions ---------------------------------------------------------------------------------------------------- */
+
+/* What the list says of the function "greeting". */
+static const json_value *greeting_of(struct fixture *f)
+{
+    const json_value *list = json_get(GET(f, "/v1/admin/functions").body, "data");
+    for (struct json_iter it = json_iter(list); json_step(&it);)
+        if (str_eq(json_str(it.value, "id"), STR("greeting"))) return it.value;
+    return NULL;
+}
+
+TEST(functions, queue_up_while_they_are_paused)
+{
+    FIXTURE(f);
+    check_int(ask(&f, "POST", STR("/v1/admin/functions/greeting/pause"), "").status, 200);
+    send_event(&f, "guest.came", "{}", "");
+    check_int(json_bool(greeting_of(&f), "paused", false), true);
+    check_int(json_int(greeting_of(&f), "queued", -1), 1);
+    check_str(json_str(GET(&f, W "/jobs?functionId=greeting").body, "data.0.status"), "queued");
+    check_int(ask(&f, "POST", STR("/v1/admin/functions/greeting/resume"), "").status, 200);
+    flow_settle(f.flow);
+    check_int(json_bool(greeting_of(&f), "paused", true), false);
+    check_str(json_str(GET(&f, W "/jobs?functionId=greeting").body, "data.0.status"), "completed");
+    check_str(json_str(GET(&f, W "/activities?limit=1").body, "data.0.action"), "job.function_resumed");
+    check_int(ask(&f, "POST", STR("/v1/admin/functions/nobody/pause"), "").status, 404);
+}
+
+TEST(functions, are_not_open_to_keys)
+{
+    FIXTURE(f);
+    struct answer key = ask(&f, "POST", STR(W "/api-keys"), "{\"name\":\"k\",\"scopes\":[\"read\",\"admin\"]}");
+    struct str text = json_str(key.body, "key");
+    check_int(ask_as(&f, text, "GET", STR("/v1/admin/functions")).status, 403);
+    check_int(ask_as(&f, text, "POST", STR("/v1/admin/functions/greeting/pause")).status, 403);
+    check_int(json_bool(greeting_of(&f), "paused", true), false);
+}
+
+TEST(deliveries, of_an_unknown_outcome_are_not_asked_for)
+{
+    FIXTURE(f);
+    struct answer answer = GET(&f, W "/deliveries?outcome=nope");
+    check(problem(&answer, "outcome").n > 0);
+    check_int(GET(&f, W "/deliveries?outcome=failed").status, 200);
+    answer = ask(&f, "POST", STR(W "/deliveries/bulk"), "{\"from\":\"2026-01-01\",\"to\":\"2026-02-01\",\"outcome\":\"nope\"}");
+    check(problem(&answer, "outcome").n > 0);
+}
+
 /* ---- figures ----------------------------------------------------------------------------------------------------- */
 
 TEST(figures, are_those_of_the_jobs)
@@ -636,6 +683,9 @@ int main(void)
         RUN(jobs, resuming_goes_on_in_the_same_job),
         RUN(jobs, a_bulk_action_takes_those_that_it_fits),
         RUN(jobs, a_bulk_action_must_be_named),
+        RUN(functions, queue_up_while_they_are_paused),
+        RUN(functions, are_not_open_to_keys),
+        RUN(deliveries, of_an_unknown_outcome_are_not_asked_for),
         RUN(figures, are_those_of_the_jobs),
         RUN(figures, of_an_empty_workspace_are_zero_and_healthy),
         RUN(activities, of_keys_tell_who_and_what_and_no_secret),
