@@ -5,11 +5,13 @@
 
 enum { LONGEST_MESSAGE = 100000 }; /* characters of one that is history */
 
-/* `content`, or the text parts of `parts` as chat clients send them. False: neither. */
+/* `content`, or the text parts of `parts` as chat clients send them. False: neither, or not of their type. */
 static bool message_text(struct arena *arena, const json_value *message, struct str *text)
 {
-    const json_value *parts = json_get(message, "parts");
-    if (json_is_string(json_get(message, "content"))) {
+    const json_value *content = json_get(message, "content"), *parts = json_get(message, "parts");
+    if (!json_is_null(parts) && !json_is_array(parts)) return false;
+    if (!json_is_null(content) && !json_is_string(content)) return false;
+    if (json_is_string(content)) {
         *text = utf8_repair(arena, str_trim(json_str(message, "content")));
         return true;
     }

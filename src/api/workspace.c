@@ -62,6 +62,11 @@ static const struct { const char *path; int64_t least, most; } numbers[] = {
 
 static void check_settings(struct api_call *call, const json_value *settings)
 {
+    static const char *const groups[] = {"retention", "thresholds"};
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        const json_value *group = json_get(settings, groups[i]);
+        if (!json_is_null(group) && !json_is_object(group)) api_issue(call, STR("settings"), "%s is an object", groups[i]);
+    }
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         const json_value *value = json_get(settings, numbers[i].path);
         if (json_is_null(value)) continue; /* as it is, or back to the default */

@@ -223,7 +223,7 @@ test('settings of a workspace are joined, checked and told', async (t) => {
   };
   assert.deepEqual((await patch({ retention: { jobDays: 90 }, own: { a: [1] } })).settings, { version: 1, retention: { jobDays: 90 }, own: { a: [1] } });
   assert.deepEqual((await patch({ retention: { payloadDays: 7 }, own: null })).settings, { version: 1, retention: { jobDays: 90, payloadDays: 7 } });
-  for (const wrong of [{ retention: { jobDays: -1 } }, { retention: { jobDays: '90' } }, { thresholds: { capture: 101 } }, 7])
+  for (const wrong of [{ retention: { jobDays: -1 } }, { retention: { jobDays: '90' } }, { thresholds: { capture: 101 } }, { thresholds: [null] }, { retention: 90 }, 7])
     assert.equal((await patch(wrong)).error, 'VALIDATION_ERROR');
   assert.equal((await patch({ big: 'x'.repeat(70000) })).error, 'PAYLOAD_TOO_LARGE');
   const [told] = JSON.parse((await get(server, key, W + '/activities?category=workspace')).text).data;

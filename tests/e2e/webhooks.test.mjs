@@ -184,6 +184,7 @@ test('events that cannot be are refused as documented', async (t) => {
   const all = await it.ask('POST', '/v1/events', { ...good, colour: 'red' });
   assert.deepEqual([all.status, all.body.error, all.body.results[0].error, all.body.results[0].field], [400, 'VALIDATION_ERROR', 'UNKNOWN_FIELD', 'colour']);
   assert.equal((await it.ask('POST', '/v1/events?atomic=true', [good, { source: 'ci' }])).status, 400);
+  assert.deepEqual(Object.keys((await it.ask('POST', '/v1/events?atomic=yes', good)).body.details), ['atomic']);
   assert.equal((await it.ask('POST', '/v1/events?import=job_none', good)).status, 409);
   assert.equal((await it.ask('POST', '/v1/events', good)).body.accepted, 1, 'nothing was stored before');
 });
@@ -250,6 +251,7 @@ test('many deliveries are replayed as one job, and its progress is told', async 
   assert.deepEqual(job.progress, { phase: 'replay', total: 60, done: 60, failed: 0, skipped: 0 });
   await it.settled();
   const { data } = (await it.ask('GET', `${W}/deliveries?limit=100`)).body;
+  assert.deepEqual(Object.keys((await it.ask('GET', `${W}/deliveries?outcome=lost`)).body.details), ['outcome']);
   assert.equal(data.filter((each) => each.replayOf).length, 60); // each once, none of the replays
   assert.equal(new Set(data.map((each) => each.replayOf)).size, 61);
   await it.ask('DELETE', `${W}/sources/${id}`);

@@ -242,7 +242,7 @@ static void check_field_documented(const json_value *document, const json_value 
     if (field->kind == API_ENUM) {
         size_t n = 0;
         while (field->values[n]) n++;
-        check_int(json_count(json_get(property, "enum")), n);
+        check_int(json_count(json_get(property, "enum")), field->required ? n : n + 1); /* and null */
         check_str(json_str(property, "default"), field->values[(int)field->otherwise]);
     }
 }
