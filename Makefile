@@ -19,9 +19,10 @@ run:
 test:
 	@sh scripts/test
 
-# The official conformance suite of the Model Context Protocol; needs npm.
+# The official conformance suite of the Model Context Protocol (needs npm); the API against its document (needs pip).
 conformance:
 	@BUILD=$(BUILD) sh scripts/conformance
+	@BUILD=$(BUILD) sh scripts/schemathesis
 
 # Measure and compare; ROW=name for one row, CORPORA="dir dir" for the git directories.
 bench:
