@@ -1,11 +1,13 @@
-/* inspect.c - `lightfast inspect event`: what would become of a SourceEvent, which needs no data; or what became of an
- * event that the server has accepted, by its id. */
+/* inspect.c - `lightfast inspect event`: what would become of a SourceEvent or of a provider's payload, which needs no
+ * data; or what became of an event that the server has accepted, by its id. */
 #include "cli/cli.h"
+#include "base/time.h"
+#include "source/transform.h"
 
 #include <errno.h>
 #include <unistd.h>
 
-enum { LARGEST_EVENT = 1 << 20 };
+enum { LARGEST_EVENT = 25 << 20 };
 
 static struct err *read_input(struct cli *cli, struct str path, struct str *text)
 {
@@ -21,6 +23,50 @@ static struct err *read_input(struct cli *cli, struct str path, struct str *text
     *text = (struct str){bytes, n};
     return NULL;
 }
+
+/* ---- a provider's payload ------------------------------------------------------------------------------------------ */
+
+/* The header in which GitHub and Sentry name the event; Sentry's time is now. */
+static struct str stand_in(void *arg, const char *name)
+{
+    struct cli *cli = arg;
+    struct str  kind = cli_value(cli, "from"), provider;
+    str_cut(&kind, ':', &provider);
+    if (strcmp(name, "x-github-event") == 0 || strcmp(name, "sentry-hook-resource") == 0) return kind;
+    return strcmp(name, "sentry-hook-timestamp") == 0 ? time_format(cli->arena, time_now()) : (struct str){0};
+}
+
+/* --from github:pull_request: what the receiver would make of the file, whatever its age and whoever signed it. */
+static struct err *transform(struct cli *cli, struct str body, struct source_event *event)
+{
+    struct str             rest = cli_value(cli, "from"), name, category;
+    struct source_request  request = {.body = body, .header = stand_in, .arg = cli};
+    struct source_delivery delivery;
+    struct source_context  context = {.received_at = time_now()};
+    str_cut(&rest, ':', &name);
+    if (!source_provider_parse(name, &request.provider))
+        return err_new(cli->arena, ERR_INVALID, "--from is github:EVENT, vercel, linear or sentry:RESOURCE");
+    const struct source_refusal *refusal = source_delivery_read(
+        cli->arena, &request, (struct source_delivery_options){context.received_at, context.received_at}, &delivery);
+    if (refusal) return err_new(cli->arena, ERR_INVALID, "%s", refusal->message);
+    context.delivery_id = delivery.id;
+    enum source_reason reason = source_transform(cli->arena, delivery.provider, delivery.event, delivery.payload, &context,
+                                                 event, &category);
+    if (reason == SOURCE_CAPTURED) return NULL;
+    return err_new(cli->arena, ERR_INVALID, "nothing would become of it: %s", source_reason_name(reason));
+}
+
+static struct err *read_event(struct cli *cli, struct str text, struct source_event *event)
+{
+    const json_value *root;
+    if (cli_value(cli, "from").n) return transform(cli, text, event);
+    TRY(json_parse(cli->arena, text, &root));
+    if (json_get(root, "sourceEvent")) root = json_get(root, "sourceEvent");
+    TRY(source_event_read(cli->arena, root, event, NULL));
+    return source_event_normalise(cli->arena, event);
+}
+
+/* ---- what would become of it --------------------------------------------------------------------------------------- */
 
 static void put_names(struct json_out *out, const char *key, const struct str *names, size_t n)
 {
@@ -122,15 +168,11 @@ static bool names_event(struct cli *cli, struct str argument)
 int cli_inspect_event(struct cli *cli)
 {
     struct str text;
-    const json_value *root;
     struct source_event event;
     struct memory_analysis analysis;
     if (names_event(cli, cli->positional[0])) return cli_show_event(cli, cli->positional[0]);
     struct err *err = read_input(cli, cli->positional[0], &text);
-    if (!err) err = json_parse(cli->arena, text, &root);
-    if (!err && json_get(root, "sourceEvent")) root = json_get(root, "sourceEvent");
-    if (!err) err = source_event_read(cli->arena, root, &event, NULL);
-    if (!err) err = source_event_normalise(cli->arena, &event);
+    if (!err) err = read_event(cli, text, &event);
     if (err) return cli_fail(cli, err);
     memory_analyse(cli->arena, &event, &analysis);
     if (cli->json) {

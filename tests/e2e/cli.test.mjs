@@ -286,6 +286,28 @@ test('inspect tells score, classes, topics, entities and references of an event'
   assert.match(lightfast(env, 'inspect', 'event', home).stderr, /cannot read .*directory/);
 });
 
+test('inspect tells what would become of a payload', (t) => {
+  const home = directory(t), env = environment(join(home, 'data'));
+  const user = { id: 7, login: 'ada' }, repository = { id: 1, full_name: 'acme/api', html_url: 'https://github.com/acme/api' };
+  const github = write(join(home, 'github.json'), JSON.stringify({
+    action: 'opened', repository, sender: user,
+    issue: { number: 12, title: 'Login crashes', body: 'Since ENG-3', user, created_at: '2026-02-03T10:30:00Z' },
+  }));
+  const opened = json(env, 'inspect', 'event', github, '--from', 'github:issues');
+  assert.equal(opened.sourceEvent.sourceId, 'issue:acme/api#12:opened');
+  assert.equal(opened.observationType, 'issue_opened');
+  const linear = write(join(home, 'linear.json'), JSON.stringify({
+    type: 'Issue', action: 'create', createdAt: '2026-02-03T10:30:00Z', webhookTimestamp: 1770114600000,
+    data: { id: 'i', identifier: 'ENG-3', title: 'Crash', team: { id: 't', key: 'ENG', name: 'Engineering' } },
+  }));
+  assert.equal(json(env, 'inspect', 'event', linear, '--from', 'linear').sourceEvent.title, '[Issue Created] ENG-3: Crash');
+  const refused = (...args) => { const { status, stderr } = lightfast(env, 'inspect', 'event', github, ...args); assert.equal(status, 1); return stderr; };
+  assert.match(refused('--from', 'github:star'), /unhandled_event/);
+  assert.match(refused('--from', 'github'), /event header is missing/);
+  assert.match(refused('--from', 'nobody'), /--from is github:EVENT/);
+  assert.ok(!existsSync(join(home, 'data')), 'inspecting touches no data directory');
+});
+
 test('doctor is content with a healthy directory, config check names origins, completion is valid shell', (t) => {
   const { env } = imported(t);
   const doctor = json(env, 'doctor');
