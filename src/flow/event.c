@@ -76,9 +76,13 @@ static struct err *accept(struct db_tx *tx, struct flow *flow, const struct flow
     }
     /* Without an engine nobody knows who waits: the event may be needed, and the engine that dispatches it knows. */
     bool awaited = !flow || accepted.interest->awaited;
-    TRY(store(tx, &accepted, awaited, !flow, &stored));
+    bool pending = !flow || message->later;
+    TRY(store(tx, &accepted, awaited, pending, &stored));
     *result = stored ? FLOW_ACCEPTED : FLOW_DUPLICATE;
-    return stored && flow ? flow_dispatch(tx, flow, &accepted) : NULL;
+    if (!stored || !flow) return NULL;
+    if (!pending) return flow_dispatch(tx, flow, &accepted);
+    db_when_committed(tx, flow_wake, flow);
+    return NULL;
 }
 
 static void count(struct flow *flow, enum flow_accepted result)
@@ -127,7 +131,7 @@ static struct err *dispatch_stored(struct db_tx *tx, struct flow *flow, struct a
     return flow_dispatch(tx, flow, accepted);
 }
 
-/* Events that were sent where no engine ran, by their flag: their seq may be lower than that of dispatched ones. */
+/* Events that were sent where no engine ran, or for later, by their flag: their seq may be lower than that of dispatched ones. */
 struct err *flow_dispatch_pending(struct db_tx *tx, struct flow *flow, int limit, bool *more)
 {
     VEC(struct accepted) found = {0};

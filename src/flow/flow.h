@@ -61,12 +61,13 @@ struct flow_message {
     enum flow_cause cause;
     struct str      caused_by; /* user id when manual */
     int64_t         parent_run;
+    bool            later;     /* dispatch in the engine's next turn: the sender's transaction stays short */
 };
 
 enum flow_accepted { FLOW_ACCEPTED, FLOW_DUPLICATE, FLOW_IGNORED /* nobody wants it: not stored */ };
 
-/* Accept events: all or none. They are dispatched in the same transaction if this process runs an engine, else when one
- * starts. `results` (n of them) may be NULL. Acknowledge to others only after db_write has returned.
+/* Accept events: all or none. They are dispatched in the same transaction, or soon after it (`later`), if this process
+ * runs an engine, else when one starts. `results` (n of them) may be NULL. Acknowledge to others only after db_write has returned.
  * Errors: ERR_INVALID for a name, id or data that breaks the rules above, ERR_TOO_LARGE. */
 MUST_CHECK struct err *flow_send_many(struct db_tx *tx, const struct flow_message *messages, size_t n,
                                       enum flow_accepted *results);
