@@ -255,6 +255,12 @@ static struct str fact(struct arena *arena, struct str text)
     return utf8_head(utf8_repair(arena, text), MAX_FACT);
 }
 
+/* Half an id is another one's. */
+static struct str id_fact(struct arena *arena, struct str id)
+{
+    return id.n <= MAX_FACT ? utf8_repair(arena, id) : (struct str){0};
+}
+
 const struct source_refusal *source_delivery_read(struct arena *arena, const struct source_request *request,
                                                   struct source_delivery_options options,
                                                   struct source_delivery *delivery)
@@ -271,8 +277,8 @@ const struct source_refusal *source_delivery_read(struct arena *arena, const str
     delivery->action = fact(arena, json_str(delivery->payload, "action"));
     delivery->body_sha256 = crypto_sha256_hex(arena, request->body);
     delivery->id = usable_id(arena, row->id(arena, request, delivery->payload), delivery->body_sha256);
-    delivery->installation_id = fact(arena, PAYLOAD_FIRST(arena, delivery->payload, "installation.id", "installation.uuid"));
-    delivery->repository_id = fact(arena, payload_text(arena, delivery->payload, "repository.id"));
+    delivery->installation_id = id_fact(arena, PAYLOAD_FIRST(arena, delivery->payload, "installation.id", "installation.uuid"));
+    delivery->repository_id = id_fact(arena, payload_text(arena, delivery->payload, "repository.id"));
     return NULL;
 }
 
