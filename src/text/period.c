@@ -1,11 +1,12 @@
-/* period.c - the time that a question is about: "in 2023", "March 2021", "since 2020-05", "last week". */
+/* period.c - the time that a question is about: "in 2023", "from March to May 2021", "since 2020-05", "two weeks ago". */
 #include "text/inside.h"
 
 #include "base/time.h"
 
-enum { MOST_WORDS = 256, FIRST_YEAR = 1970, LAST_YEAR = 2100 };
+enum { MOST_WORDS = 256, MARCH = 2, MAY = 4, MONTHS = 12, FIRST_YEAR = 1970, LAST_YEAR = 2100 };
 
 struct period_words {
+    struct str text;
     struct str at[MOST_WORDS];
     size_t     n;
 };
@@ -14,6 +15,7 @@ struct period_words {
 struct span {
     int64_t start, end; /* the end is the next span's start */
     size_t  words;      /* that name it */
+    bool    closed;     /* both ends are named */
 };
 
 // clang-format off
@@ -28,15 +30,26 @@ static const struct { const char *words; int month, months; } parts[] = {
     {"early", 0, 4}, {"beginning", 0, 3}, {"start", 0, 3}, {"mid", 4, 4}, {"middle", 4, 4}, {"late", 8, 4}, {"end", 9, 3},
 };
 /* What makes a number a year: "in 2020", but not "port 2020". */
-static const char *const before_years[] = {"in", "during", "of", "from", "since", "after", "before", "until", "till", "throughout", "year"};
+static const char *const before_years[] = {"in", "during", "of", "from", "since", "after", "before", "until", "till", "throughout",
+    "year", "between"};
+/* What makes it a number again: "pool of 2000 connections". */
+static const char *const counted[] = {"ms", "milliseconds", "seconds", "minutes", "hours", "bytes", "kb", "mb", "bits", "lines", "rows",
+    "files", "users", "clients", "connections", "requests", "queries", "times", "items", "entries", "records", "messages", "characters",
+    "percent", "tokens", "keys"};
+/* What makes the name of a month one, when no year follows: "in March", but neither "may fail" nor "before may". */
+static const char *const before_months[] = {"in", "during", "last", "since", "after", "before", "until", "till"};
+/* What stands between the two ends of a span. */
+static const char *const joints[] = {"to", "and", "or", "until", "till", "through"};
+static const char *const numerals[] = {"one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve"};
 
 /* Words that leave one side open: the span itself belongs to it or not. */
 static const struct { const char *word; bool later, with; } borders[] = {
     {"since", true, true}, {"after", true, false}, {"before", false, false}, {"until", false, true}, {"till", false, true},
 };
-/* Units of "last week": days of it, or months. */
-static const struct { const char *word; int days, months; } units[] = {
-    {"day", 1, 0}, {"week", 7, 0}, {"month", 0, 1}, {"quarter", 0, 3}, {"year", 0, 12},
+/* Units of "last week": hours of it, days, or months. */
+static const struct { const char *word; int hours, days, months; } units[] = {
+    {"hour", 1, 0, 0}, {"day", 0, 1, 0}, {"week", 0, 7, 0}, {"month", 0, 0, 1}, {"quarter", 0, 0, 3}, {"year", 0, 0, 12},
 };
 // clang-format on
 
@@ -64,6 +77,14 @@ static bool is_word(const struct period_words *words, size_t i, const char *word
     return i < words->n && str_eq_nocase(words->at[i], str_of(word));
 }
 
+static bool is_any(const struct period_words *words, size_t i, const char *const *list, size_t n)
+{
+    for (size_t k = 0; k < n; k++)
+        if (is_word(words, i, list[k])) return true;
+    return false;
+}
+#define IS_ANY(words, i, list) is_any(words, i, list, sizeof(list) / sizeof *(list))
+
 /* How many words from i on the phrase is; 0: another one stands there. */
 static size_t phrase_at(const struct period_words *words, size_t i, const char *phrase)
 {
@@ -87,9 +108,31 @@ static bool year_at(const struct period_words *words, size_t i, int64_t *year)
     return number_at(words, i, 4, FIRST_YEAR, LAST_YEAR - 1, year);
 }
 
+/* Is it no year after all? "#2021" is an issue, ":2021" a port, "2021.3" a version, "2000 ms" a measure. */
+static bool is_something_else(const struct period_words *words, size_t i)
+{
+    struct str  word = words->at[i];
+    const char *end = words->text.s + words->text.n;
+    if (word.s > words->text.s && memchr("#$:/.=@", word.s[-1], 7)) return true;
+    const char *behind = word.s + word.n;
+    if (end - behind >= 2 && *behind == '.' && behind[1] >= '0' && behind[1] <= '9') return true;
+    return IS_ANY(words, i + 1, counted);
+}
+
+/* "3", "three"; 0: neither. */
+static int64_t count_at(const struct period_words *words, size_t i)
+{
+    int64_t count;
+    for (size_t digits = 1; digits <= 3; digits++)
+        if (number_at(words, i, digits, 1, 999, &count)) return count;
+    for (size_t k = 0; k < sizeof numerals / sizeof *numerals; k++)
+        if (is_word(words, i, numerals[k])) return (int64_t)k + 1;
+    return 0;
+}
+
 static struct span months(int64_t from, int64_t n, size_t used)
 {
-    return (struct span){month_start(from), month_start(from + n), used};
+    return (struct span){month_start(from), month_start(from + n), used, false};
 }
 
 /* ---- spans ----------------------------------------------------------------------------------------------------------- */
@@ -121,17 +164,32 @@ static bool date(const struct period_words *words, size_t i, struct span *span)
     if (!hyphen_between(words->at[i], words->at[i + 1])) return false;
     *span = months(year * 12 + month - 1, 1, 2);
     if (!number_at(words, i + 2, 2, 1, 31, &day) || !hyphen_between(words->at[i + 1], words->at[i + 2])) return true;
-    *span = (struct span){span->start + DAYS(day - 1), span->start + DAYS(day), 3};
+    *span = (struct span){span->start + DAYS(day - 1), span->start + DAYS(day), 3, false};
     return true;
 }
 
 static bool whole_year(const struct period_words *words, size_t i, struct span *span)
 {
     int64_t year;
-    if (i == 0 || !year_at(words, i, &year)) return false;
-    for (size_t k = 0; k < sizeof before_years / sizeof *before_years; k++) {
-        if (!is_word(words, i - 1, before_years[k])) continue;
-        *span = months(year * 12, 12, 1);
+    if (i == 0 || !year_at(words, i, &year) || is_something_else(words, i)) return false;
+    if (!IS_ANY(words, i - 1, before_years)) return false;
+    *span = months(year * 12, 12, 1);
+    return true;
+}
+
+/* The latest month of that name: "in March". */
+static bool month_alone(const struct period_words *words, size_t i, int64_t now, struct span *span)
+{
+    int64_t number, this_month = month_of(now);
+    if (i == 0 || !IS_ANY(words, i - 1, before_months)) return false;
+    if (i + 1 < words->n && str_to_int(words->at[i + 1], &number)) return false;
+    if (IS_ANY(words, i + 1, joints)) return false;
+    bool surely = is_word(words, i - 1, "in") || is_word(words, i - 1, "during") || is_word(words, i - 1, "last");
+    for (int month = 0; month < MONTHS; month++) {
+        if (!is_word(words, i, parts[month].words)) continue;
+        bool verb = (month == MARCH || month == MAY) && words->at[i].s[0] >= 'a';
+        if (verb && !surely) return false;
+        *span = months(this_month - (this_month - month) % MONTHS, 1, 1);
         return true;
     }
     return false;
@@ -151,6 +209,7 @@ static bool unit_at(const struct period_words *words, size_t i, size_t *unit)
 static int64_t units_ago(int64_t now, size_t unit, int64_t n)
 {
     int64_t today = now - now % DAYS(1);
+    if (units[unit].hours) return n ? now - HOURS(n) : now - now % HOURS(1);
     if (units[unit].days) return today - DAYS(n * units[unit].days) - (n || units[unit].days == 1 ? 0 : DAYS((now / DAYS(1) + 3) % 7));
     int64_t month = month_of(now);
     return month_start(month - month % units[unit].months - n * units[unit].months);
@@ -160,36 +219,73 @@ static int64_t units_ago(int64_t now, size_t unit, int64_t n)
 static bool until_now(const struct period_words *words, size_t i, int64_t now, struct span *span)
 {
     static const char *const backward[] = {"last", "past", "previous", "this"};
-    enum { KINDS = sizeof backward / sizeof *backward, THIS = KINDS - 1 };
+    enum { DAY = 1, KINDS = sizeof backward / sizeof *backward, THIS = KINDS - 1 };
     int64_t count = 1;
     size_t  unit, kind = 0, n = 1;
     bool    yesterday = is_word(words, i, "yesterday");
     if (yesterday || is_word(words, i, "today")) {
-        *span = (struct span){units_ago(now, 0, yesterday), now + 1, 1};
+        *span = (struct span){units_ago(now, DAY, yesterday), now + 1, 1, false};
         return true;
     }
     while (kind < KINDS && !is_word(words, i, backward[kind])) kind++;
     if (kind == KINDS) return false;
-    for (size_t digits = 1; digits <= 3; digits++)
-        if (kind != THIS && number_at(words, i + 1, digits, 1, 999, &count)) n = 2;
+    if (kind != THIS && count_at(words, i + 1)) count = count_at(words, i + n++);
     if (!unit_at(words, i + n, &unit)) return false;
-    *span = (struct span){units_ago(now, unit, kind == THIS ? 0 : count), now + 1, n + 1};
+    *span = (struct span){units_ago(now, unit, kind == THIS ? 0 : count), now + 1, n + 1, false};
+    return true;
+}
+
+/* "3 days ago", "a year ago": the day, the week before the last, the year. */
+static bool ago(const struct period_words *words, size_t i, int64_t now, struct span *span)
+{
+    size_t  unit;
+    int64_t count = is_word(words, i, "a") || is_word(words, i, "an") ? 1 : count_at(words, i);
+    if (!count || !unit_at(words, i + 1, &unit) || !is_word(words, i + 2, "ago")) return false;
+    *span = (struct span){units_ago(now, unit, count), units_ago(now, unit, count - 1), 3, false};
+    if (count == 1 && units[unit].days > 1) span->end = now - now % DAYS(1); /* not the beginning of this week */
     return true;
 }
 
 static bool span_at(const struct period_words *words, size_t i, int64_t now, struct span *span)
 {
     return part_of_year(words, i, span) || date(words, i, span) || whole_year(words, i, span) ||
-           until_now(words, i, now, span);
+           month_alone(words, i, now, span) || until_now(words, i, now, span) || ago(words, i, now, span);
+}
+
+/* "from March to May 2021": the year stands once, behind the second month. */
+static void begin_earlier(const struct period_words *words, size_t i, struct span *span)
+{
+    int64_t last = month_of(span->start) % MONTHS;
+    if (i < 2 || !IS_ANY(words, i - 1, joints)) return;
+    for (int month = 0; month < last; month++)
+        if (is_word(words, i - 2, parts[month].words)) span->start = month_start(month_of(span->start) - last + month);
+}
+
+/* "between 2019 and 2021", "2021-03-01 to 2021-03-15": up to the end of a later span. */
+static void end_later(const struct period_words *words, size_t i, int64_t now, struct span *span)
+{
+    int64_t     year;
+    struct span second;
+    size_t      next = i + span->words;
+    if (!IS_ANY(words, next++, joints)) return;
+    if (is_word(words, next, "the")) next++;
+    if (!span_at(words, next, now, &second)) {
+        if (!year_at(words, next, &year) || is_something_else(words, next)) return;
+        second = months(year * MONTHS, MONTHS, 1);
+    }
+    if (second.start <= span->start || second.end <= span->end) return;
+    span->end = second.end;
+    span->closed = true;
 }
 
 /* The span that begins at word i, and what "since" or "before" in front of it make of it. */
-static struct text_period bordered(const struct period_words *words, size_t i, struct span span)
+static struct text_period bordered(const struct period_words *words, size_t i, int64_t now, struct span span)
 {
+    int64_t after = span.end > now ? span.start : span.end; /* of what still goes on, nothing comes after */
     if (i && is_word(words, i - 1, "the")) i--;
-    for (size_t k = 0; i && k < sizeof borders / sizeof *borders; k++) {
+    for (size_t k = 0; i && !span.closed && k < sizeof borders / sizeof *borders; k++) {
         if (!is_word(words, i - 1, borders[k].word)) continue;
-        if (borders[k].later) return (struct text_period){borders[k].with ? span.start : span.end, INT64_MAX};
+        if (borders[k].later) return (struct text_period){borders[k].with ? span.start : after, INT64_MAX};
         return (struct text_period){INT64_MIN, (borders[k].with ? span.end : span.start) - 1};
     }
     return (struct text_period){span.start, span.end - 1};
@@ -197,14 +293,16 @@ static struct text_period bordered(const struct period_words *words, size_t i, s
 
 bool text_period(struct str text, int64_t now, struct text_period *period)
 {
-    struct period_words words = {.n = 0};
+    struct period_words words = {.text = text};
     struct text_run     run;
     struct span         span;
     for (size_t at = 0; words.n < MOST_WORDS && text_next_run(text, &at, &run);)
         words.at[words.n++] = str_slice(text, run.from, run.to);
     for (size_t i = 0; i < words.n; i++) {
         if (!span_at(&words, i, now, &span)) continue;
-        *period = bordered(&words, i, span);
+        begin_earlier(&words, i, &span);
+        end_later(&words, i, now, &span);
+        *period = bordered(&words, i, now, span);
         return true;
     }
     return false;

@@ -501,6 +501,25 @@ TEST(period, is_found_in_the_words_of_a_question)
         {"this year", "2024-01-01 2024-05-15"},
         {"the past 3 days", "2024-05-12 2024-05-15"},
         {"last quarter", "2024-01-01 2024-05-15"},
+        {"the last two weeks", "2024-05-01 2024-05-15"},
+        {"the last 24 hours", "2024-05-14 2024-05-15"},
+        {"after last week", "2024-05-08 -"},
+        {"between 2019 and 2021", "2019-01-01 2021-12-31"},
+        {"from 2019 to the summer of 2020", "2019-01-01 2020-08-31"},
+        {"since 2019 until 2021", "2019-01-01 2021-12-31"},
+        {"from March to May 2021", "2021-03-01 2021-05-31"},
+        {"in March and April 2021", "2021-03-01 2021-04-30"},
+        {"2021-03-01 to 2021-03-15", "2021-03-01 2021-03-15"},
+        {"in 2021 or 2022", "2021-01-01 2022-12-31"},
+        {"in 2021 and 20 others", "2021-01-01 2021-12-31"},
+        {"3 days ago", "2024-05-12 2024-05-12"},
+        {"two weeks ago", "2024-05-01 2024-05-07"},
+        {"a week ago", "2024-05-08 2024-05-14"},
+        {"since a year ago", "2023-01-01 -"},
+        {"what shipped in March?", "2024-03-01 2024-03-31"},
+        {"since september", "2023-09-01 -"},
+        {"what broke in may", "2024-05-01 2024-05-31"},
+        {"before May", "- 2024-04-30"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) check_str(period_in(arena, rows[i].text), rows[i].period);
 }
@@ -509,7 +528,10 @@ TEST(period, is_not_every_number)
 {
     static const char *const texts[] = {"", "port 2020", "CVE-2021-32762", "error 1999 in 3 files", "in 12345", "in 1789",
                                         "last time", "march of the penguins", "may 5", "first half", "the last 3", "in 2021x",
-                                        "2021-13", "99999999999999999999 days"};
+                                        "2021-13", "99999999999999999999 days",
+                                        "pool of 2000 connections", "timeout after 2000 ms", "after #2021", "since 2021.3",
+                                        "of :2020", "calls before may fail", "since march", "in may 5", "ages ago",
+                                        "the last one", "between clients and servers"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) check_str(period_in(arena, texts[i]), "none");
 }
 
