@@ -1,7 +1,9 @@
 /* functions_cleanup.c - a source is disconnected and its data is to go (spec/documents.md 13): the observations of its
- * resource are deleted, a page in a transaction; then the job goes on as a fresh run.
+ * resource are deleted, a page in a transaction; then the job goes on as a fresh run. At the end go the payloads they
+ * were made of, so that no replay brings them back.
  */
 #include "memory/announce.h"
+#include "source/receive.h"
 
 enum { PAGE = 50, SEARCHED = 5000 };
 
@@ -81,6 +83,7 @@ static struct err *clean_up(struct flow_run *run)
     long long deleted = (long long)json_int(state, "deleted", 0);
     flow_progress(run, str_printf(run->arena, "{\"phase\":\"delete\",\"done\":%lld}", deleted));
     if (json_bool(state, "more", false)) return flow_continue(run, result);
+    TRY(source_forget(run, json_str(flow_data(run), "sourceId"), cleanup.until));
     flow_output(run, str_printf(run->arena, "{\"status\":\"success\",\"observations\":%lld}", deleted));
     return NULL;
 }

@@ -207,6 +207,29 @@ TEST(receive, a_removed_source_no_longer_knows_its_secret)
     check_err(db_write(w.db, arena, make, &again), ERR_CONFLICT);
 }
 
+static struct err *remove_with_data(struct db_tx *tx, void *arg)
+{
+    return source_remove(tx, WS, ((struct making *)arg)->source.public_id, true);
+}
+
+TEST(receive, nothing_that_a_source_brought_is_left_when_its_data_goes)
+{
+    WORLD(w);
+    struct making going = ADD(&w, .name = STR("acme/api"), .secret = STR(SECRET));
+    struct making kept = ADD(&w, .provider = SOURCE_LINEAR, .resource_id = STR("team-1"), .secret = STR(SECRET));
+    struct str issue = str_printf(arena, "{\"type\":\"Issue\",\"action\":\"create\",\"webhookTimestamp\":%lld,\"data\":{\"identifier\":"
+                                         "\"ENG-1\",\"title\":\"Slow\",\"team\":{\"id\":\"team-1\"}}}", (long long)time_now());
+    DELIVER(&w, "issues", "d1", ISSUE("7", "42"), going.source.public_id);
+    DELIVER(&w, "", "d2", str_z(arena, issue), kept.source.public_id, .provider = SOURCE_LINEAR);
+    check_int(count(&w, "SELECT COUNT(*) FROM ingestion_payload"), 2);
+    check_int(count(&w, "SELECT COUNT(*) FROM github_item"), 1);
+    check_ok(db_write(w.db, arena, remove_with_data, &going));
+    flow_settle(w.flow);
+    check_str(text(&w, "SELECT source FROM observation"), "linear");
+    check_str(text(&w, "SELECT group_concat(source) FROM ingestion_payload"), "linear");
+    check_int(count(&w, "SELECT COUNT(*) FROM github_item"), 0);
+}
+
 TEST(receive, secrets_are_sealed)
 {
     WORLD(w);
@@ -397,6 +420,7 @@ int main(void)
         RUN(receive, categories_that_the_source_does_not_want_are_filtered_with_the_reason),
         RUN(receive, unknown_categories_and_members_are_refused),
         RUN(receive, a_removed_source_no_longer_knows_its_secret),
+        RUN(receive, nothing_that_a_source_brought_is_left_when_its_data_goes),
         RUN(receive, secrets_are_sealed),
         RUN(receive, two_secrets_are_valid_while_one_replaces_the_other),
         RUN(receive, the_apps_secret_is_replaced_without_a_gap),
