@@ -184,7 +184,7 @@ static struct finding check_models(struct api_call *call, bool fix)
     for (int task = 0; task < LLM_TASKS; task++)
         buf_printf(&list, "%s%s by " STR_FMT, task ? ", " : ": ", llm_task_name((enum llm_task)task),
                    STR_ARG(llm_model(llm, (enum llm_task)task)));
-    buf_printf(&list, "; %lld tokens this month", (long long)(month.input_tokens + month.output_tokens));
+    buf_printf(&list, "; %lld tokens this month", (long long)month.input_tokens + (long long)month.output_tokens);
     if (month.cost > 0) buf_printf(&list, ", %.2f USD", month.cost);
     if (!llm_available(llm)) {
         buf_lit(&list, "; left alone for a minute after failures in a row, rules meanwhile");

@@ -58,7 +58,9 @@ static double failure_rate(const struct source_record *source, const struct api_
 {
     for (size_t i = 0; i < facts->n; i++) {
         const struct source_delivery_count *count = &facts->deliveries[i];
-        if (count->source == source->id && count->total) return (double)(count->failed * 1000 / count->total) / 10;
+        if (count->source != source->id || !count->total) continue;
+        int64_t tenths = count->failed * 1000 / count->total;
+        return (double)tenths / 10;
     }
     return 0;
 }

@@ -1,12 +1,12 @@
 /* activity_world.h - a database for each test, activities in it, and a clock that stands still. */
 #pragma once
 #include "check.h"
+#include "directory.h"
 
 #include "activity/activity.h"
 #include "base/time.h"
 #include "flow/flow.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,14 +17,13 @@ enum { WORKSPACE = 1, OTHER = 2 };
 struct fixture {
     struct arena *arena;
     struct db    *db;
-    char          dir[64];
+    char          dir[DIRECTORY_PATH];
 };
 
 static inline void fixture_start(struct fixture *f, struct arena *arena)
 {
-    strcpy(f->dir, "/tmp/lightfast-test-XXXXXX");
     f->arena = arena;
-    check(mkdtemp(f->dir) != NULL);
+    directory_make(f->dir);
     check_ok(db_open(arena, (struct db_config){.data_dir = str_of(f->dir)}, &f->db));
     time_set(NOW);
 }
@@ -34,12 +33,7 @@ static inline void fixture_end(struct fixture *f)
     time_set(0);
     if (!f->db) return;
     db_close(f->db);
-    struct arena *arena ARENA_SCOPE = arena_create();
-    DIR *directory = opendir(f->dir);
-    for (struct dirent *entry; directory && (entry = readdir(directory));)
-        unlink(str_z(arena, str_printf(arena, "%s/%s", f->dir, entry->d_name)));
-    if (directory) closedir(directory);
-    rmdir(f->dir);
+    directory_remove(f->dir);
 }
 #define FIXTURE(name)                                                  \
     struct fixture name __attribute__((cleanup(fixture_end))) = {0};   \

@@ -1,11 +1,11 @@
 /* api_test.c - the API as a function: order of checks, wordings, limits, and every route once on a real database. */
 #include "check.h"
+#include "directory.h"
 
 #include "answer/answer.h"
 #include "api/call.h"
 #include "crypto/crypto.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,7 +15,7 @@ struct fixture {
     struct arena *arena;
     struct config config;
     struct app    app;
-    char          dir[64];
+    char          dir[DIRECTORY_PATH];
 };
 
 struct answer {
@@ -27,9 +27,8 @@ struct answer {
 
 static void fixture_start(struct fixture *f, struct arena *arena)
 {
-    strcpy(f->dir, "/tmp/lightfast-test-XXXXXX");
     f->arena = arena;
-    check(mkdtemp(f->dir) != NULL);
+    directory_make(f->dir);
     f->config.public_url = STR("https://memory.example.com");
     f->app.config = &f->config;
     f->app.started_at = time_now();
@@ -51,12 +50,7 @@ static void fixture_end(struct fixture *f)
     search_destroy(f->app.search);
     embed_destroy(f->app.embed);
     db_close(f->app.db);
-    struct arena *arena ARENA_SCOPE = arena_create();
-    DIR *directory = opendir(f->dir);
-    for (struct dirent *entry; directory && (entry = readdir(directory));)
-        unlink(str_z(arena, str_printf(arena, "%s/%s", f->dir, entry->d_name)));
-    if (directory) closedir(directory);
-    rmdir(f->dir);
+    directory_remove(f->dir);
 }
 #define FIXTURE(name)                                                       \
     struct fixture name __attribute__((cleanup(fixture_end))) = {0};        \

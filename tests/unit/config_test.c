@@ -1,4 +1,5 @@
 #include "check.h"
+#include "directory.h"
 
 #include "config/config.h"
 
@@ -9,8 +10,8 @@
 static struct err *load(struct arena *arena, const char *yaml, const struct config_option *options, size_t n,
                         struct config **config)
 {
-    char *dir = (char *)str_dup(arena, STR("/tmp/lightfast-config-XXXXXX")).s;
-    check(mkdtemp(dir) != NULL);
+    char dir[DIRECTORY_PATH];
+    directory_make(dir);
     const char *file = str_printf(arena, "%s/lightfast.server.yml", dir).s;
     FILE *out = fopen(file, "w");
     fputs(yaml, out);
@@ -18,8 +19,7 @@ static struct err *load(struct arena *arena, const char *yaml, const struct conf
     setenv("LIGHTFAST_DATA_DIR", dir, 1);
     struct err *err = config_load(arena, STR(""), options, n, config);
     unsetenv("LIGHTFAST_DATA_DIR");
-    remove(file);
-    rmdir(dir);
+    directory_remove(dir);
     return err;
 }
 
@@ -131,14 +131,16 @@ TEST(config, secrets_are_described_but_not_shown)
 TEST(config, secret_from_a_file)
 {
     struct config *config;
-    char path[] = "/tmp/lightfast-secret-XXXXXX";
-    int fd = mkstemp(path);
-    check(write(fd, "from-file\n", 10) == 10);
-    close(fd);
+    char dir[DIRECTORY_PATH];
+    directory_make(dir);
+    const char *path = str_z(arena, str_printf(arena, "%s/secret", dir));
+    FILE *out = fopen(path, "w");
+    fputs("from-file\n", out);
+    fclose(out);
     setenv("LIGHTFAST_METRICS_TOKEN_FILE", path, 1);
     struct err *err = load(arena, "", NULL, 0, &config);
     unsetenv("LIGHTFAST_METRICS_TOKEN_FILE");
-    remove(path);
+    directory_remove(dir);
     check_ok(err);
     check_str(config->metrics_token, "from-file");
 }

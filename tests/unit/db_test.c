@@ -1,11 +1,11 @@
 #include "check.h"
+#include "directory.h"
 #include "child.h"
 
 #include "base/time.h"
 #include "db/db.h"
 #include "fault/faulty_disk.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -15,16 +15,6 @@
 #include <unistd.h>
 
 /* ---- a database of its own for each test ------------------------------------------------------------------------- */
-
-static void remove_directory(const char *path)
-{
-    struct arena *arena ARENA_SCOPE = arena_create();
-    DIR          *directory = opendir(path);
-    for (struct dirent *entry; directory && (entry = readdir(directory));)
-        unlink(str_z(arena, str_printf(arena, "%s/%s", path, entry->d_name)));
-    if (directory) closedir(directory);
-    rmdir(path);
-}
 
 struct fixture {
     struct arena *arena;
@@ -41,9 +31,8 @@ static struct err *make_table(struct db_tx *tx, void *arg)
 
 static struct str new_directory(struct arena *arena)
 {
-    const char *parent = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-    char       *path = (char *)str_z(arena, str_printf(arena, "%s/lightfast-test-XXXXXX", parent));
-    check(mkdtemp(path) != NULL);
+    char *path = arena_alloc(arena, DIRECTORY_PATH);
+    directory_make(path);
     return str_of(path);
 }
 
@@ -59,7 +48,7 @@ static struct fixture fixture_create(struct arena *arena)
 static void fixture_destroy(struct fixture *f)
 {
     db_close(f->db);
-    if (f->dir.s) remove_directory(f->dir.s);
+    if (f->dir.s) directory_remove(f->dir.s);
 }
 #define FIXTURE __attribute__((cleanup(fixture_destroy)))
 
@@ -777,10 +766,6 @@ TEST(db, files_are_for_their_owner_only)
     check_int(mode_of(arena, inner, "lightfast.db"), 0600);
     check_int(mode_of(arena, inner, "lightfast.db-wal"), 0600);
     check(db_size(f.db) > 0);
-    db_close(f.db);
-    f.db = NULL;
-    remove_directory(inner.s);
-    rmdir(str_z(arena, str_printf(arena, STR_FMT "/a", STR_ARG(f.dir))));
 }
 
 TEST(db, the_database_is_there_after_reopening)

@@ -1,5 +1,6 @@
 /* embed_test.c - words and pieces, the built-in table, an item's views, vectors over HTTP, the HTTP client. */
 #include "check.h"
+#include "directory.h"
 
 #include "base/time.h"
 #include "embed/parts.h"
@@ -721,9 +722,9 @@ TEST(client, proxies_of_the_environment_are_not_used_on_this_machine)
 TEST(client, speaks_through_a_unix_socket)
 {
     static struct script script = {.replies = {OK_JSON("2") "{}"}};
-    char               directory[] = "/tmp/embed_testXXXXXX";
+    char               directory[DIRECTORY_PATH];
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    assert_non_null(mkdtemp(directory));
+    directory_make(directory);
     snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", directory);
     script.listener = socket(AF_UNIX, SOCK_STREAM, 0);
     listen_on(&script, (struct sockaddr *)&address, sizeof address);
@@ -732,8 +733,7 @@ TEST(client, speaks_through_a_unix_socket)
     struct net_call   call = {.method = "POST", .url = STR("http://localhost/v1/search"), .body = STR("{\"q\":1}"),
                               .socket_path = str_of(address.sun_path)};
     struct err *failed = net_http(arena, &call, &answer);
-    unlink(address.sun_path);
-    rmdir(directory);
+    directory_remove(directory);
     check_ok(failed);
     check_int(answer.status, 200);
     check(strstr(script.last, "POST /v1/search HTTP/1.1\r\n"));

@@ -1,10 +1,10 @@
 /* feed_test.c - W/stream on a real server and engine: progress while a step runs, too much to tell, the end of it all. */
 #include "unit/net_world.h"
+#include "directory.h"
 
 #include "api/call.h"
 #include "flow/flow.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/un.h>
@@ -25,7 +25,7 @@ struct world {
     struct net_server *server;
     struct org_workspace workspace;
     struct gate        gate;
-    char               dir[64];
+    char               dir[DIRECTORY_PATH];
 };
 
 /* ---- a function that says how far it is ------------------------------------------------------------------------------ */
@@ -62,8 +62,7 @@ static const struct flow_function *const functions[] = {&slow};
 static void serve(struct world *w, struct arena *arena)
 {
     *w = (struct world){.gate = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false}};
-    strcpy(w->dir, "/tmp/lightfast-test-XXXXXX");
-    check(mkdtemp(w->dir) != NULL);
+    directory_make(w->dir);
     w->app.config = &w->config;
     check_ok(db_open(arena, (struct db_config){.data_dir = str_of(w->dir)}, &w->app.db));
     check_ok(org_prepare(w->app.db, arena));
@@ -92,12 +91,7 @@ static void finish(struct world *w)
     flow_destroy(w->flow);
     api_destroy(w->app.api);
     db_close(w->app.db);
-    struct arena *arena ARENA_SCOPE = arena_create();
-    DIR *directory = opendir(w->dir);
-    for (struct dirent *entry; directory && (entry = readdir(directory));)
-        unlink(str_z(arena, str_printf(arena, "%s/%s", w->dir, entry->d_name)));
-    if (directory) closedir(directory);
-    rmdir(w->dir);
+    directory_remove(w->dir);
 }
 
 static int listen_to(struct world *w, struct arena *arena, const char *query, struct str last_id)

@@ -1,6 +1,7 @@
 /* flow_world.h - a database and an engine for each test; functions that note what they did. */
 #pragma once
 #include "check.h"
+#include "directory.h"
 
 #include "base/time.h"
 #include "flow/flow.h"
@@ -13,7 +14,7 @@ static const int64_t NOON = 1704110400000; /* 2024-01-01T12:00Z */
 
 struct world {
     struct arena *arena;
-    char          directory[64];
+    char          directory[DIRECTORY_PATH];
     struct db    *db;
     struct flow  *flow;
     _Atomic int   calls[8];   /* what functions count */
@@ -40,11 +41,9 @@ static inline void world_stop(struct world *w)
 
 static inline void world_end(struct world *w)
 {
-    char command[128];
     world_stop(w);
     db_close(w->db);
-    snprintf(command, sizeof command, "rm -rf '%s'", w->directory);
-    check_int(system(command), 0);
+    directory_remove(w->directory);
     arena_destroy(w->notes);
     time_set(0);
 }
@@ -55,8 +54,7 @@ static inline void world_open(struct world *w, struct arena *arena)
     w->arena = arena;
     w->notes = arena_create();
     time_set(NOON);
-    snprintf(w->directory, sizeof w->directory, "/tmp/flow-test-XXXXXX");
-    check(mkdtemp(w->directory) != NULL);
+    directory_make(w->directory);
     check_ok(db_open(arena, (struct db_config){.data_dir = str_of(w->directory)}, &w->db));
 }
 

@@ -45,7 +45,7 @@ TEST(open, a_path_inside_the_work_tree_will_do)
         import_with(&history, (struct source_git_options){.path = str_of(inner)}, (struct source_git_plan){0});
     check_int(imported.n, 1);
     check_str(imported.facts.path, history.path);
-    check_str(imported.facts.repo, str_z(arena, str_printf(arena, "local/%s", history.path + 5)));
+    check_str(imported.facts.repo, str_z(arena, str_printf(arena, "local%s", strrchr(history.path, '/'))));
 }
 
 TEST(open, a_bare_repository_without_config_will_do)

@@ -1,6 +1,7 @@
 /* git_world.h - repositories made for a test, imported and looked at. */
 #pragma once
 #include "check.h"
+#include "directory.h"
 
 #include "base/time.h"
 #include "base/utf8.h"
@@ -8,7 +9,6 @@
 #include "source/git/git.h"
 #include "text/text.h"
 
-#include <ftw.h>
 #include <git2.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,31 +17,26 @@
 
 struct history {
     struct arena   *arena;
-    char            path[64];
+    char            path[DIRECTORY_PATH];
     git_repository *repository;
     git_odb        *odb;
     git_index      *files; /* what the next commit holds */
     int64_t         clock;
 };
 
-static inline int remove_entry(const char *path, const struct stat *facts, int kind, struct FTW *where)
-{
-    return remove(path);
-}
-
 static inline void history_end(struct history *history)
 {
     git_index_free(history->files);
     git_odb_free(history->odb);
     git_repository_free(history->repository);
-    nftw(history->path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    directory_remove(history->path);
 }
 #define HISTORY __attribute__((cleanup(history_end))) struct history
 
 static inline struct history history_begin(struct arena *arena, bool bare)
 {
-    struct history history = {.arena = arena, .path = "/tmp/lightfast-git-XXXXXX", .clock = 1600000000};
-    check(mkdtemp(history.path) != NULL);
+    struct history history = {.arena = arena, .clock = 1600000000};
+    directory_make(history.path);
     git_repository_init_options options = GIT_REPOSITORY_INIT_OPTIONS_INIT;
     options.flags = GIT_REPOSITORY_INIT_MKPATH | (bare ? GIT_REPOSITORY_INIT_BARE : 0);
     options.initial_head = "main";

@@ -1,10 +1,10 @@
 #include "check.h"
+#include "directory.h"
 
 #include "index/columns.h"
 #include "index/crew.h"
 #include "index/payload.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ struct fixture {
     struct arena       *arena;
     struct db          *db;
     struct index_cache *cache;
-    char                dir[64];
+    char                dir[DIRECTORY_PATH];
 };
 
 static struct err *make_workspaces(struct db_tx *tx, void *arg)
@@ -61,8 +61,8 @@ static struct err *make_workspaces(struct db_tx *tx, void *arg)
 
 static struct fixture fixture_create(struct arena *arena)
 {
-    struct fixture f = {.arena = arena, .dir = "/tmp/lightfast-index-XXXXXX"};
-    check(mkdtemp(f.dir) != NULL);
+    struct fixture f = {.arena = arena};
+    directory_make(f.dir);
     check_ok(db_open(arena, (struct db_config){.data_dir = str_dup(arena, str_of(f.dir))}, &f.db));
     check_ok(db_write(f.db, arena, make_workspaces, NULL));
     f.cache = index_cache_create(f.db, (size_t)1 << 30);
@@ -73,11 +73,7 @@ static void fixture_destroy(struct fixture *f)
 {
     index_cache_destroy(f->cache);
     db_close(f->db);
-    DIR *directory = opendir(f->dir);
-    for (struct dirent *entry; directory && (entry = readdir(directory));)
-        unlink(str_z(f->arena, str_printf(f->arena, "%s/%s", f->dir, entry->d_name)));
-    if (directory) closedir(directory);
-    rmdir(f->dir);
+    directory_remove(f->dir);
 }
 #define FIXTURE struct fixture f __attribute__((cleanup(fixture_destroy))) = fixture_create(arena)
 

@@ -1,10 +1,10 @@
 /* jobs_api_test.c - jobs, events and activities as the API tells of them, on a real engine. */
 #include "check.h"
+#include "directory.h"
 
 #include "api/call.h"
 #include "flow/flow.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,7 +16,7 @@ struct fixture {
     struct app    app;
     struct flow  *flow;
     int64_t       workspace;
-    char          dir[64];
+    char          dir[DIRECTORY_PATH];
 };
 
 struct answer {
@@ -81,10 +81,9 @@ static bool door_open; /* what the world outside is like */
 static void fixture_start(struct fixture *f, struct arena *arena)
 {
     struct org_workspace workspace;
-    strcpy(f->dir, "/tmp/lightfast-test-XXXXXX");
     f->arena = arena;
     door_open = false;
-    check(mkdtemp(f->dir) != NULL);
+    directory_make(f->dir);
     f->app.config = &f->config;
     f->app.started_at = time_now();
     check_ok(db_open(arena, (struct db_config){.data_dir = str_of(f->dir)}, &f->app.db));
@@ -106,12 +105,7 @@ static void fixture_end(struct fixture *f)
     flow_destroy(f->flow);
     api_destroy(f->app.api);
     db_close(f->app.db);
-    struct arena *arena ARENA_SCOPE = arena_create();
-    DIR *directory = opendir(f->dir);
-    for (struct dirent *entry; directory && (entry = readdir(directory));)
-        unlink(str_z(arena, str_printf(arena, "%s/%s", f->dir, entry->d_name)));
-    if (directory) closedir(directory);
-    rmdir(f->dir);
+    directory_remove(f->dir);
 }
 #define FIXTURE(name)                                                  \
     struct fixture name __attribute__((cleanup(fixture_end))) = {0};   \

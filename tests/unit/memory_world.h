@@ -1,6 +1,7 @@
 /* memory_world.h - a fresh database with one workspace, events in short form, and questions asked in SQL. */
 #pragma once
 #include "check.h"
+#include "directory.h"
 
 #include "base/id.h"
 #include "base/time.h"
@@ -12,7 +13,7 @@
 
 struct world {
     struct arena *arena;
-    char          directory[64];
+    char          directory[DIRECTORY_PATH];
     struct db    *db;
     struct memory memory;
     int64_t       workspace;
@@ -22,11 +23,9 @@ static const int64_t NEW_YEAR = 1704067200000; /* 2024-01-01 */
 
 static inline void world_end(struct world *world)
 {
-    char command[128];
     db_close(world->db);
     embed_destroy(world->memory.embed);
-    snprintf(command, sizeof command, "rm -rf '%s'", world->directory);
-    check_int(system(command), 0);
+    directory_remove(world->directory);
     time_set(0);
 }
 #define WORLD_SCOPE __attribute__((cleanup(world_end)))
@@ -37,8 +36,7 @@ static inline struct world world_begin_with(struct arena *arena, struct embed_co
     struct org_workspace workspace;
     text_start();
     time_set(NEW_YEAR + DAYS(365));
-    snprintf(world.directory, sizeof world.directory, "/tmp/memory-test-XXXXXX");
-    check(mkdtemp(world.directory) != NULL);
+    directory_make(world.directory);
     check_ok(db_open(arena, (struct db_config){.data_dir = str_of(world.directory)}, &world.db));
     check_ok(org_prepare(world.db, arena));
     check_ok(embed_create(arena, provider, &world.memory.embed));

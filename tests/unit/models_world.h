@@ -1,6 +1,7 @@
 /* models_world.h - a database with an engine that runs the pipeline's functions, beside a language model's service. */
 #pragma once
 #include "llm_service.h"
+#include "directory.h"
 
 #include "base/thread.h"
 #include "flow/flow.h"
@@ -11,7 +12,7 @@ static const int64_t NOON = 1767268800000; /* 2026-01-01T12:00Z */
 
 struct world {
     struct arena  *arena;
-    char           directory[64];
+    char           directory[DIRECTORY_PATH];
     struct db     *db;
     struct memory  memory;
     struct flow   *flow;
@@ -34,7 +35,6 @@ static inline void world_start(struct world *w)
 
 static inline void world_end(struct world *w)
 {
-    char command[128];
     world_stop(w);
     if (w->memory.askers) workers_stop(w->memory.askers);
     llm_destroy(w->memory.llm);
@@ -44,8 +44,7 @@ static inline void world_end(struct world *w)
         service_stop(&w->service);
         service_free(&w->service);
     }
-    snprintf(command, sizeof command, "rm -rf '%s'", w->directory);
-    check_int(system(command), 0);
+    directory_remove(w->directory);
     time_set(0);
 }
 #define WORLD_SCOPE __attribute__((cleanup(world_end)))
@@ -56,8 +55,7 @@ static inline void world_open(struct world *w, struct arena *arena, struct embed
     w->arena = arena;
     text_start();
     time_set(NOON);
-    snprintf(w->directory, sizeof w->directory, "/tmp/models-test-XXXXXX");
-    check(mkdtemp(w->directory) != NULL);
+    directory_make(w->directory);
     check_ok(db_open(arena, (struct db_config){.data_dir = str_of(w->directory)}, &w->db));
     check_ok(org_prepare(w->db, arena));
     check_ok(embed_create(arena, embedding, &w->memory.embed));

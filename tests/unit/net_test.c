@@ -1,5 +1,6 @@
 /* net_test.c - the HTTP server on real sockets: what clients may do to it, and how it stops. */
 #include "child.h"
+#include "directory.h"
 #include "unit/net_world.h"
 
 #include <fcntl.h>
@@ -401,8 +402,8 @@ TEST(net, a_handler_past_its_time_limit_is_answered_for)
 
 TEST(net, the_unix_socket_is_private_and_local)
 {
-    char directory[] = "/tmp/net-test-XXXXXX";
-    check(mkdtemp(directory) != NULL);
+    char directory[DIRECTORY_PATH];
+    directory_make(directory);
     struct str     path = str_printf(arena, "%s/s.sock", directory);
     struct running running = serve(arena, (struct net_server_config){.socket_path = path});
     struct stat    seen;
@@ -418,13 +419,13 @@ TEST(net, the_unix_socket_is_private_and_local)
     check(has(hear_all(arena, fd), "GET /x? 0 ok local"));
     finish(running);
     check(access(str_z(arena, path), F_OK) != 0); /* gone with the server */
-    rmdir(directory);
+    directory_remove(directory);
 }
 
 TEST(net, a_stale_socket_file_is_replaced_a_live_one_is_not)
 {
-    char directory[] = "/tmp/net-test-XXXXXX";
-    check(mkdtemp(directory) != NULL);
+    char directory[DIRECTORY_PATH];
+    directory_make(directory);
     struct str         path = str_printf(arena, "%s/s.sock", directory);
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     memcpy(at.sun_path, path.s, path.n);
@@ -440,7 +441,7 @@ TEST(net, a_stale_socket_file_is_replaced_a_live_one_is_not)
               ERR_UNAVAILABLE);
     check(access(str_z(arena, path), F_OK) == 0);
     finish(running);
-    rmdir(directory);
+    directory_remove(directory);
 }
 
 TEST(net, a_taken_address_is_named)

@@ -1,4 +1,5 @@
 #include "check.h"
+#include "directory.h"
 
 #include "base/hash.h"
 #include "base/id.h"
@@ -6,7 +7,6 @@
 #include "crypto/crypto.h"
 #include "org/org.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -14,13 +14,13 @@
 
 struct fixture {
     struct db *db;
-    char       dir[64];
+    char       dir[DIRECTORY_PATH];
 };
 
 static struct fixture fixture_create(struct arena *arena)
 {
-    struct fixture f = {.dir = "/tmp/lightfast-test-XXXXXX"};
-    check(mkdtemp(f.dir) != NULL);
+    struct fixture f;
+    directory_make(f.dir);
     check_ok(db_open(arena, (struct db_config){.data_dir = str_of(f.dir)}, &f.db));
     check_ok(org_prepare(f.db, arena));
     return f;
@@ -28,13 +28,8 @@ static struct fixture fixture_create(struct arena *arena)
 
 static void fixture_destroy(struct fixture *f)
 {
-    struct arena *arena ARENA_SCOPE = arena_create();
     db_close(f->db);
-    DIR *directory = opendir(f->dir);
-    for (struct dirent *entry; directory && (entry = readdir(directory));)
-        unlink(str_z(arena, str_printf(arena, "%s/%s", f->dir, entry->d_name)));
-    if (directory) closedir(directory);
-    rmdir(f->dir);
+    directory_remove(f->dir);
     time_set(0);
 }
 #define FIXTURE __attribute__((cleanup(fixture_destroy)))

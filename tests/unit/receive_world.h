@@ -1,6 +1,7 @@
 /* receive_world.h - a database with an engine and an inbox: sources, and deliveries signed as providers sign. */
 #pragma once
 #include "check.h"
+#include "directory.h"
 
 #include "base/time.h"
 #include "crypto/crypto.h"
@@ -10,7 +11,6 @@
 #include "source/receive.h"
 #include "text/text.h"
 
-#include <dirent.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -26,7 +26,7 @@ struct world {
     struct crypto_keys *keys;
     struct flow        *flow;
     struct source_inbox inbox;
-    char                dir[64];
+    char                dir[DIRECTORY_PATH];
 };
 
 /* Whoever listens makes that an event is kept. */
@@ -40,9 +40,8 @@ static const struct flow_function *const listeners[] = {&listener};
 
 static inline void world_start(struct world *w, struct arena *arena)
 {
-    strcpy(w->dir, "/tmp/lightfast-test-XXXXXX");
     w->arena = arena;
-    check(mkdtemp(w->dir) != NULL);
+    directory_make(w->dir);
     check_ok(db_open(arena, (struct db_config){.data_dir = str_of(w->dir)}, &w->db));
     check_ok(org_prepare(w->db, arena));
     check_ok(embed_create(arena, (struct embed_config){.provider = STR("none")}, &w->embed));
@@ -58,17 +57,12 @@ static inline void world_start(struct world *w, struct arena *arena)
 
 static inline void world_end(struct world *w)
 {
-    struct arena *arena ARENA_SCOPE = arena_create();
     time_set(0);
     flow_stop(w->flow);
     flow_destroy(w->flow);
     embed_destroy(w->embed);
     db_close(w->db);
-    DIR *directory = opendir(w->dir);
-    for (struct dirent *entry; directory && (entry = readdir(directory));)
-        unlink(str_z(arena, str_printf(arena, "%s/%s", w->dir, entry->d_name)));
-    if (directory) closedir(directory);
-    rmdir(w->dir);
+    directory_remove(w->dir);
 }
 #define WORLD(name)                                                   \
     struct world name __attribute__((cleanup(world_end))) = {0};      \

@@ -1,5 +1,6 @@
 /* seal_test.c - sealed secrets and the keys that seal them (spec/console.md 6). */
 #include "check.h"
+#include "directory.h"
 #include "child.h"
 
 #include "crypto/crypto.h"
@@ -229,19 +230,19 @@ TEST(canary, follows_a_rotation)
 /* ---- the file of the data directory ------------------------------------------------------------------------------ */
 
 struct directory {
-    char path[64];
-    char file[96];
+    char path[DIRECTORY_PATH];
+    char file[DIRECTORY_PATH + 16];
 };
 
 static struct directory directory_new(void)
 {
-    struct directory directory = {.path = "/tmp/lightfast-seal-XXXXXX"};
-    check(mkdtemp(directory.path) != NULL);
+    struct directory directory;
+    directory_make(directory.path);
     snprintf(directory.file, sizeof directory.file, "%s/encryption.key", directory.path);
     return directory;
 }
 
-static void directory_remove(struct directory *directory)
+static void directory_end(struct directory *directory)
 {
     unlink(directory->file);
     check(rmdir(directory->path) == 0); /* nothing else was left in it */
@@ -267,7 +268,7 @@ TEST(file, is_made_once_for_the_owner_alone)
     check_int(status.st_mode & 07777, 0600);
     check_ok(crypto_keys_open(arena, STR(""), str_of(directory.path), &second));
     check(str_eq(crypto_key_id(first, 0), crypto_key_id(second, 0)));
-    directory_remove(&directory);
+    directory_end(&directory);
 }
 
 enum { ID = 8 };
@@ -305,7 +306,7 @@ TEST(file, of_several_processes_that_make_it_one_wins)
     close(start[0]);
     close(ids[0]);
     close(ids[1]);
-    directory_remove(&directory);
+    directory_end(&directory);
 }
 
 TEST(file, two_directories_have_two_keys)
@@ -315,8 +316,8 @@ TEST(file, two_directories_have_two_keys)
     check_ok(crypto_keys_open(arena, STR(""), str_of(one.path), &first));
     check_ok(crypto_keys_open(arena, STR(""), str_of(other.path), &second));
     check(!str_eq(crypto_key_id(first, 0), crypto_key_id(second, 0)));
-    directory_remove(&one);
-    directory_remove(&other);
+    directory_end(&one);
+    directory_end(&other);
 }
 
 TEST(file, may_list_several_keys)
@@ -326,7 +327,7 @@ TEST(file, may_list_several_keys)
     write_file(directory.file, NEW_KEY "\n" OLD_KEY "\n", 0600);
     check_ok(crypto_keys_open(arena, STR(""), str_of(directory.path), &keys));
     check_int(crypto_key_count(keys), 2);
-    directory_remove(&directory);
+    directory_end(&directory);
 }
 
 TEST(file, that_others_may_read_is_refused)
@@ -337,7 +338,7 @@ TEST(file, that_others_may_read_is_refused)
         struct crypto_keys *keys;
         write_file(directory.file, OLD_KEY, modes[i]);
         check_err(crypto_keys_open(arena, STR(""), str_of(directory.path), &keys), ERR_INVALID);
-        directory_remove(&directory);
+        directory_end(&directory);
     }
 }
 
@@ -351,7 +352,7 @@ TEST(file, that_is_empty_or_broken_is_refused_and_kept)
         write_file(directory.file, contents[i], 0600);
         check_err(crypto_keys_open(arena, STR(""), str_of(directory.path), &keys), ERR_INVALID);
         check(stat(directory.file, &status) == 0 && (size_t)status.st_size == strlen(contents[i]));
-        directory_remove(&directory);
+        directory_end(&directory);
     }
 }
 
@@ -362,7 +363,7 @@ TEST(file, is_not_made_when_the_setting_has_a_key)
     check_ok(crypto_keys_open(arena, STR(OLD_KEY), str_of(directory.path), &keys));
     check(str_eq(crypto_key_id(keys, 0), crypto_key_id(keys_of(arena, OLD_KEY), 0)));
     check(access(directory.file, F_OK) != 0);
-    directory_remove(&directory);
+    directory_end(&directory);
 }
 
 TEST(file, in_a_directory_that_is_not_there_is_an_error)

@@ -1,4 +1,5 @@
 #include "check.h"
+#include "directory.h"
 
 #include "base/id.h"
 #include "base/thread.h"
@@ -24,7 +25,7 @@ struct fact { /* an observation; what is not given has a default */
 
 struct world {
     struct arena  *arena;
-    char           directory[64];
+    char           directory[DIRECTORY_PATH];
     struct db     *db;
     struct embed  *embed;
     struct search *search;
@@ -39,9 +40,7 @@ static void world_end(struct world *world)
     search_destroy(world->search);
     db_close(world->db);
     embed_destroy(world->embed);
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", world->directory);
-    check_int(system(command), 0);
+    directory_remove(world->directory);
     time_set(0);
 }
 #define WORLD_SCOPE __attribute__((cleanup(world_end)))
@@ -64,8 +63,7 @@ static struct world world_begin(struct arena *arena)
     struct world world = {.arena = arena, .workspace = 1};
     text_start();
     time_set(new_year + DAYS(400));
-    strcpy(world.directory, "/tmp/search-test-XXXXXX");
-    check(mkdtemp(world.directory) != NULL);
+    directory_make(world.directory);
     check_ok(db_open(arena, (struct db_config){.data_dir = str_of(world.directory)}, &world.db));
     check_ok(embed_create(arena, (struct embed_config){.provider = STR("builtin")}, &world.embed));
     check_ok(db_write(world.db, arena, insert_workspaces, NULL));
