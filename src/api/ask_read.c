@@ -37,6 +37,13 @@ static void read_message(struct api_call *call, const json_value *value, struct 
         api_issue(call, STR("messages"), "String must contain at most %d character(s)", LONGEST_MESSAGE);
 }
 
+/* Beside a query messages are not read, but they must be messages. */
+static void check_messages(struct api_call *call, const json_value *list)
+{
+    struct llm_message unread;
+    for (struct json_iter it = json_iter(list); json_step(&it);) read_message(call, it.value, &unread);
+}
+
 /* The last message is the question, what stands before it the history. */
 static void read_messages(struct api_call *call, const json_value *list, struct answer_question *question)
 {
@@ -82,6 +89,8 @@ struct err *asking_read(struct api_call *call, struct asking *asking)
     check_session(call, asking);
     if (body.messages && (chat.s || !body.query.n))
         read_messages(call, body.messages, question);
+    else if (body.messages)
+        check_messages(call, body.messages);
     else if (chat.s || (!body.query.n && !call->issues.n))
         api_issue(call, chat.s ? STR("messages") : STR("query"), "Required");
     return api_check(call);

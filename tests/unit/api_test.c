@@ -263,6 +263,23 @@ TEST(api, bounds_and_defaults_of_the_document_are_those_of_the_field_tables)
 
 /* ---- answers ----------------------------------------------------------------------------------------------------------- */
 
+TEST(api, messages_are_checked_beside_a_query_too)
+{
+    FIXTURE(f);
+    static const char *const wrong[] = {
+        "{\"query\":\"anything\",\"messages\":[{\"role\":\"user\",\"content\":\"x\",\"parts\":{}}]}",
+        "{\"query\":\"anything\",\"messages\":[{\"role\":\"user\",\"content\":7,\"parts\":[]}]}",
+        "{\"query\":\"anything\",\"messages\":[{\"role\":\"system\",\"content\":\"x\"}]}",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct answer answer = ask(&f, "POST", "/v1/answer", wrong[i]);
+        check_error(&answer, 400, "VALIDATION_ERROR", NULL);
+        check_int(json_count(json_get(answer.body, "details.messages")), 1);
+    }
+    struct answer answer = ask(&f, "POST", "/v1/answer", "{\"query\":\"anything\",\"messages\":[]}");
+    check_int(answer.status, 200);
+}
+
 TEST(api, a_question_without_a_socket_gets_its_events_as_one_text)
 {
     FIXTURE(f);
@@ -897,6 +914,7 @@ int main(void)
         RUN(api, a_delivery_too_large_to_be_read_is_counted),
         RUN(api, every_documented_route_exists_and_every_route_is_documented),
         RUN(api, bounds_and_defaults_of_the_document_are_those_of_the_field_tables),
+        RUN(api, messages_are_checked_beside_a_query_too),
         RUN(api, a_question_without_a_socket_gets_its_events_as_one_text),
         RUN(api, the_session_of_one_key_is_closed_to_another),
         RUN(api, credentials_that_do_not_count_are_told_apart),
