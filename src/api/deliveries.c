@@ -32,7 +32,7 @@ static struct str outcome_of(const struct delivery_query *query)
 /* ---- what became of it ------------------------------------------------------------------------------------------------ */
 
 struct run { struct str function, outcome, status; struct flow_job job; bool has_job; };
-struct runs { struct run *at; size_t n; };
+struct runs { struct run *at; size_t n; bool pending; /* accepted, not dispatched yet */ };
 
 /* The captures of a delivery are events under its id. Swept ones are gone. */
 static struct err *find_runs(struct db_tx *tx, int64_t workspace, struct str delivery, struct runs *runs)
@@ -43,6 +43,7 @@ static struct err *find_runs(struct db_tx *tx, int64_t workspace, struct str del
     struct err *err = flow_event_get(tx, workspace, delivery, &event);
     if (err) return err->code == ERR_NOT_FOUND ? NULL : err;
     TRY(flow_event_outcomes(tx, event.seq, &records, &runs->n));
+    runs->pending = runs->n == 0;
     runs->at = NEW_ARRAY(tx->arena, struct run, runs->n);
     for (size_t i = 0; i < runs->n; i++) {
         struct run *run = &runs->at[i];
@@ -62,6 +63,7 @@ static void put_text(struct json_out *out, const char *key, struct str text)
 static int64_t processed_at(const struct source_delivery_record *delivery, const struct runs *runs)
 {
     int64_t at = delivery->received_at;
+    if (runs->pending) return 0;
     for (size_t i = 0; i < runs->n; i++) {
         if (!runs->at[i].has_job) continue;
         if (!runs->at[i].job.completed_at) return 0;

@@ -143,7 +143,7 @@ struct err *inbox_send(struct db_tx *tx, int64_t delivery, struct str public_id,
         TRY(note_delivery(tx, candidate));
         TRY(flow_send(tx, .workspace = candidate->source.workspace, .name = STR("neural/observation.capture"),
                       .id = public_id, .data = candidate->data, .cause = manual ? FLOW_MANUAL : FLOW_WEBHOOK,
-                      .later = true));
+                      .later = !manual /* who replays is told the job */));
     }
     return NULL;
 }
