@@ -96,23 +96,25 @@ static bool check_headers(struct arena *arena, const struct mcp_message *message
     return check_name(arena, message, headers->name, fault);
 }
 
-/* A request that tells its revision itself. */
+static bool lacks(const char *what, struct mcp_fault *fault)
+{
+    *fault = (struct mcp_fault){.code = MCP_INVALID_PARAMS, .status = 400, .message = str_of(what)};
+    return false;
+}
+
+/* A request that tells its revision itself. What else it must hold, its revision says: so that comes first. */
 static bool modern(struct arena *arena, const struct mcp_message *message, const struct mcp_headers *headers,
                    const struct mcp_revision **revision, struct mcp_fault *fault)
 {
     const json_value *version = mcp_meta(message, STR("io.modelcontextprotocol/protocolVersion"));
     const json_value *capabilities = mcp_meta(message, STR("io.modelcontextprotocol/clientCapabilities"));
-    *fault = (struct mcp_fault){.code = MCP_INVALID_PARAMS, .status = 400};
-    if (!json_is_string(version))
-        fault->message = STR("_meta lacks io.modelcontextprotocol/protocolVersion");
-    else if (!json_is_object(capabilities))
-        fault->message = STR("_meta lacks io.modelcontextprotocol/clientCapabilities");
-    if (fault->message.n) return false;
+    if (!json_is_string(version)) return lacks("_meta lacks io.modelcontextprotocol/protocolVersion", fault);
     struct str wanted = json_str(version, "");
     if (headers && !headers->version.s) return mismatch(arena, "MCP-Protocol-Version", "is missing", fault);
     if (headers && !str_eq(headers->version, wanted))
         return mismatch(arena, "MCP-Protocol-Version", "differs from the body", fault);
     if (!str_eq(wanted, str_of(mcp_revision_modern()->name))) return unsupported(arena, wanted, headers != NULL, fault);
+    if (!json_is_object(capabilities)) return lacks("_meta lacks io.modelcontextprotocol/clientCapabilities", fault);
     *revision = mcp_revision_modern();
     *fault = (struct mcp_fault){0};
     return !headers || check_headers(arena, message, headers, fault);

@@ -266,6 +266,10 @@ TEST(mcp, an_unknown_revision_is_told_which_are_known)
     check_str(json_str(reply, "error.data.requested"), "2031-01-01");
     check_str(json_text(arena, json_get(reply, "error.data.supported")),
               "[\"2026-07-28\",\"2025-11-25\",\"2025-06-18\",\"2025-03-26\",\"2024-11-05\"]");
+    reply = reply_to(arena, &service, /* what a revision yet to come asks for is not known */
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":"
+        "\"2031-01-01\"}}}\n");
+    check_int(json_int(reply, "error.code", 0), -32022);
 }
 
 /* ---- tools ----------------------------------------------------------------------------------------------------------- */
