@@ -155,10 +155,23 @@ static size_t link_after(struct str text, size_t at)
     return end < text.n && text.s[end] == ')' ? end + 1 - at : 0;
 }
 
+/* The "!" that makes a picture of what follows. Whoever shows a picture fetches it, and so tells its address to a
+ * server that a stored text has named; a link waits for a reader. */
+static bool makes_picture(struct str text, size_t i)
+{
+    if (text.s[i] != '!' || i + 1 >= text.n || text.s[i + 1] != '[') return false;
+    size_t close = str_find_char(text, ']', i);
+    return close == SIZE_MAX || !is_marker(str_slice(text, i + 2, close));
+}
+
 static void put_text(struct citer *citer, struct buf *out, struct str text)
 {
     for (size_t i = 0; i < text.n;) {
         size_t from = i;
+        if (!citer->code && !citer->fence && makes_picture(text, i)) {
+            i++;
+            continue;
+        }
         if (!out->n && is_blank(text.s[i])) {
             i++;
             continue;
@@ -170,7 +183,8 @@ static void put_text(struct citer *citer, struct buf *out, struct str text)
         }
         if (text.s[i] == '\n') citer->code = false;
         size_t close = text.s[i] == '[' ? str_find_char(text, ']', i) : SIZE_MAX;
-        bool   index = (citer->code || citer->fence) && out->n && names_something(out->s[out->n - 1]); /* argv[1] */
+        char   before = out->n ? out->s[out->n - 1] : ' ';
+        bool   index = (citer->code || citer->fence) && (names_something(before) || before == '!'); /* argv[1], vec![1] */
         if (close == SIZE_MAX || close - i > LONGEST_MARKER || index || !is_marker(str_slice(text, i + 1, close))) {
             buf_char(out, text.s[i++]);
             continue;
@@ -250,6 +264,7 @@ static size_t decidable(struct str text)
         if (text.s[i - 1] == ']') break;
         if (text.s[i - 1] != '[') continue;
         end = i - 1;
+        while (end && text.s[end - 1] == '!') end--;
         while (end && is_blank(text.s[end - 1])) end--;
         break;
     }
@@ -261,7 +276,7 @@ void citer_add(struct citer *citer, struct str text)
     buf_str_add(&citer->waiting, text);
     struct str waiting = buf_str(&citer->waiting);
     size_t     n = decidable(waiting);
-    if (waiting.n - n > LONGEST_WAIT) n = waiting.n;
+    if (waiting.n - n > LONGEST_WAIT) n = waiting.s[waiting.n - 1] == '!' ? waiting.n - 1 : waiting.n;
     if (!n) return;
     decide(citer, str_slice(waiting, 0, n));
     memmove(citer->waiting.s, waiting.s + n, waiting.n - n);
