@@ -45,6 +45,13 @@ static struct err *name_actor(struct db_tx *tx, int64_t workspace, struct str ac
     return db_done(&rows);
 }
 
+static bool is_shown(const struct query *query, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (query_same_person(&query->actors[i], &query->actors[at])) return true;
+    return false;
+}
+
 struct err *context_read(struct db_tx *tx, int64_t workspace, const struct index_near_cluster *clusters, size_t n,
                          const struct query *query, struct search_answer *answer)
 {
@@ -52,7 +59,8 @@ struct err *context_read(struct db_tx *tx, int64_t workspace, const struct index
     for (size_t i = 0; i < n && answer->cluster_count < SHOWN_CLUSTERS; i++)
         TRY(add_cluster(tx, workspace, clusters[i].cluster, answer));
     answer->actors = NEW_ARRAY(tx->arena, struct search_actor, SHOWN_ACTORS);
-    for (size_t i = 0; i < query->actor_count && i < SHOWN_ACTORS; i++) {
+    for (size_t i = 0; i < query->actor_count && answer->actor_count < SHOWN_ACTORS; i++) {
+        if (is_shown(query, i)) continue;
         struct search_actor *actor = &answer->actors[answer->actor_count++];
         actor->name = query->actors[i].name;
         if (actor->name.n == 0) TRY(name_actor(tx, workspace, query->actors[i].id, &actor->name));

@@ -131,9 +131,27 @@ static struct err *find_name(struct db_tx *tx, int64_t workspace, struct str nam
 static int by_relevance(const void *left, const void *right)
 {
     const struct query_actor *a = left, *b = right;
+    if (a->mentioned != b->mentioned) return a->mentioned ? -1 : 1;
     if (a->score != b->score) return a->score < b->score ? 1 : -1;
     if (a->count != b->count) return a->count < b->count ? 1 : -1;
     return str_cmp(a->id, b->id);
+}
+
+bool query_same_person(const struct query_actor *a, const struct query_actor *b)
+{
+    return a->name.n ? str_eq(a->name, b->name) : str_eq(a->id, b->id);
+}
+
+/* How many of the list are the first so many people. */
+static size_t first_people(const actor_list *list, size_t people)
+{
+    size_t n = 0;
+    for (; n < list->n && n < SEARCH_ACTOR_IDS; n++) {
+        bool known = false;
+        for (size_t i = 0; i < n && !known; i++) known = query_same_person(&list->at[n], &list->at[i]);
+        if (!known && people-- == 0) break;
+    }
+    return n;
 }
 
 struct err *query_find_actors(struct db_tx *tx, int64_t workspace, struct query *query)
@@ -144,6 +162,6 @@ struct err *query_find_actors(struct db_tx *tx, int64_t workspace, struct query 
     for (size_t i = 0; i < query->name_count; i++) TRY(find_name(tx, workspace, query->names[i], i + 1, &list));
     if (list.n > 1) qsort(list.at, list.n, sizeof *list.at, by_relevance);
     query->actors = list.at;
-    query->actor_count = list.n < SEARCH_MATCHED_ACTORS ? list.n : SEARCH_MATCHED_ACTORS;
+    query->actor_count = first_people(&list, SEARCH_MATCHED_ACTORS);
     return NULL;
 }

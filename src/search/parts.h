@@ -20,7 +20,8 @@ enum {
     SEARCH_WORDS = 64,          /* words of a query that are tried as names */
     SEARCH_PHRASES = 16,
     SEARCH_ENTITIES = 50,
-    SEARCH_MATCHED_ACTORS = 5,
+    SEARCH_MATCHED_ACTORS = 5,  /* people; one may act under several ids */
+    SEARCH_ACTOR_IDS = 20,
     SEARCH_NEAR_CLUSTERS = 3,
 };
 
@@ -94,6 +95,8 @@ void query_leave_out_people(struct arena *arena, const struct str *people, size_
 /* By the word, or by a version's number. */
 bool query_asks_for_releases(const struct query *query);
 MUST_CHECK struct err *query_find_entities(struct db_tx *tx, int64_t workspace, struct query *query);
+/* Who commits from several addresses has as many ids, and one name. */
+bool query_same_person(const struct query_actor *a, const struct query_actor *b);
 MUST_CHECK struct err *query_find_actors(struct db_tx *tx, int64_t workspace, struct query *query);
 
 /* ---- words.c: what the query's vector is made of --------------------------------------------------------------------- */

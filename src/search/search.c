@@ -165,7 +165,7 @@ static struct err *pass(struct run *run, struct index *index)
     const struct query        *query = &run->query;
     struct index_boost_entity *entities = NEW_ARRAY(run->arena, struct index_boost_entity, query->entity_count);
     int64_t                    raised[SEARCH_NEAR_CLUSTERS];
-    struct str                 mentioned[SEARCH_MATCHED_ACTORS];
+    struct str                 mentioned[SEARCH_ACTOR_IDS];
     struct index_query         wanted = {
         .filter = run->filter, .vector = run->vector, .terms = query->terms, .term_count = query->term_count,
         .entities = entities, .entity_count = query->entity_count, .clusters = raised, .mentioned_actors = mentioned,

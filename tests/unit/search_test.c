@@ -758,6 +758,29 @@ TEST(context, people_of_the_query_with_what_they_know)
     check_str(answer.actors[1].name, "Jelte Smith");
 }
 
+TEST(context, a_person_with_several_ids_is_named_once)
+{
+    struct world world WORLD_SCOPE = world_begin(arena);
+    struct fact facts[] = {{.title = "thing"}, {.title = "pooling", .at = 1, .actor = "git:9"}, {.title = "pooling", .at = 2}};
+    INSERT(&world, facts);
+    name_people(&world);
+    for (int i = 3; i <= 9; i++) {
+        sql(&world, str_z(arena, str_printf(arena,
+            "INSERT INTO actor_name (workspace_id, name, kind, actor_id) VALUES (1, 'jelte', 'word', 'git:%d'), "
+            "(1, 'fennema', 'word', 'git:%d')", i, i)));
+        sql(&world, str_z(arena, str_printf(arena,
+            "INSERT INTO actor_profile (workspace_id, actor_id, xid, display_name, observation_count, expertise_domains, "
+            "updated_at) VALUES (1, 'git:%d', 'q%d', 'Jelte Fennema-Nio', 7, '[]', 0)", i, i)));
+    }
+    struct search_answer answer = ask(&world, (struct search_request){.query = STR("what did jelte do?"), .context = true});
+    check_int(answer.actor_count, 2);
+    check_str(answer.actors[0].name, "Jelte Smith");
+    check_str(answer.actors[1].name, "Jelte Fennema-Nio");
+    answer = ask(&world, (struct search_request){.query = STR("Jelte Fennema pooling"), .context = true, .mode = SEARCH_FAST});
+    check_str(answer.actors[0].name, "Jelte Fennema-Nio"); /* named in full: before who did more */
+    check(str_eq(answer.items[0].id, public_id(&world, &facts[1])));
+}
+
 TEST(context, a_part_of_a_user_name_is_no_mention)
 {
     struct world world WORLD_SCOPE = world_begin(arena);
@@ -1368,6 +1391,7 @@ int main(void)
         RUN(filters, dates_are_inclusive),
         RUN(filters, any_of_the_sources_will_do),
         RUN(context, people_of_the_query_with_what_they_know),
+        RUN(context, a_person_with_several_ids_is_named_once),
         RUN(context, a_part_of_a_user_name_is_no_mention),
         RUN(context, items_of_a_mentioned_person_are_raised),
         RUN(context, two_words_of_a_name_mean_the_person),
