@@ -19,7 +19,8 @@ run:
 test:
 	@sh scripts/test
 
-# The official conformance suite of the Model Context Protocol (needs npm); the API against its document (needs pip).
+# The official conformance suite of the Model Context Protocol (needs npm); the API against its document (needs pip; not
+# part of the gate: it installs a Python environment).
 conformance:
 	@BUILD=$(BUILD) sh scripts/conformance
 	@BUILD=$(BUILD) sh scripts/schemathesis
