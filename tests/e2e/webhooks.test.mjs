@@ -35,8 +35,10 @@ async function world(t, settings = {}) {
     const answer = await fetch(server.url + path, { method: 'POST', body, headers: { 'content-type': 'application/json', ...headers } });
     return { status: answer.status, body: await answer.json() };
   };
-  // Every capture has ended.
+  // Every event is dispatched, which the engine does after the answer, and every capture has ended.
   const settled = () => until('the end of all captures', async () => {
+    const { data } = (await ask('GET', `${W}/events?name=neural/observation.capture&limit=20`)).body;
+    if (data.some((event) => !event.outcomes.length)) return false;
     const { counts } = (await ask('GET', `${W}/jobs?functionId=neural.observation.capture&limit=1`)).body.meta;
     return counts.queued + counts.running === 0;
   });
