@@ -2,10 +2,11 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import http from 'node:http';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Server, output, seconds } from './lightfast.mjs';
-import { numberOf, titleOf, writePayloads } from './payloads.mjs';
+import { eventOf, numberOf, titleOf, writePayloads } from './payloads.mjs';
 
 const CLIENTS = 64, WAIT_SECONDS = 300;
 const SECRET = 'a secret of the bench, known to both sides';
@@ -93,6 +94,32 @@ export async function measurePeer(tools, modules, count) {
   } finally {
     child.kill();
   }
+}
+
+// Sends events of a program, one a request, at a steady rate. The function returned ends it and tells the rate that was
+// accepted.
+export function steadyEvents(port, key, perSecond) {
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 32 }), begin = seconds();
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+  let row = Math.floor(Date.now() / 10), sent = 0, accepted = 0, open = 0;
+  const one = () => {
+    open++;
+    const request = http.request({ port, host: '127.0.0.1', agent, method: 'POST', path: '/v1/events', headers }, (answer) => {
+      if (answer.statusCode === 202) accepted++;
+      answer.resume().once('end', () => open--);
+    });
+    request.once('error', () => open--).end(eventOf(row++));
+  };
+  const timer = setInterval(() => {
+    for (const due = Math.floor((seconds() - begin) * perSecond); sent < due; sent++) one();
+  }, 10);
+  return async () => {
+    clearInterval(timer);
+    const took = seconds() - begin;
+    while (open > 0) await sleep(10);
+    agent.destroy();
+    return accepted / took;
+  };
 }
 
 // `count` events of a program, `together` in a request: the rate of accepting them durably, in events.

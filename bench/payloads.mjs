@@ -108,6 +108,11 @@ function columns(row) {
   return [numberOf(row), titleOf(row), body, one(people), `${area}-${row}`, sha].map((value) => JSON.stringify(String(value)).slice(1, -1));
 }
 
+export function eventOf(row) {
+  const values = columns(row);
+  return JSON.stringify(buildFailed).replace(/\{\{(\d)\}\}/g, (_, column) => values[Number(column)]);
+}
+
 // Files for bench_post in `directory`: the templates and `count` rows.
 export function writePayloads(directory, count) {
   const files = { pullRequest: `${directory}/pull-request.json`, event: `${directory}/event.json`, rows: `${directory}/rows-${count}` };
