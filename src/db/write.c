@@ -36,7 +36,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { WINDOW_US = 100000, MANY = 50, BURST_US = 10000000, SHARE = 16, LONGEST_US = 500000, LOOK_US = 5000 };
+enum { WINDOW_US = 100000, MANY = 50, BURST_US = 4000000, SHARE = 16, LONGEST_US = 500000, LOOK_US = 5000 };
 
 struct write_request {
     struct write_request *next;
