@@ -172,24 +172,6 @@ static struct write_request *take_group(struct write_queue *queue)
     return group;
 }
 
-/* The oldest of the patient ones looks for itself whether it may. */
-static void pass_on_lead(struct db *db)
-{
-    struct write_request *next = db->waiting.first;
-    db->leading = next != NULL;
-    if (next && next->done) {
-        (void)sem_post(&db->committer_wake);
-        return;
-    }
-    if (next) {
-        next->leads = true;
-        (void)sem_post(&next->wake);
-        return;
-    }
-    if (db->patient.first) (void)sem_post(&db->patient.first->wake);
-    pthread_cond_broadcast(&db->write_idle);
-}
-
 static void wait_for_wake(struct write_request *request)
 {
     while (sem_wait(&request->wake) != 0) continue; /* a signal */
@@ -213,6 +195,32 @@ static bool in_a_rush(const struct write_rush *rush, int64_t now)
     return rush->count + rush->before >= MANY;
 }
 
+static void give_lead(struct write_request *request)
+{
+    request->leads = true;
+    (void)sem_post(&request->wake);
+}
+
+/* A patient one that has waited for its share comes before the others; else it comes when nobody waits. */
+static void pass_on_lead(struct db *db, int64_t now)
+{
+    struct write_request *next = db->waiting.first, *oldest = db->patient.first;
+    db->leading = true;
+    if (oldest && now >= db->patient_due) {
+        give_lead(oldest);
+    } else if (next && next->done) {
+        (void)sem_post(&db->committer_wake);
+    } else if (next) {
+        give_lead(next);
+    } else if (oldest && !in_a_rush(&db->rush, now)) {
+        give_lead(oldest);
+    } else {
+        db->leading = false;
+        if (oldest) (void)sem_post(&oldest->wake); /* it looks for itself when it may */
+        pthread_cond_broadcast(&db->write_idle);
+    }
+}
+
 /* Returns with the lead, or with the request done by another leader. */
 static void wait_for_turn(struct db *db, struct write_request *request)
 {
@@ -225,12 +233,14 @@ static void wait_for_turn(struct db *db, struct write_request *request)
     if (!leads) wait_for_wake(request);
 }
 
-/* Microseconds until the oldest patient request may run; 0: now. */
-static int64_t patience(const struct db *db, int64_t now)
+/* Microseconds until the patient request should look again; 0: it leads. */
+static int64_t patience(const struct db *db, const struct write_request *request, int64_t now)
 {
+    if (request->leads) return 0;
+    if (db->leading || db->patient.first != request) return LONGEST_US; /* it will be woken */
     int64_t wait = db->patient_due - now;
-    if (wait > 0 && in_a_rush(&db->rush, now)) return wait < LOOK_US ? wait : LOOK_US; /* the rush may end */
-    return db->leading ? LOOK_US : 0; /* whoever leads wakes the oldest */
+    if (wait <= 0 || !in_a_rush(&db->rush, now)) return 0;
+    return wait < LOOK_US ? wait : LOOK_US; /* the rush may end */
 }
 
 static void sleep_until_woken(struct write_request *request, int64_t us)
@@ -249,8 +259,7 @@ static void wait_for_pause(struct db *db, struct write_request *request)
     pthread_mutex_lock(&db->write_lock);
     append(&db->patient, request);
     for (int64_t wait = 1; wait;) {
-        bool oldest = db->patient.first == request;
-        wait = oldest ? patience(db, time_monotonic_us()) : LONGEST_US;
+        wait = patience(db, request, time_monotonic_us());
         if (!wait) break;
         pthread_mutex_unlock(&db->write_lock);
         sleep_until_woken(request, wait);
@@ -298,7 +307,7 @@ static void lead(struct db *db, struct write_request *leader)
     int64_t ended = time_monotonic_us(), took = ended - began;
     int64_t rest = ended - db->rush.began < BURST_US ? SHARE * took : took;
     if (patient_one) db->patient_due = ended + (rest < LONGEST_US ? rest : LONGEST_US);
-    pass_on_lead(db);
+    pass_on_lead(db, ended);
     pthread_mutex_unlock(&db->write_lock);
     for (struct write_request *request = group, *next; request; request = next) {
         next = request->next; /* the request is its caller's stack or arena */
@@ -386,7 +395,7 @@ void db_writer_acquire(struct db *db)
 void db_writer_release(struct db *db)
 {
     pthread_mutex_lock(&db->write_lock);
-    pass_on_lead(db);
+    pass_on_lead(db, time_monotonic_us());
     pthread_mutex_unlock(&db->write_lock);
 }
 

@@ -430,6 +430,24 @@ static void *write_in_a_rush(void *arg)
     return NULL;
 }
 
+static struct err *add_slowly(struct db_tx *tx, void *arg)
+{
+    usleep(2000);
+    return add_note(tx, arg);
+}
+
+/* Two of these leave no moment in which nobody waits, and are no rush. */
+static void *write_slowly(void *arg)
+{
+    struct rush *rush = arg;
+    while (!atomic_load(&rush->over)) {
+        struct arena *arena ARENA_SCOPE = arena_create();
+        check_ok(db_write(rush->db, arena, add_slowly, "slow"));
+        atomic_fetch_add(&rush->written, 1);
+    }
+    return NULL;
+}
+
 static void *write_patiently(void *arg)
 {
     struct rush *rush = arg;
@@ -457,6 +475,20 @@ TEST(db, a_patient_write_is_done_in_a_pause_and_in_a_rush_without_any)
     atomic_store(&rush.over, true);
     for (size_t i = 0; i < 4; i++) pthread_join(hasty[i], NULL);
     check_int(count_notes(f.db), 3 + 6 + atomic_load(&rush.written));
+}
+
+TEST(db, a_patient_write_gets_its_turn_between_others_that_never_pause)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct rush rush = {.db = f.db};
+    pthread_t   patient, slow[3];
+    for (size_t i = 0; i < 3; i++) check(pthread_create(&slow[i], NULL, write_slowly, &rush) == 0);
+    while (atomic_load(&rush.written) < 6) usleep(1000);
+    check(pthread_create(&patient, NULL, write_patiently, &rush) == 0);
+    pthread_join(patient, NULL);
+    atomic_store(&rush.over, true);
+    for (size_t i = 0; i < 3; i++) pthread_join(slow[i], NULL);
+    check_int(count_notes(f.db), 3 + atomic_load(&rush.written));
 }
 
 struct later {
@@ -1000,6 +1032,7 @@ int main(int argc, char **argv)
         RUN(db, a_failing_closure_leaves_nothing),
         RUN(db, a_failing_closure_does_not_take_its_group_mates_with_it),
         RUN(db, a_patient_write_is_done_in_a_pause_and_in_a_rush_without_any),
+        RUN(db, a_patient_write_gets_its_turn_between_others_that_never_pause),
         RUN(db, who_does_not_wait_is_told_what_became_of_its_write),
         RUN(db, a_full_disk_fails_the_large_write_alone_and_passes),
         RUN(db, nothing_is_written_outside_a_transaction_that_ended_early),
