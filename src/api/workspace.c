@@ -1,5 +1,5 @@
 /* workspace.c - GET /v1/workspace: where a caller is, so that with nothing but a key it can build workspace paths; GET and
- * PATCH W: its settings (console.md 1.3, 2.2). */
+ * PATCH W: its name and settings (console.md 1.2, 1.3, 2.2). */
 #include "api/call.h"
 
 static void put_fields(struct json_out *out, const struct org_workspace *workspace)
@@ -42,14 +42,18 @@ struct err *api_workspace_get(struct api_call *call)
     return send_workspace(call, &call->workspace);
 }
 
-/* ---- settings ---------------------------------------------------------------------------------------------------- */
+/* ---- changes ----------------------------------------------------------------------------------------------------- */
 
 enum { MOST_BYTES = 64 << 10, MOST_DEPTH = 8, MOST_DAYS = 36500 };
 
-struct body { const json_value *settings; };
+struct body {
+    struct str        name;
+    const json_value *settings;
+};
 
 static const struct api_field body_fields[] = {
-    {"settings", NULL, API_MAP, offsetof(struct body, settings), .required = true},
+    {"name", NULL, API_TEXT, offsetof(struct body, name), .most = API_UNBOUNDED},
+    {"settings", NULL, API_MAP, offsetof(struct body, settings)},
     {0},
 };
 
@@ -97,41 +101,71 @@ static void put_merged(struct json_out *out, const char *key, const json_value *
     json_end(out);
 }
 
-struct change {
-    struct api_call     *call;
-    const json_value    *patch;
-    struct org_workspace after;
-};
-
-/* {"retention": {"from": ..., "to": ...}} of the members that the patch names. */
-static struct str changes_of(struct arena *arena, const json_value *patch, const json_value *before, const json_value *after)
+static void check_name(struct api_call *call, struct str name)
 {
-    struct json_out out = json_out(arena);
-    json_begin(&out, NULL, '{');
-    for (struct json_iter it = json_iter(patch); json_step(&it);) {
-        json_key(&out, it.key);
-        json_begin(&out, NULL, '{');
-        json_put_value(&out, "from", json_member(before, it.key));
-        json_put_value(&out, "to", json_member(after, it.key));
-        json_end(&out);
-    }
-    json_end(&out);
-    return json_out_text(&out);
+    struct err *wrong = name.s ? org_check_workspace_name(call->arena, name) : NULL;
+    if (wrong) api_issue(call, STR("name"), STR_FMT, STR_ARG(wrong->message));
 }
 
-static struct err *write_change(struct db_tx *tx, void *arg)
+struct change {
+    struct api_call     *call;
+    struct body          asked;
+    struct org_workspace after;
+    struct json_out      told; /* {"retention": {"from": ..., "to": ...}} */
+};
+
+static struct err *change_name(struct db_tx *tx, struct change *change)
 {
-    struct change    *change = arg;
-    const json_value *before = NULL, *after;
-    TRY(org_workspace_by_id(tx, change->call->workspace.id, &change->after));
+    struct str before = change->after.name, name = change->asked.name;
+    if (!name.s || str_eq(before, name)) return NULL;
+    TRY(org_workspace_rename(tx, &change->after, name));
+    change->after.name = name;
+    json_begin(&change->told, "name", '{');
+    json_put(&change->told, "from", before);
+    json_put(&change->told, "to", name);
+    json_end(&change->told);
+    return NULL;
+}
+
+/* The members that the patch names. */
+static void tell_settings(struct json_out *told, const json_value *patch, const json_value *before, const json_value *after)
+{
+    for (struct json_iter it = json_iter(patch); json_step(&it);) {
+        json_key(told, it.key);
+        json_begin(told, NULL, '{');
+        json_put_value(told, "from", json_member(before, it.key));
+        json_put_value(told, "to", json_member(after, it.key));
+        json_end(told);
+    }
+}
+
+static struct err *change_settings(struct db_tx *tx, struct change *change)
+{
+    const json_value *patch = change->asked.settings, *before = NULL, *after;
+    struct json_out   out = json_out(tx->arena);
+    if (!patch) return NULL;
     if (json_parse(tx->arena, change->after.settings, &before)) before = NULL;
-    struct json_out out = json_out(tx->arena), metadata = json_out(tx->arena);
-    put_merged(&out, NULL, before, change->patch, 0);
+    put_merged(&out, NULL, before, patch, 0);
     change->after.settings = json_out_text(&out);
     if (change->after.settings.n > MOST_BYTES)
         return err_new(tx->arena, ERR_TOO_LARGE, "The settings are larger than %d bytes", MOST_BYTES);
     TRY(org_workspace_set(tx, change->after.id, change->after.settings));
     TRY(json_parse(tx->arena, change->after.settings, &after));
+    tell_settings(&change->told, patch, before, after);
+    return NULL;
+}
+
+static struct err *write_change(struct db_tx *tx, void *arg)
+{
+    struct change  *change = arg;
+    struct json_out metadata = json_out(tx->arena);
+    change->told = json_out(tx->arena);
+    TRY(org_workspace_by_id(tx, change->call->workspace.id, &change->after));
+    json_begin(&change->told, NULL, '{');
+    TRY(change_name(tx, change));
+    TRY(change_settings(tx, change));
+    json_end(&change->told);
+    if (str_eq(json_out_text(&change->told), STR("{}"))) return NULL; /* it is so already */
     json_begin(&metadata, NULL, '{');
     json_put(&metadata, "workspaceName", change->after.name);
     json_put(&metadata, "workspaceSlug", change->after.slug);
@@ -140,17 +174,20 @@ static struct err *write_change(struct db_tx *tx, void *arg)
                                                         .entity_type = STR("workspace"),
                                                         .entity_id = change->after.public_id,
                                                         .entity_name = change->after.name,
-                                                        .changes = changes_of(tx->arena, change->patch, before, after),
+                                                        .changes = json_out_text(&change->told),
                                                         .metadata = json_out_text(&metadata)});
 }
 
 struct err *api_workspace_set(struct api_call *call)
 {
-    struct body body = {0};
-    api_fields(call, call->body, body_fields, &body);
-    check_settings(call, body.settings);
+    struct change change = {.call = call};
+    api_fields(call, call->body, body_fields, &change.asked);
+    check_name(call, change.asked.name);
+    check_settings(call, change.asked.settings);
+    if (json_is_null(json_get(call->body, "name")) && json_is_null(json_get(call->body, "settings")))
+        api_issue(call, STR("name"), "Give a name or settings");
     TRY(api_check(call));
-    struct change change = {.call = call, .patch = body.settings};
     TRY(db_write(call->app->db, call->arena, write_change, &change));
+    if (change.asked.name.s) api_keys_forget(call->api->keys); /* the workspace of a key is remembered by its name */
     return send_workspace(call, &change.after);
 }

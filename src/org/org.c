@@ -144,13 +144,19 @@ static struct err *free_slug(struct db_tx *tx, struct str *slug)
     return taken ? err_new(tx->arena, ERR_UNAVAILABLE, "No free workspace slug was found, try again") : NULL;
 }
 
-static struct err *name_taken(struct db_tx *tx, int64_t org_id, struct str name_norm, bool *taken)
+/* The name is free for workspace id (0: a new one), and from now on leads to no other that was called so. */
+static struct err *take_name(struct db_tx *tx, int64_t org_id, int64_t id, struct str name)
 {
     struct db_rows rows;
-    int64_t        id;
-    TRY(db_query(tx, &rows, "SELECT id FROM workspace WHERE org_id = $1 AND name_norm = $2", org_id, name_norm));
-    *taken = db_next(&rows, &id);
-    return db_done(&rows);
+    int64_t        other;
+    struct str     name_norm = str_lower(tx->arena, name);
+    TRY(org_check_workspace_name(tx->arena, name));
+    TRY(db_query(tx, &rows, "SELECT id FROM workspace WHERE org_id = $1 AND name_norm = $2 AND id <> $3", org_id,
+                 name_norm, id));
+    bool taken = db_next(&rows, &other);
+    TRY(db_done(&rows));
+    if (taken) return err_new(tx->arena, ERR_CONFLICT, "A workspace with this name exists already");
+    return db_exec(tx, "DELETE FROM workspace_former_name WHERE org_id = $1 AND name_norm = $2", org_id, name_norm);
 }
 
 static struct err *insert_workspace(struct db_tx *tx, int64_t org_id, struct str name, bool is_default, int64_t *id)
@@ -169,13 +175,20 @@ static struct err *insert_workspace(struct db_tx *tx, int64_t org_id, struct str
 
 struct err *org_workspace_create(struct db_tx *tx, int64_t org_id, struct str name, struct org_workspace *ws)
 {
-    bool    taken;
     int64_t id = 0;
-    TRY(org_check_workspace_name(tx->arena, name));
-    TRY(name_taken(tx, org_id, str_lower(tx->arena, name), &taken));
-    if (taken) return err_new(tx->arena, ERR_CONFLICT, "A workspace with this name exists already");
+    TRY(take_name(tx, org_id, 0, name));
     TRY(insert_workspace(tx, org_id, name, false, &id));
     return org_workspace_by_id(tx, id, ws);
+}
+
+struct err *org_workspace_rename(struct db_tx *tx, const struct org_workspace *ws, struct str name)
+{
+    struct str before = str_lower(tx->arena, ws->name), after = str_lower(tx->arena, name);
+    TRY(take_name(tx, ws->org_id, ws->id, name));
+    if (!str_eq(before, after))
+        TRY(db_exec(tx, "INSERT INTO workspace_former_name (org_id, name_norm, workspace_id) VALUES ($1, $2, $3)",
+                    ws->org_id, before, ws->id));
+    return db_exec(tx, "UPDATE workspace SET name = $2, name_norm = $3 WHERE id = $1", ws->id, name, after);
 }
 
 static struct err *make_local(struct db_tx *tx, void *arg)
@@ -225,11 +238,29 @@ static bool next_workspace(struct db_rows *rows, struct org_workspace *ws)
                    &ws->org_public_id, &ws->org_slug, &ws->settings, &ws->created_at);
 }
 
+/* found false: no row came. */
+static struct err *first_workspace(struct db_rows *rows, struct org_workspace *ws, bool *found)
+{
+    *found = next_workspace(rows, ws);
+    return db_done(rows);
+}
+
 static struct err *one_workspace(struct db_rows *rows, struct org_workspace *ws)
 {
-    bool found = next_workspace(rows, ws);
-    TRY(db_done(rows));
+    bool found;
+    TRY(first_workspace(rows, ws, &found));
     return found ? NULL : err_new(rows->tx->arena, ERR_NOT_FOUND, "Workspace not found");
+}
+
+static struct err *by_former_name(struct db_tx *tx, struct str org, struct str name, struct org_workspace *ws)
+{
+    struct db_rows rows;
+    TRY(db_query(tx, &rows,
+                 WORKSPACE_COLUMNS "JOIN workspace_former_name f ON f.workspace_id = w.id "
+                                   "WHERE (o.public_id = $1 OR o.slug = $2) AND f.org_id = o.id AND f.name_norm = $3 "
+                                   "AND w.state = 'active'",
+                 org, str_lower(tx->arena, org), str_lower(tx->arena, name)));
+    return one_workspace(&rows, ws);
 }
 
 struct err *org_workspace_by_id(struct db_tx *tx, int64_t id, struct org_workspace *ws)
@@ -248,16 +279,19 @@ static bool is_searchable(struct str text)
 struct err *org_workspace_find(struct db_tx *tx, struct str org, struct str name, struct org_workspace *ws)
 {
     if (!is_searchable(org) || !is_searchable(name)) return err_new(tx->arena, ERR_NOT_FOUND, "Workspace not found");
+    bool           found;
     struct db_rows rows;
     TRY(db_query(tx, &rows,
                  WORKSPACE_COLUMNS "WHERE (o.public_id = $1 OR o.slug = $2) AND (w.public_id = $3 OR w.name_norm = $4) "
                                    "AND w.state = 'active' ORDER BY CASE WHEN w.public_id = $3 THEN 0 ELSE 1 END LIMIT 1",
                  org, str_lower(tx->arena, org), name, str_lower(tx->arena, name)));
-    return one_workspace(&rows, ws);
+    TRY(first_workspace(&rows, ws, &found));
+    return found ? NULL : by_former_name(tx, org, name, ws);
 }
 
 struct err *org_workspace_default(struct db_tx *tx, struct str name, struct org_workspace *ws)
 {
+    bool           found;
     struct db_rows rows;
     if (name.n == 0) {
         TRY(db_query(tx, &rows,
@@ -272,7 +306,8 @@ struct err *org_workspace_default(struct db_tx *tx, struct str name, struct org_
                                    "ORDER BY CASE WHEN w.public_id = $1 THEN 0 WHEN w.name_norm = $2 THEN 1 ELSE 2 END "
                                    "LIMIT 1",
                  name, str_lower(tx->arena, name)));
-    return one_workspace(&rows, ws);
+    TRY(first_workspace(&rows, ws, &found));
+    return found ? NULL : by_former_name(tx, STR("local"), name, ws);
 }
 
 struct err *org_workspace_set(struct db_tx *tx, int64_t id, struct str settings)

@@ -19,7 +19,8 @@ struct org_workspace {
 /* Make `local`/`main` if the database has no organisation. Idempotent. */
 MUST_CHECK struct err *org_prepare(struct db *db, struct arena *arena);
 
-/* By row id; by organisation (id or slug) and workspace (id or name, any case). ERR_NOT_FOUND "Workspace not found". */
+/* By row id; by organisation (id or slug) and workspace (id or name, any case). A former name that no other workspace has
+ * taken still leads to its own. ERR_NOT_FOUND "Workspace not found". */
 MUST_CHECK struct err *org_workspace_by_id(struct db_tx *tx, int64_t id, struct org_workspace *ws);
 MUST_CHECK struct err *org_workspace_find(struct db_tx *tx, struct str org, struct str name, struct org_workspace *ws);
 /* By "ws_..." id, or name or slug in organisation `local`; empty: the default workspace. */
@@ -29,6 +30,8 @@ MUST_CHECK struct err *org_workspace_default(struct db_tx *tx, struct str name, 
 MUST_CHECK struct err *org_workspace_create(struct db_tx *tx, int64_t org_id, struct str name, struct org_workspace *ws);
 MUST_CHECK struct err *org_workspace_list(struct db_tx *tx, int64_t org_id, struct org_workspace **list, size_t *count);
 
+/* Errors: ERR_INVALID (name), ERR_CONFLICT (name taken). Its former name goes on leading to it. */
+MUST_CHECK struct err *org_workspace_rename(struct db_tx *tx, const struct org_workspace *ws, struct str name);
 /* settings: a JSON object, whole. */
 MUST_CHECK struct err *org_workspace_set(struct db_tx *tx, int64_t id, struct str settings);
 

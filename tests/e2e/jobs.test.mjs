@@ -215,12 +215,13 @@ test('settings of a workspace are joined, checked and told', async (t) => {
   const server = await serve(t, env);
   const document = await (await fetch(server.url + '/v1/openapi.json')).json();
   const validate = validator(document);
-  const patch = async (settings) => {
-    const answer = await fetch(server.url + W, { method: 'PATCH', body: JSON.stringify({ settings }), headers: { authorization: `Bearer ${key}` } });
+  const change = async (body) => {
+    const answer = await fetch(server.url + W, { method: 'PATCH', body: JSON.stringify(body), headers: { authorization: `Bearer ${key}` } });
     const value = await answer.json();
     validate(answerSchema(document, 'setWorkspace', answer.status), value, `setWorkspace ${answer.status}`);
     return value;
   };
+  const patch = (settings) => change({ settings });
   assert.deepEqual((await patch({ retention: { jobDays: 90 }, own: { a: [1] } })).settings, { version: 1, retention: { jobDays: 90 }, own: { a: [1] } });
   assert.deepEqual((await patch({ retention: { payloadDays: 7 }, own: null })).settings, { version: 1, retention: { jobDays: 90, payloadDays: 7 } });
   for (const wrong of [{ retention: { jobDays: -1 } }, { retention: { jobDays: '90' } }, { thresholds: { capture: 101 } }, { thresholds: [null] }, { retention: 90 }, 7])
@@ -231,6 +232,20 @@ test('settings of a workspace are joined, checked and told', async (t) => {
   const now = JSON.parse((await get(server, key, W)).text);
   validate(answerSchema(document, 'getWorkspace', 200), now, 'getWorkspace');
   assert.deepEqual(now.settings.retention, { jobDays: 90, payloadDays: 7 });
+  for (const [name, problem] of [['a b', /letters, digits/], ['search', /reserved/], ['', /letters, digits/], [7, /[Ee]xpected string/]]) {
+    const wrong = await change({ name });
+    assert.equal(wrong.error, 'VALIDATION_ERROR');
+    assert.match(wrong.details.name[0], problem);
+  }
+  assert.equal((await change({})).error, 'VALIDATION_ERROR');
+  assert.equal((await change({ name: 'Platform' })).name, 'Platform');
+  await change({ name: 'Platform' }); /* changes nothing, tells nothing */
+  const telling = JSON.parse((await get(server, key, '/v1/orgs/local/workspaces/platform/activities?category=workspace')).text).data;
+  assert.deepEqual(telling[0].changes, { name: { from: 'main', to: 'Platform' } });
+  assert.equal(telling[0].metadata.workspaceName, 'Platform');
+  assert.deepEqual(telling[1].changes, told.changes);
+  assert.equal(JSON.parse((await get(server, key, '/v1/workspace')).text).name, 'Platform');
+  assert.equal(JSON.parse((await get(server, key, W)).text).name, 'Platform'); /* the former name leads to it */
 });
 
 test('every answer is what the document says', async (t) => {

@@ -79,6 +79,20 @@ static struct err *create_workspace(struct db_tx *tx, void *arg)
     return org_workspace_create(tx, 1, step->name, &step->ws);
 }
 
+static struct err *rename_workspace(struct db_tx *tx, void *arg)
+{
+    struct step *step = arg;
+    return org_workspace_rename(tx, &step->ws, step->name);
+}
+
+static struct err *find_workspace(struct db *db, struct arena *arena, const char *name, struct org_workspace *found)
+{
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(db, arena, &tx));
+    TRY(org_workspace_default(tx, str_of(name), found));
+    return org_workspace_find(tx, STR("local"), str_of(name), found);
+}
+
 static struct org_workspace main_workspace(struct db *db, struct arena *arena)
 {
     struct db_tx *tx DB_READ_SCOPE = NULL;
@@ -169,6 +183,49 @@ TEST(org, workspace_names_are_unique_ignoring_case)
     check(!step.ws.is_default);
     step.name = STR("platform");
     check_err(db_write(f.db, arena, create_workspace, &step), ERR_CONFLICT);
+}
+
+TEST(org, a_former_name_leads_to_the_workspace_until_another_takes_it)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct step          step = {.ws = main_workspace(f.db, arena), .name = STR("Platform")};
+    struct org_workspace found;
+    check_ok(db_write(f.db, arena, rename_workspace, &step));
+    struct org_workspace renamed = main_workspace(f.db, arena);
+    check_str(renamed.name, "Platform");
+    check(str_eq(renamed.slug, step.ws.slug));
+    check_ok(find_workspace(f.db, arena, "MAIN", &found));
+    check_int(found.id, renamed.id);
+    step = (struct step){.name = STR("Main")};
+    check_ok(db_write(f.db, arena, create_workspace, &step));
+    check_ok(find_workspace(f.db, arena, "main", &found));
+    check_int(found.id, step.ws.id);
+}
+
+TEST(org, a_workspace_may_have_its_former_name_back_and_change_its_case)
+{
+    static const char *const names[] = {"Platform", "platform", "main", "Platform"};
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct org_workspace found;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct step step = {.ws = main_workspace(f.db, arena), .name = str_of(names[i])};
+        check_ok(db_write(f.db, arena, rename_workspace, &step));
+        check_str(main_workspace(f.db, arena).name, names[i]);
+    }
+    check_ok(find_workspace(f.db, arena, "main", &found));
+    check_str(found.name, "Platform");
+}
+
+TEST(org, a_workspace_takes_no_name_that_is_taken_or_wrong)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct step step = {.name = STR("Platform")};
+    check_ok(db_write(f.db, arena, create_workspace, &step));
+    step = (struct step){.ws = main_workspace(f.db, arena), .name = STR("PLATFORM")};
+    check_err(db_write(f.db, arena, rename_workspace, &step), ERR_CONFLICT);
+    step.name = STR("a b");
+    check_err(db_write(f.db, arena, rename_workspace, &step), ERR_INVALID);
+    check_str(main_workspace(f.db, arena).name, "main");
 }
 
 TEST(org, workspace_names_follow_the_rules)
@@ -414,6 +471,9 @@ int main(void)
         RUN(org, a_workspace_is_found_by_id_name_and_slug),
         RUN(org, what_is_not_there_is_not_found),
         RUN(org, workspace_names_are_unique_ignoring_case),
+        RUN(org, a_former_name_leads_to_the_workspace_until_another_takes_it),
+        RUN(org, a_workspace_may_have_its_former_name_back_and_change_its_case),
+        RUN(org, a_workspace_takes_no_name_that_is_taken_or_wrong),
         RUN(org, workspace_names_follow_the_rules),
         RUN(org, organization_slugs_follow_the_rules),
         RUN(org, drawn_slugs_are_short_and_varied),
