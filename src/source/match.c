@@ -14,14 +14,14 @@ static const char *const names[SOURCE_PROVIDERS][3] = {
 
 #define COLUMNS                                                                                                      \
     "SELECT s.workspace_id, s.id, s.public_id, s.provider_resource_id, s.source_config, s.is_active, "  \
-    "s.last_delivery_at, w.public_id, o.public_id FROM source s JOIN workspace w ON w.id = s.workspace_id JOIN organization o ON o.id = w.org_id "
+    "s.inactive_reason, s.last_delivery_at, w.public_id, o.public_id FROM source s JOIN workspace w ON w.id = s.workspace_id JOIN organization o ON o.id = w.org_id "
 
 static bool next_candidate(struct db_rows *rows, enum source_provider provider, struct candidate *candidate)
 {
     *candidate = (struct candidate){.source.type = str_of(source_provider_name(provider))};
     struct source_record *source = &candidate->source;
     return db_next(rows, &source->workspace, &source->id, &source->public_id, &source->resource_id, &source->config,
-                   &source->active, &source->last_delivery_at, &candidate->workspace_id, &candidate->org_id);
+                   &source->active, &source->inactive_reason, &source->last_delivery_at, &candidate->workspace_id, &candidate->org_id);
 }
 
 static bool holds(const struct source_texts *texts, struct str text, bool any_case)

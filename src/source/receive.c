@@ -274,6 +274,8 @@ static struct err *find_secrets(const struct source_inbox *inbox, struct db_tx *
         return NULL;
     }
     TRY(match_address(tx, post->request.provider, post->address, own));
+    if (str_eq(own->source.inactive_reason, STR(SOURCE_REMOVED)))
+        return err_new(tx->arena, ERR_NOT_FOUND, "Source not found"); /* nobody is to try again */
     return source_open_secrets(tx, inbox->keys, post->address, secrets);
 }
 

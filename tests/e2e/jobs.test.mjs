@@ -196,6 +196,10 @@ test('/metrics counts deliveries, captures and jobs without naming anybody', asy
   const server = await serve(t, env);
   const source = (await post(server, key, W + '/sources', { sourceType: 'github', name: 'acme/api' })).body;
   assert.equal((await post(server, null, `/webhooks/github/${source.id}`, '{}', { 'x-github-event': 'push' })).status, 401);
+  const removed = (await post(server, key, W + '/sources', { sourceType: 'sentry', name: 'web' })).body;
+  await fetch(`${server.url}${W}/sources/${removed.id}`, { method: 'DELETE', headers: { authorization: `Bearer ${key}` } });
+  const refused = await post(server, null, `/webhooks/sentry/${removed.id}`, '{}');
+  assert.deepEqual([refused.status, refused.body.error], [404, 'NOT_FOUND']);
   await post(server, key, '/v1/events', { source: 'custom', sourceType: 'note.created', sourceId: 'n:1', title: 'A decision', body: 'Raise the timeout', occurredAt: '2026-01-01T00:00:00Z' });
   const text = await until('the counts of a capture and of its job', async () => {
     const { text } = await get(server, 'scrape-me', '/metrics');
@@ -205,6 +209,7 @@ test('/metrics counts deliveries, captures and jobs without naming anybody', asy
   assert.match(text, /^lightfast_jobs_total\{function="neural.observation.capture",status="completed"\} 1$/m);
   assert.match(text, /^lightfast_job_duration_seconds_count\{function="neural.observation.capture"\} 1$/m);
   assert.match(text, /^lightfast_deliveries_total\{source="github",outcome="refused",reason="[A-Z_]+"\} 1$/m);
+  assert.match(text, /^lightfast_deliveries_total\{source="sentry",outcome="refused",reason="NOT_FOUND"\} 1$/m);
   assert.doesNotMatch(text, /src_|key_|ws_|acme/);
   assert.equal((await get(server, 'wrong', '/metrics')).status, 401);
 });

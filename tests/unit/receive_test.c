@@ -196,14 +196,15 @@ TEST(receive, unknown_categories_and_members_are_refused)
     }
 }
 
-TEST(receive, a_removed_source_no_longer_knows_its_secret)
+TEST(receive, the_address_of_a_removed_source_is_unknown_until_it_is_added_again)
 {
     WORLD(w);
     struct making source = ADD(&w, .name = STR("acme/api"), .secret = STR(SECRET));
     check_ok(db_write(w.db, arena, drop, &source));
-    check(DELIVER(&w, "issues", "d1", ISSUE("7", "42"), source.source.public_id).refusal == &source_refusals.not_configured);
+    check(DELIVER(&w, "issues", "d1", ISSUE("7", "42"), source.source.public_id).refusal == &source_refusals.unknown_address);
     struct making again = ADD(&w, .name = STR("acme/api"), .secret = STR(SECRET));
     check(str_eq(again.source.public_id, source.source.public_id));
+    check(!DELIVER(&w, "issues", "d1", ISSUE("7", "42"), source.source.public_id).refusal);
     check_err(db_write(w.db, arena, make, &again), ERR_CONFLICT);
 }
 
@@ -419,7 +420,7 @@ int main(void)
         RUN(receive, the_app_hears_only_for_sources_that_share_it),
         RUN(receive, categories_that_the_source_does_not_want_are_filtered_with_the_reason),
         RUN(receive, unknown_categories_and_members_are_refused),
-        RUN(receive, a_removed_source_no_longer_knows_its_secret),
+        RUN(receive, the_address_of_a_removed_source_is_unknown_until_it_is_added_again),
         RUN(receive, nothing_that_a_source_brought_is_left_when_its_data_goes),
         RUN(receive, secrets_are_sealed),
         RUN(receive, two_secrets_are_valid_while_one_replaces_the_other),
