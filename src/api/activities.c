@@ -57,10 +57,8 @@ int64_t api_end_of(const struct api_call *call, const char *name, int64_t at)
 
 static struct err *read_query(struct api_call *call, struct query *query, struct activity_filter *filter)
 {
-    const json_value *given;
     *query = (struct query){0};
-    TRY(api_query_object(call, query_fields, (struct str){0}, &given));
-    api_fields(call, given, query_fields, query);
+    TRY(api_query_fields(call, query_fields, query));
     *filter = (struct activity_filter){
         .categories = query->categories.at, .category_count = query->categories.n,
         .sources = query->sources.at,       .source_count = query->sources.n,

@@ -88,12 +88,10 @@ static struct err *put_counts(struct json_out *out, struct api_call *call)
 struct err *api_observations(struct api_call *call)
 {
     struct api_page            page = {0};
-    const json_value          *query;
     struct search_listed      *items;
     size_t                     n;
     struct search_list_request request = {.workspace = call->workspace.id};
-    TRY(api_query_object(call, api_list_fields, (struct str){0}, &query));
-    api_fields(call, query, api_list_fields, &page);
+    TRY(api_query_fields(call, api_list_fields, &page));
     if (page.cursor.n) read_cursor(call, page.cursor, &request);
     TRY(api_check(call));
     request.limit = page.limit + 1;

@@ -130,6 +130,8 @@ MUST_CHECK struct err *api_check(struct api_call *call);
 /* The query string as the JSON object that the table describes; `id` as its id. */
 MUST_CHECK struct err *api_query_object(struct api_call *call, const struct api_field *fields, struct str id,
                                         const json_value **value);
+/* Read the query string into the record by the table. */
+MUST_CHECK struct err *api_query_fields(struct api_call *call, const struct api_field *fields, void *record);
 
 /* The filters that search and similar share. */
 struct api_filters { struct api_texts sources, types, actors, stores; struct api_range range; };

@@ -108,9 +108,7 @@ static void put_delivery(struct api_call *call, struct json_out *out, const stru
 static struct err *read_filter(struct api_call *call, struct source_delivery_filter *filter)
 {
     struct delivery_query query = {0};
-    const json_value     *given;
-    TRY(api_query_object(call, query_fields, (struct str){0}, &given));
-    api_fields(call, given, query_fields, &query);
+    TRY(api_query_fields(call, query_fields, &query));
     TRY(api_check(call));
     *filter = (struct source_delivery_filter){.source = query.source, .source_id = query.source_id, .outcome = outcome_of(&query),
                                               .event = query.event, .from = query.from, .to = query.to};

@@ -248,9 +248,7 @@ static const struct api_field ingest_fields[] = {
 
 static struct err *read_atomic(struct api_call *call, int *atomic)
 {
-    const json_value *given;
-    TRY(api_query_object(call, ingest_fields, (struct str){0}, &given));
-    api_fields(call, given, ingest_fields, atomic);
+    TRY(api_query_fields(call, ingest_fields, atomic));
     return api_check(call);
 }
 
@@ -382,11 +380,9 @@ struct err *api_event_list(struct api_call *call)
     struct event_query query = {0};
     struct api_page    page;
     struct flow_event *events;
-    const json_value  *given;
     size_t             n;
     int64_t            next;
-    TRY(api_query_object(call, event_query_fields, (struct str){0}, &given));
-    api_fields(call, given, event_query_fields, &query);
+    TRY(api_query_fields(call, event_query_fields, &query));
     TRY(api_page(call, &page));
     struct flow_event_filter filter = {.name = query.name, .from = query.from, .to = api_end_of(call, "to", query.to),
                                        .before = page.before, .limit = (size_t)page.limit};

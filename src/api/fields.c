@@ -301,3 +301,11 @@ struct err *api_query_object(struct api_call *call, const struct api_field *fiel
     json_end(&out);
     return json_parse(call->arena, json_out_text(&out), value);
 }
+
+struct err *api_query_fields(struct api_call *call, const struct api_field *fields, void *record)
+{
+    const json_value *given;
+    TRY(api_query_object(call, fields, (struct str){0}, &given));
+    api_fields(call, given, fields, record);
+    return NULL;
+}

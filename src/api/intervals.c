@@ -30,10 +30,8 @@ static int64_t period_start(enum preset preset, int back)
 
 struct err *api_intervals(struct api_call *call, struct api_intervals *intervals)
 {
-    const json_value *given;
     *intervals = (struct api_intervals){0};
-    TRY(api_query_object(call, interval_fields, (struct str){0}, &given));
-    api_fields(call, given, interval_fields, intervals);
+    TRY(api_query_fields(call, interval_fields, intervals));
     const int64_t times[] = {intervals->current_start, intervals->current_end, intervals->previous_start,
                              intervals->previous_end};
     size_t stated = 0;

@@ -155,14 +155,12 @@ static struct err *has_more(struct db_tx *tx, int64_t workspace, struct flow_job
 
 struct err *api_job_list(struct api_call *call)
 {
-    const json_value *given;
-    struct query      query = {0};
-    struct api_page   page;
-    struct flow_job  *jobs;
-    size_t            n;
-    bool              more;
-    TRY(api_query_object(call, query_fields, (struct str){0}, &given));
-    api_fields(call, given, query_fields, &query);
+    struct query     query = {0};
+    struct api_page  page;
+    struct flow_job *jobs;
+    size_t           n;
+    bool             more;
+    TRY(api_query_fields(call, query_fields, &query));
     TRY(api_page(call, &page));
     query.to = api_end_of(call, "to", query.to);
     struct flow_job_filter filter = filter_of(&query);
@@ -187,12 +185,10 @@ static const struct api_field recent_fields[] = {
 
 struct err *api_job_recent(struct api_call *call)
 {
-    const json_value *given;
-    int64_t           limit = 0;
-    struct flow_job  *jobs;
-    size_t            n;
-    TRY(api_query_object(call, recent_fields, (struct str){0}, &given));
-    api_fields(call, given, recent_fields, &limit);
+    int64_t          limit = 0;
+    struct flow_job *jobs;
+    size_t           n;
+    TRY(api_query_fields(call, recent_fields, &limit));
     TRY(api_check(call));
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(call->app->db, call->arena, &tx));

@@ -174,10 +174,8 @@ static const struct api_field query_fields[] = {
 /* The last day, or month of days, unless stated; whole intervals in any case. */
 static struct err *read_series(struct api_call *call, struct query *query, struct activity_series *asked)
 {
-    const json_value *given;
     *query = (struct query){0};
-    TRY(api_query_object(call, query_fields, (struct str){0}, &given));
-    api_fields(call, given, query_fields, query);
+    TRY(api_query_fields(call, query_fields, query));
     int64_t length = intervals[query->interval].length, usual = query->interval ? DAYS(30) : DAYS(1);
     int64_t to = query->to ? api_end_of(call, "to", query->to) : time_now() + 1;
     int64_t from = query->from ? query->from : to - usual;

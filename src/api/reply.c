@@ -159,10 +159,8 @@ bool api_preflight(struct api_call *call)
 
 struct err *api_page(struct api_call *call, struct api_page *page)
 {
-    const json_value *query;
     *page = (struct api_page){0};
-    TRY(api_query_object(call, api_list_fields, (struct str){0}, &query));
-    api_fields(call, query, api_list_fields, page);
+    TRY(api_query_fields(call, api_list_fields, page));
     if (page->cursor.n) {
         unsigned long long id = 0;
         int                used = 0;

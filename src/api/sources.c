@@ -310,10 +310,8 @@ static const struct api_field removal_fields[] = {
 struct err *api_source_remove(struct api_call *call)
 {
     struct source_change change = {.call = call};
-    const json_value    *given;
     int                  delete_data = false;
-    TRY(api_query_object(call, removal_fields, (struct str){0}, &given));
-    api_fields(call, given, removal_fields, &delete_data);
+    TRY(api_query_fields(call, removal_fields, &delete_data));
     TRY(api_check(call));
     change.delete_data = delete_data;
     TRY(db_write(call->app->db, call->arena, write_remove, &change));

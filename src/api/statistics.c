@@ -16,10 +16,8 @@ static const struct api_field range_fields[] = {
 
 static struct err *read_range(struct api_call *call, int *range)
 {
-    const json_value *given;
     *range = 0;
-    TRY(api_query_object(call, range_fields, (struct str){0}, &given));
-    api_fields(call, given, range_fields, range);
+    TRY(api_query_fields(call, range_fields, range));
     return api_check(call);
 }
 
@@ -54,11 +52,9 @@ void api_put_job_counts(struct json_out *out, const struct activity_jobs *jobs)
 
 struct err *api_job_statistics(struct api_call *call)
 {
-    const json_value    *given;
     struct activity_jobs jobs;
     int64_t              hours = 0, now = time_now();
-    TRY(api_query_object(call, hours_fields, (struct str){0}, &given));
-    api_fields(call, given, hours_fields, &hours);
+    TRY(api_query_fields(call, hours_fields, &hours));
     TRY(api_check(call));
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(call->app->db, call->arena, &tx));

@@ -209,10 +209,8 @@ struct err *api_stream_open(struct api_call *call)
     struct api_stream *streams = call->api->streams;
     struct api_texts   names = {0};
     struct news       *news;
-    const json_value  *given;
     unsigned           topics = 0;
-    TRY(api_query_object(call, stream_fields, (struct str){0}, &given));
-    api_fields(call, given, stream_fields, &names);
+    TRY(api_query_fields(call, stream_fields, &names));
     TRY(api_check(call));
     if (!call->request->job) return err_new(call->arena, ERR_UNAVAILABLE, "No server runs here that could tell any news");
     for (size_t i = 0; i < names.n; i++)
