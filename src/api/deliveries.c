@@ -115,7 +115,8 @@ static struct err *read_filter(struct api_call *call, struct source_delivery_fil
     return NULL;
 }
 
-struct err *api_delivery_list(struct api_call *call)
+/* Those of the workspace, or unclaimed: those that reached none. */
+static struct err *list_deliveries(struct api_call *call, bool unclaimed)
 {
     struct api_page                page;
     struct source_delivery_filter  filter;
@@ -127,20 +128,25 @@ struct err *api_delivery_list(struct api_call *call)
     filter.limit = (size_t)page.limit + 1;
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(call->app->db, call->arena, &tx));
-    TRY(source_delivery_list(tx, call->workspace.id, filter, &deliveries, &n));
+    TRY(unclaimed ? source_delivery_list_unclaimed(tx, filter, &deliveries, &n)
+                  : source_delivery_list(tx, call->workspace.id, filter, &deliveries, &n));
     bool more = api_page_more(&page, &n);
     struct json_out out = api_answer(call);
     json_begin(&out, "data", '[');
     for (size_t i = 0; i < n; i++) {
-        struct runs runs;
-        TRY(find_runs(tx, call->workspace.id, deliveries[i].public_id, &runs));
+        struct runs runs = {0};
+        if (!unclaimed) TRY(find_runs(tx, call->workspace.id, deliveries[i].public_id, &runs));
         json_begin(&out, NULL, '{');
         put_delivery(call, &out, &deliveries[i], &runs);
+        if (unclaimed) json_put_raw(&out, "headers", deliveries[i].headers);
         json_end(&out);
     }
     api_page_end(&out, call, more, n ? deliveries[n - 1].id : 0);
     return NULL;
 }
+
+struct err *api_delivery_list(struct api_call *call) { return list_deliveries(call, false); }
+struct err *api_delivery_list_unclaimed(struct api_call *call) { return list_deliveries(call, true); }
 
 static void put_runs(struct json_out *out, const struct runs *runs)
 {
@@ -155,33 +161,6 @@ static void put_runs(struct json_out *out, const struct runs *runs)
         json_end(out);
     }
     json_end(out);
-}
-
-/* Those that reached no workspace. */
-struct err *api_delivery_list_unclaimed(struct api_call *call)
-{
-    struct api_page                page;
-    struct source_delivery_filter  filter;
-    struct source_delivery_record *deliveries;
-    size_t                         n;
-    TRY(api_page(call, &page));
-    TRY(read_filter(call, &filter));
-    filter.before = page.before;
-    filter.limit = (size_t)page.limit + 1;
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    TRY(db_read_begin(call->app->db, call->arena, &tx));
-    TRY(source_delivery_list_unclaimed(tx, filter, &deliveries, &n));
-    bool more = api_page_more(&page, &n);
-    struct json_out out = api_answer(call);
-    json_begin(&out, "data", '[');
-    for (size_t i = 0; i < n; i++) {
-        json_begin(&out, NULL, '{');
-        put_delivery(call, &out, &deliveries[i], &(struct runs){0});
-        json_put_raw(&out, "headers", deliveries[i].headers);
-        json_end(&out);
-    }
-    api_page_end(&out, call, more, n ? deliveries[n - 1].id : 0);
-    return NULL;
 }
 
 struct err *api_delivery_get(struct api_call *call)

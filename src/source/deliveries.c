@@ -6,10 +6,11 @@
 
 enum { LIST_MAX = 101, COUNTED = 10000 };
 
-#define COLUMNS                                                                                                    \
+#define COLUMNS(source_id)                                                                                         \
     "SELECT d.id, d.public_id, d.source, d.event, d.action, d.delivery_id, d.outcome, d.reason, d.error, "         \
-    "d.replay_of, d.headers, s.public_id, d.received_at, d.http_status FROM inbound_delivery_share h "             \
-    "JOIN inbound_delivery d ON d.id = h.delivery "                                                                \
+    "d.replay_of, d.headers, " source_id ", d.received_at, d.http_status "
+#define SHARED                                                                                                     \
+    "FROM inbound_delivery_share h JOIN inbound_delivery d ON d.id = h.delivery "                                  \
     "LEFT JOIN source s ON s.workspace_id = h.workspace_id AND s.id = h.source_id "
 
 static bool next_delivery(struct db_rows *rows, struct source_delivery_record *d)
@@ -17,6 +18,16 @@ static bool next_delivery(struct db_rows *rows, struct source_delivery_record *d
     *d = (struct source_delivery_record){0};
     return db_next(rows, &d->id, &d->public_id, &d->source, &d->event, &d->action, &d->delivery_id, &d->outcome, &d->reason,
                    &d->error, &d->replay_of, &d->headers, &d->source_id, &d->received_at, &d->http_status);
+}
+
+static struct err *all_deliveries(struct db_rows *rows, struct source_delivery_record **deliveries, size_t *count)
+{
+    VEC(struct source_delivery_record) found = {0};
+    struct source_delivery_record one;
+    while (next_delivery(rows, &one)) *VEC_PUSH(rows->tx->arena, &found) = one;
+    *deliveries = found.at;
+    *count = found.n;
+    return db_done(rows);
 }
 
 #define FITTING                                                                                                    \
@@ -33,17 +44,11 @@ static int64_t before(int64_t bound) { return bound > 0 ? bound : INT64_MAX; }
 struct err *source_delivery_list(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter,
                                  struct source_delivery_record **deliveries, size_t *count)
 {
-    VEC(struct source_delivery_record) found = {0};
-    struct source_delivery_record one;
     struct db_rows rows;
-    TRY(db_query(tx, &rows,
-                 COLUMNS FITTING OF_WORKSPACE "ORDER BY h.delivery DESC LIMIT $8", FITTING_OF(filter),
-                 filter.limit < LIST_MAX ? filter.limit : LIST_MAX, workspace, given(filter.source_id)));
-    while (next_delivery(&rows, &one)) *VEC_PUSH(tx->arena, &found) = one;
-    TRY(db_done(&rows));
-    *deliveries = found.at;
-    *count = found.n;
-    return NULL;
+    TRY(db_query(tx, &rows, COLUMNS("s.public_id") SHARED FITTING OF_WORKSPACE "ORDER BY h.delivery DESC LIMIT $8",
+                 FITTING_OF(filter), filter.limit < LIST_MAX ? filter.limit : LIST_MAX, workspace,
+                 given(filter.source_id)));
+    return all_deliveries(&rows, deliveries, count);
 }
 
 struct err *source_delivery_total(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter, int64_t most,
@@ -51,10 +56,8 @@ struct err *source_delivery_total(struct db_tx *tx, int64_t workspace, struct so
 {
     struct db_rows rows;
     TRY(db_query(tx, &rows,
-                 "SELECT COUNT(*), COALESCE(MAX(id), 0) FROM (SELECT d.id FROM inbound_delivery_share h "
-                 "JOIN inbound_delivery d ON d.id = h.delivery "
-                 "LEFT JOIN source s ON s.workspace_id = h.workspace_id AND s.id = h.source_id "
-                 FITTING OF_WORKSPACE "ORDER BY h.delivery DESC LIMIT $8) AS fitting",
+                 "SELECT COUNT(*), COALESCE(MAX(id), 0) FROM (SELECT d.id "
+                 SHARED FITTING OF_WORKSPACE "ORDER BY h.delivery DESC LIMIT $8) AS fitting",
                  FITTING_OF(filter), most, workspace, given(filter.source_id)));
     (void)db_next(&rows, count, newest);
     return db_done(&rows);
@@ -63,20 +66,13 @@ struct err *source_delivery_total(struct db_tx *tx, int64_t workspace, struct so
 struct err *source_delivery_list_unclaimed(struct db_tx *tx, struct source_delivery_filter filter,
                                            struct source_delivery_record **deliveries, size_t *count)
 {
-    VEC(struct source_delivery_record) found = {0};
-    struct source_delivery_record one;
     struct db_rows rows;
     TRY(db_query(tx, &rows,
-                 "SELECT d.id, d.public_id, d.source, d.event, d.action, d.delivery_id, d.outcome, d.reason, d.error, "
-                 "d.replay_of, d.headers, NULL, d.received_at, d.http_status FROM inbound_delivery d "
+                 COLUMNS("NULL") "FROM inbound_delivery d "
                  FITTING "AND NOT EXISTS (SELECT 1 FROM inbound_delivery_share h WHERE h.delivery = d.id) "
                  "ORDER BY d.id DESC LIMIT $8",
                  FITTING_OF(filter), filter.limit < LIST_MAX ? filter.limit : LIST_MAX));
-    while (next_delivery(&rows, &one)) *VEC_PUSH(tx->arena, &found) = one;
-    TRY(db_done(&rows));
-    *deliveries = found.at;
-    *count = found.n;
-    return NULL;
+    return all_deliveries(&rows, deliveries, count);
 }
 
 struct err *source_delivery_counts(struct db_tx *tx, int64_t workspace, int64_t since,
@@ -121,7 +117,8 @@ struct err *source_delivery_find(struct db_tx *tx, int64_t workspace, struct str
                                  struct source_delivery_record *delivery)
 {
     struct db_rows rows;
-    TRY(db_query(tx, &rows, COLUMNS "WHERE h.workspace_id = $1 AND d.public_id = $2", workspace, public_id));
+    TRY(db_query(tx, &rows, COLUMNS("s.public_id") SHARED "WHERE h.workspace_id = $1 AND d.public_id = $2", workspace,
+                 public_id));
     bool found = next_delivery(&rows, delivery);
     TRY(db_done(&rows));
     if (!found) return err_new(tx->arena, ERR_NOT_FOUND, "Delivery not found");
