@@ -53,12 +53,6 @@ static struct err *find_runs(struct db_tx *tx, int64_t workspace, struct str del
     return NULL;
 }
 
-static void put_text(struct json_out *out, const char *key, struct str text)
-{
-    if (text.n) json_put(out, key, text);
-    else json_put_null(out, key);
-}
-
 /* When the last capture ended; null before. */
 static int64_t processed_at(const struct source_delivery_record *delivery, const struct runs *runs)
 {
@@ -89,18 +83,18 @@ static void put_delivery(struct api_call *call, struct json_out *out, const stru
 {
     json_put(out, "id", delivery->public_id);
     json_put(out, "source", delivery->source);
-    put_text(out, "sourceId", delivery->source_id);
+    json_put_or_null(out, "sourceId", delivery->source_id);
     json_put(out, "event", delivery->event);
-    put_text(out, "action", delivery->action);
+    json_put_or_null(out, "action", delivery->action);
     json_put(out, "deliveryId", delivery->delivery_id);
     json_put_time(out, "receivedAt", delivery->received_at);
     json_put_time(out, "processedAt", processed_at(delivery, runs));
     json_put(out, "httpStatus", delivery->http_status);
     json_put(out, "outcome", delivery->outcome);
-    put_text(out, "reason", delivery->reason);
-    put_text(out, "error", delivery->error);
+    json_put_or_null(out, "reason", delivery->reason);
+    json_put_or_null(out, "error", delivery->error);
     put_observations(out, call->arena, runs);
-    put_text(out, "replayOf", delivery->replay_of);
+    json_put_or_null(out, "replayOf", delivery->replay_of);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------- */
@@ -155,9 +149,9 @@ static void put_runs(struct json_out *out, const struct runs *runs)
         const struct run *run = &runs->at[i];
         json_begin(out, NULL, '{');
         json_put(out, "functionId", run->function);
-        put_text(out, "outcome", run->outcome);
-        put_text(out, "jobId", run->job.public_id);
-        put_text(out, "status", run->job.status);
+        json_put_or_null(out, "outcome", run->outcome);
+        json_put_or_null(out, "jobId", run->job.public_id);
+        json_put_or_null(out, "status", run->job.status);
         json_end(out);
     }
     json_end(out);
@@ -207,7 +201,7 @@ struct err *api_delivery_replay(struct api_call *call)
     TRY(db_write(call->app->db, call->arena, write_replay, &replay));
     struct json_out out = api_answer(call);
     json_put(&out, "deliveryId", replay.fresh);
-    put_text(&out, "jobId", replay.runs.n ? replay.runs.at[0].job.public_id : (struct str){0});
+    json_put_or_null(&out, "jobId", replay.runs.n ? replay.runs.at[0].job.public_id : (struct str){0});
     api_send_with_id(call, &out);
     return NULL;
 }
@@ -252,7 +246,7 @@ struct err *api_delivery_bulk(struct api_call *call)
     TRY(db_write(call->app->db, call->arena, write_bulk, &bulk));
     struct json_out out = api_answer(call);
     json_put(&out, "count", bulk.count);
-    put_text(&out, "jobId", bulk.runs.n ? bulk.runs.at[0].job.public_id : (struct str){0});
+    json_put_or_null(&out, "jobId", bulk.runs.n ? bulk.runs.at[0].job.public_id : (struct str){0});
     api_send_with_id(call, &out);
     return NULL;
 }

@@ -3,12 +3,6 @@
 
 #include <stdlib.h>
 
-static void put_texts_of(struct json_out *out, const char *key, struct str text)
-{
-    if (text.n) json_put(out, key, text);
-    else json_put_null(out, key);
-}
-
 static void put_tags(struct json_out *out, struct str tags)
 {
     json_put_raw(out, "lastTags", tags.n ? tags : STR("{}"));
@@ -25,7 +19,7 @@ static void put_fields(struct json_out *out, const struct source_import *import)
     json_put(out, "stored", import->stored);
     json_put(out, "duplicates", import->duplicates);
     json_put(out, "failed", import->failed);
-    put_texts_of(out, "error", import->error);
+    json_put_or_null(out, "error", import->error);
     json_put_time(out, "startedAt", import->started_at);
     json_put_time(out, "finishedAt", import->finished_at);
 }
@@ -197,12 +191,12 @@ struct err *api_import_begin(struct api_call *call)
     struct json_out out = api_answer(call);
     json_put(&out, "jobId", import->public_id);
     json_put(&out, "sourceId", import->source_public_id);
-    put_texts_of(&out, "lastSha", import->last_sha);
+    json_put_or_null(&out, "lastSha", import->last_sha);
     put_tags(&out, import->last_tags);
     json_begin(&out, "pullRequests", '{');
     for (size_t i = 0; i < beginning.pull_requests.n; i++) {
         json_key(&out, beginning.pull_requests.at[i].number);
-        put_texts_of(&out, NULL, beginning.pull_requests.at[i].sha);
+        json_put_or_null(&out, NULL, beginning.pull_requests.at[i].sha);
     }
     json_end(&out);
     json_put(&out, "requestId", call->id);

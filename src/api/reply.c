@@ -184,10 +184,8 @@ bool api_page_more(const struct api_page *page, size_t *n)
 void api_page_end(struct json_out *out, struct api_call *call, bool more, int64_t last_id)
 {
     json_end(out);
-    if (more)
-        json_put(out, "nextCursor", str_printf(call->arena, "c%llx", (unsigned long long)last_id));
-    else
-        json_put_null(out, "nextCursor");
+    struct str next = more ? str_printf(call->arena, "c%llx", (unsigned long long)last_id) : (struct str){0};
+    json_put(out, "nextCursor", next);
     json_put(out, "hasMore", more);
     api_send(call, 200, out);
 }

@@ -65,12 +65,6 @@ static double failure_rate(const struct source_record *source, const struct api_
     return 0;
 }
 
-static void put_text(struct json_out *out, const char *key, struct str text)
-{
-    if (text.n) json_put(out, key, text);
-    else json_put_null(out, key);
-}
-
 void api_put_source(struct json_out *out, const struct app *app, const struct source_record *source,
                     const struct api_source_facts *facts)
 {
@@ -81,16 +75,16 @@ void api_put_source(struct json_out *out, const struct app *app, const struct so
     json_put(out, "id", source->public_id);
     json_put(out, "sourceType", source->type);
     json_put(out, "displayName", source_display_name(source, config));
-    put_text(out, "resourceId", known ? source->resource_id : (struct str){0});
+    json_put_or_null(out, "resourceId", known ? source->resource_id : (struct str){0});
     json_put(out, "documentCount", source->document_count);
     json_put_bool(out, "isActive", source->active);
-    put_text(out, "inactiveReason", source->inactive_reason);
+    json_put_or_null(out, "inactiveReason", source->inactive_reason);
     json_put_bool(out, "shared", source->shared);
-    put_text(out, "url", source->has_secret ? url_of(arena, app, source) : (struct str){0});
+    json_put_or_null(out, "url", source->has_secret ? url_of(arena, app, source) : (struct str){0});
     json_put_time(out, "connectedAt", source->connected_at);
     json_put_time(out, "lastSyncedAt", source->last_synced_at);
     json_put(out, "lastSyncStatus", source->last_sync_status);
-    put_text(out, "lastSyncError", source->last_sync_error);
+    json_put_or_null(out, "lastSyncError", source->last_sync_error);
     json_put(out, "health", activity_level_name(level_of(source, facts)));
     json_put_time(out, "lastDeliveryAt", source->last_delivery_at);
     json_put(out, "deliveryFailureRate24h", failure_rate(source, facts));

@@ -372,6 +372,11 @@ void json_put_str(struct json_out *out, const char *key, struct str value)
     out->comma = true;
 }
 
+void json_put_or_null(struct json_out *out, const char *key, struct str value)
+{
+    json_put_str(out, key, value.n ? value : (struct str){0});
+}
+
 void json_put_z(struct json_out *out, const char *key, const char *value)
 {
     json_put_str(out, key, str_of(value));

@@ -198,8 +198,7 @@ static void put_turn(struct json_out *out, const struct llm_message *message)
     if (!message->text.n && !message->use_count) return;
     json_begin(out, NULL, '{');
     json_put(out, "role", role_name(message));
-    if (message->text.n) json_put(out, "content", message->text);
-    else json_put_null(out, "content");
+    json_put_or_null(out, "content", message->text);
     put_uses(out, message);
     json_end(out);
 }

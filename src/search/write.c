@@ -79,12 +79,6 @@ void search_write_similar(struct json_out *out, const struct search_similar_item
     if (item->occurred_at) json_put_time(out, "occurredAt", item->occurred_at);
 }
 
-static void put_or_null(struct json_out *out, const char *key, struct str text)
-{
-    if (text.n) json_put(out, key, text);
-    else json_put_null(out, key);
-}
-
 void search_write_node(struct json_out *out, const struct search_node *node)
 {
     json_put(out, "id", node->id);
@@ -92,7 +86,7 @@ void search_write_node(struct json_out *out, const struct search_node *node)
     json_put(out, "source", node->source);
     json_put(out, "type", node->type);
     json_put_time(out, "occurredAt", node->occurred_at);
-    put_or_null(out, "url", node->url);
+    json_put_or_null(out, "url", node->url);
     json_put(out, "isRoot", node->root);
 }
 
@@ -101,7 +95,7 @@ void search_write_edge(struct json_out *out, const struct search_edge *edge)
     json_put(out, "source", edge->source);
     json_put(out, "target", edge->target);
     json_put(out, "type", edge->type);
-    put_or_null(out, "linkingKey", edge->linking_key);
+    json_put_or_null(out, "linkingKey", edge->linking_key);
     json_put(out, "confidence", edge->confidence);
 }
 
@@ -126,8 +120,7 @@ void search_write_related(struct json_out *out, const struct search_related_item
     json_put(out, "source", node->source);
     json_put(out, "type", node->type);
     json_put_time(out, "occurredAt", node->occurred_at);
-    if (node->url.n) json_put(out, "url", node->url);
-    else json_put_null(out, "url");
+    json_put_or_null(out, "url", node->url);
     if (item->relation_count) {
         json_put(out, "relationshipType", most_confident(item)->type);
         json_put(out, "direction", direction(most_confident(item)));

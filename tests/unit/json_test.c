@@ -92,6 +92,17 @@ TEST(json, writing_separates_and_escapes)
               "\"at\":\"1970-01-01T00:00:00.001Z\"}");
 }
 
+TEST(json, an_empty_text_can_be_written_as_null)
+{
+    struct json_out out = json_out(arena);
+    json_begin(&out, NULL, '[');
+    json_put_or_null(&out, NULL, STR(""));
+    json_put_or_null(&out, NULL, (struct str){0});
+    json_put_or_null(&out, NULL, STR("a"));
+    json_end(&out);
+    check_str(json_out_text(&out), "[null,null,\"a\"]");
+}
+
 TEST(json, a_written_value_reads_back_equal)
 {
     const char *text = "{\"a\":[1,-2,3.5,\"\\u00fc\\ud83d\\ude00\"],\"b\":{\"c\":false}}";
@@ -131,6 +142,7 @@ int main(void)
         RUN(json, nul_is_left_out),
         RUN(json, deep_nesting_is_refused),
         RUN(json, writing_separates_and_escapes),
+        RUN(json, an_empty_text_can_be_written_as_null),
         RUN(json, a_written_value_reads_back_equal),
         RUN(yaml, becomes_the_same_values),
         RUN(yaml, of_nothing_is_null),
