@@ -66,13 +66,17 @@ static void read_cursor(struct api_call *call, struct str cursor, struct search_
         api_issue(call, STR("cursor"), "Invalid cursor");
 }
 
-static struct err *put_counts(struct json_out *out, struct api_call *call)
+static struct str cursor_of(struct arena *arena, const struct search_listed *last)
+{
+    return str_printf(arena, "o%lld.%lld", (long long)last->occurred_at, (long long)last->row);
+}
+
+struct err *api_put_observation_counts(struct json_out *out, const struct api_call *call)
 {
     struct search_source *sources;
     size_t                n;
     int64_t               total = 0;
     TRY(search_sources(call->app->search, call->arena, call->workspace.id, &sources, &n));
-    json_begin(out, "meta", '{');
     json_begin(out, "bySource", '{');
     for (size_t i = 0; i < n; i++) {
         json_key(out, sources[i].source);
@@ -81,7 +85,6 @@ static struct err *put_counts(struct json_out *out, struct api_call *call)
     }
     json_end(out);
     json_put(out, "total", total);
-    json_end(out);
     return NULL;
 }
 
@@ -101,13 +104,11 @@ struct err *api_observations(struct api_call *call)
     json_begin(&out, "data", '[');
     for (size_t i = 0; i < n; i++) put_listed(&out, &items[i]);
     json_end(&out);
-    if (more)
-        json_put(&out, "nextCursor", str_printf(call->arena, "o%lld.%lld", (long long)items[n - 1].occurred_at,
-                                                (long long)items[n - 1].row));
-    else
-        json_put_null(&out, "nextCursor");
+    json_put(&out, "nextCursor", more ? cursor_of(call->arena, &items[n - 1]) : (struct str){0});
     json_put(&out, "hasMore", more);
-    TRY(put_counts(&out, call));
+    json_begin(&out, "meta", '{');
+    TRY(api_put_observation_counts(&out, call));
+    json_end(&out);
     api_send(call, 200, &out);
     return NULL;
 }

@@ -161,11 +161,16 @@ MUST_CHECK struct err *api_intervals(struct api_call *call, struct api_intervals
 void api_put_intervals(struct json_out *out, const struct api_intervals *intervals);
 void api_put_change(struct json_out *out, const char *key, double current, double previous);
 
+/* How many observations there are: bySource and total, into an open object (browse.c). */
+MUST_CHECK struct err *api_put_observation_counts(struct json_out *out, const struct api_call *call);
+
 /* A job as lists show it. */
 struct flow_job;
 void api_put_job_counts(struct json_out *out, const struct activity_jobs *jobs); /* members of the open object */
 void api_put_job(struct json_out *out, const struct api_call *call, const struct flow_job *job);
 
+/* What a function or an event has stored: JSON, or else a text. */
+void api_put_stored(struct json_out *out, const char *key, struct str text);
 /* The fields of a job but for its input and output, into an open object. */
 void api_put_job_state(struct json_out *out, const struct org_workspace *workspace, const struct flow_job *job);
 

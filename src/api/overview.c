@@ -47,20 +47,10 @@ static void put_store(struct json_out *out, const struct api_call *call)
 
 static struct err *put_observations(struct json_out *out, const struct api_call *call, struct db_tx *tx)
 {
-    struct search_source *sources;
-    size_t                n;
-    int64_t               total = 0, lately;
-    TRY(search_sources(call->app->search, call->arena, call->workspace.id, &sources, &n));
+    int64_t lately;
     TRY(activity_observations(tx, call->workspace.id, time_now() - DAYS(1), 0, &lately));
     json_begin(out, "observations", '{');
-    json_begin(out, "bySource", '{');
-    for (size_t i = 0; i < n; i++) {
-        json_key(out, sources[i].source);
-        json_put(out, NULL, sources[i].items);
-        total += sources[i].items;
-    }
-    json_end(out);
-    json_put(out, "total", total);
+    TRY(api_put_observation_counts(out, call));
     json_put(out, "last24h", lately);
     json_end(out);
     return NULL;
