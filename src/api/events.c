@@ -1,10 +1,11 @@
-/* events.c - POST /v1/events: events from any program, one, many, or as CloudEvents (connectors-other.md 7). */
+/* events.c - POST /v1/events: events from any program, one, many, or as CloudEvents (connectors-other.md 7); W/events: what
+ * became of all events. */
 #include "api/inbound.h"
 #include "crypto/crypto.h"
 #include "flow/flow.h"
 
 #define CAPTURE "neural.observation.capture" /* the function */
-enum { BUSY_SECONDS = 30, ID_HEX = 21, SLICE = 500, DEFAULT_BODY = 5 << 20 };
+enum { BUSY_SECONDS = 30, ID_HEX = 21, SLICE = 500, DEFAULT_BODY = 5 << 20, MAX_EVENT_ID = 191 };
 
 /* ---- reading ----------------------------------------------------------------------------------------------------------- */
 
@@ -339,7 +340,7 @@ struct err *api_ingested_get(struct api_call *call)
     return NULL;
 }
 
-/* ---- GET W/events ---------------------------------------------------------------------------------------------------------- */
+/* ---- W/events -------------------------------------------------------------------------------------------------------------- */
 
 struct event_query { struct str name; int64_t from, to; };
 
@@ -352,16 +353,19 @@ static const struct api_field event_query_fields[] = {
 };
 /* clang-format on */
 
-static struct err *put_event(struct json_out *out, struct db_tx *tx, const struct flow_event *event)
+static void put_event(struct json_out *out, const struct flow_event *event)
 {
-    struct flow_outcome_record *outcomes;
-    size_t                      n;
-    TRY(flow_event_outcomes(tx, event->seq, &outcomes, &n));
-    json_begin(out, NULL, '{');
     json_put(out, "id", event->id);
     json_put(out, "name", event->name);
     json_put_time(out, "timestamp", event->ts);
     json_put_time(out, "receivedAt", event->received_at);
+}
+
+static struct err *put_outcomes(struct json_out *out, struct db_tx *tx, const struct flow_event *event)
+{
+    struct flow_outcome_record *outcomes;
+    size_t                      n;
+    TRY(flow_event_outcomes(tx, event->seq, &outcomes, &n));
     json_begin(out, "outcomes", '[');
     for (size_t i = 0; i < n; i++) {
         json_begin(out, NULL, '{');
@@ -370,7 +374,6 @@ static struct err *put_event(struct json_out *out, struct db_tx *tx, const struc
         json_put(out, "jobId", outcomes[i].job);
         json_end(out);
     }
-    json_end(out);
     json_end(out);
     return NULL;
 }
@@ -391,7 +394,28 @@ struct err *api_event_list(struct api_call *call)
     TRY(flow_event_list(tx, call->workspace.id, filter, &events, &n, &next));
     struct json_out out = api_answer(call);
     json_begin(&out, "data", '[');
-    for (size_t i = 0; i < n; i++) TRY(put_event(&out, tx, &events[i]));
+    for (size_t i = 0; i < n; i++) {
+        json_begin(&out, NULL, '{');
+        put_event(&out, &events[i]);
+        TRY(put_outcomes(&out, tx, &events[i]));
+        json_end(&out);
+    }
     api_page_end(&out, call, next > 0, next);
+    return NULL;
+}
+
+struct err *api_event_get(struct api_call *call)
+{
+    struct flow_event event;
+    struct str        id = api_parameter(call, "id");
+    struct db_tx *tx  DB_READ_SCOPE = NULL;
+    if (id.n > MAX_EVENT_ID) return err_new(call->arena, ERR_NOT_FOUND, "Event not found");
+    TRY(db_read_begin(call->app->db, call->arena, &tx));
+    TRY(flow_event_get(tx, call->workspace.id, id, &event));
+    struct json_out out = api_answer(call);
+    put_event(&out, &event);
+    api_put_stored(&out, "data", event.data);
+    TRY(put_outcomes(&out, tx, &event));
+    api_send_with_id(call, &out);
     return NULL;
 }

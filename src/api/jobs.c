@@ -1,9 +1,8 @@
-/* jobs.c - W/jobs and W/events: what runs, what ran, what became of an event; cancel, restart, resume. */
+/* jobs.c - W/jobs: what runs, what ran; cancel, restart, resume. */
 #include "api/call.h"
 #include "flow/flow.h"
 
-enum { MAX_LIST = 100, MAX_BULK = 1000, MAX_NAME = 191, MAX_FUNCTIONS = 16, MAX_STATUSES = 5, MAX_TRIGGERS = 4,
-       MAX_EVENT_ID = 191 };
+enum { MAX_BULK = 1000, MAX_NAME = 191, MAX_FUNCTIONS = 16, MAX_STATUSES = 5, MAX_TRIGGERS = 4 };
 
 static const char *const statuses[] = {"queued", "running", "completed", "failed", "cancelled", NULL};
 static const char *const triggers[] = {"manual", "scheduled", "webhook", "automatic", NULL};
@@ -65,12 +64,11 @@ static struct flow_job_filter filter_of(const struct query *query)
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
-/* Text that should be JSON but is a function's own choice. */
-static void put_stored(struct json_out *out, struct arena *arena, const char *key, struct str text)
+void api_put_stored(struct json_out *out, const char *key, struct str text)
 {
     const json_value *parsed;
     if (!text.n) json_put_null(out, key);
-    else if (json_parse(arena, text, &parsed)) json_put(out, key, text);
+    else if (json_parse(out->buf.arena, text, &parsed)) json_put(out, key, text);
     else json_put_raw(out, key, text);
 }
 
@@ -96,7 +94,7 @@ void api_put_job_state(struct json_out *out, const struct org_workspace *workspa
     json_put(out, "system", job->system);
     json_put(out, "errorMessage", job->error);
     json_put(out, "attempts", job->attempts);
-    put_stored(out, out->buf.arena, "progress", job->progress);
+    api_put_stored(out, "progress", job->progress);
     json_put_time(out, "createdAt", job->created_at);
     json_put_time(out, "startedAt", job->started_at);
     json_put_time(out, "completedAt", job->completed_at);
@@ -107,8 +105,8 @@ void api_put_job_state(struct json_out *out, const struct org_workspace *workspa
 static void put_job_fields(struct json_out *out, const struct api_call *call, const struct flow_job *job)
 {
     api_put_job_state(out, &call->workspace, job);
-    put_stored(out, call->arena, "input", job->input);
-    put_stored(out, call->arena, "output", job->output);
+    api_put_stored(out, "input", job->input);
+    api_put_stored(out, "output", job->output);
 }
 
 void api_put_job(struct json_out *out, const struct api_call *call, const struct flow_job *job)
@@ -203,7 +201,7 @@ struct err *api_job_recent(struct api_call *call)
 
 /* ---- one --------------------------------------------------------------------------------------------------------- */
 
-static void put_step(struct json_out *out, const struct api_call *call, const struct flow_step_record *step)
+static void put_step(struct json_out *out, const struct flow_step_record *step)
 {
     json_begin(out, NULL, '{');
     json_put(out, "name", step->step);
@@ -214,8 +212,8 @@ static void put_step(struct json_out *out, const struct api_call *call, const st
     json_put_time(out, "completedAt", step->ended_at);
     json_put_time(out, "dueAt", step->due_at);
     put_count(out, "durationMs", step->ended_at - step->started_at, step->ended_at != 0);
-    put_stored(out, call->arena, "output", step->output);
-    put_stored(out, call->arena, "notes", step->notes);
+    api_put_stored(out, "output", step->output);
+    api_put_stored(out, "notes", step->notes);
     json_put(out, "error", step->error);
     json_end(out);
 }
@@ -249,37 +247,7 @@ struct err *api_job_get(struct api_call *call)
     TRY(put_relative(&out, "parentJobId", tx, call->workspace.id, job.parent));
     TRY(put_relative(&out, "restartOfJobId", tx, call->workspace.id, job.replay_of));
     json_begin(&out, "steps", '[');
-    for (size_t i = 0; i < n; i++) put_step(&out, call, &steps[i]);
-    json_end(&out);
-    api_send_with_id(call, &out);
-    return NULL;
-}
-
-struct err *api_event_get(struct api_call *call)
-{
-    struct flow_event           event;
-    struct flow_outcome_record *outcomes;
-    size_t                      n;
-    struct str                  id = api_parameter(call, "id");
-    struct db_tx *tx            DB_READ_SCOPE = NULL;
-    if (id.n > MAX_EVENT_ID) return err_new(call->arena, ERR_NOT_FOUND, "Event not found");
-    TRY(db_read_begin(call->app->db, call->arena, &tx));
-    TRY(flow_event_get(tx, call->workspace.id, id, &event));
-    TRY(flow_event_outcomes(tx, event.seq, &outcomes, &n));
-    struct json_out out = api_answer(call);
-    json_put(&out, "id", event.id);
-    json_put(&out, "name", event.name);
-    json_put_time(&out, "timestamp", event.ts);
-    json_put_time(&out, "receivedAt", event.received_at);
-    put_stored(&out, call->arena, "data", event.data);
-    json_begin(&out, "outcomes", '[');
-    for (size_t i = 0; i < n; i++) {
-        json_begin(&out, NULL, '{');
-        json_put(&out, "functionId", outcomes[i].function);
-        json_put(&out, "outcome", outcomes[i].outcome);
-        json_put(&out, "jobId", outcomes[i].job);
-        json_end(&out);
-    }
+    for (size_t i = 0; i < n; i++) put_step(&out, &steps[i]);
     json_end(&out);
     api_send_with_id(call, &out);
     return NULL;
