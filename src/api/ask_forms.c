@@ -7,8 +7,8 @@ static void put_citation(struct json_out *out, const struct answer_citation *cit
     json_put(out, "index", citation->index);
     json_put(out, "id", citation->id);
     json_put(out, "title", citation->title);
-    json_put(out, "url", citation->url.s ? citation->url : STR(""));
-    json_put(out, "snippet", citation->snippet.s ? citation->snippet : STR(""));
+    json_put_or_empty(out, "url", citation->url);
+    json_put_or_empty(out, "snippet", citation->snippet);
     if (citation->score >= 0) json_put(out, "relevance_score", citation->score);
     if (citation->occurred_at) json_put_time(out, "timestamp", citation->occurred_at);
     json_put(out, "source", citation->source);
@@ -240,7 +240,7 @@ static void source_part(struct asking *asking, const struct answer_citation *cit
 {
     struct json_out out = begin_part(asking, "source-url");
     json_put(&out, "sourceId", citation->id);
-    json_put(&out, "url", citation->url.s ? citation->url : STR(""));
+    json_put_or_empty(&out, "url", citation->url);
     json_put(&out, "title", citation->title);
     end_part(asking, &out);
 }

@@ -377,6 +377,11 @@ void json_put_or_null(struct json_out *out, const char *key, struct str value)
     json_put_str(out, key, value.n ? value : (struct str){0});
 }
 
+void json_put_or_empty(struct json_out *out, const char *key, struct str value)
+{
+    json_put_str(out, key, value.s ? value : STR(""));
+}
+
 void json_put_z(struct json_out *out, const char *key, const char *value)
 {
     json_put_str(out, key, str_of(value));

@@ -97,7 +97,7 @@ void source_event_write(struct json_out *out, const char *key, const struct sour
     json_put(out, "sourceType", event->source_type);
     json_put(out, "sourceId", event->source_id);
     json_put(out, "title", event->title);
-    json_put(out, "body", event->body.s ? event->body : STR(""));
+    json_put_or_empty(out, "body", event->body);
     put_actor(out, &event->actor);
     json_put(out, "occurredAt", time_format(out->buf.arena, event->occurred_at));
     put_references(out, event);

@@ -92,15 +92,17 @@ TEST(json, writing_separates_and_escapes)
               "\"at\":\"1970-01-01T00:00:00.001Z\"}");
 }
 
-TEST(json, an_empty_text_can_be_written_as_null)
+TEST(json, a_text_that_is_missing_can_be_written_as_null_or_as_empty)
 {
     struct json_out out = json_out(arena);
     json_begin(&out, NULL, '[');
     json_put_or_null(&out, NULL, STR(""));
     json_put_or_null(&out, NULL, (struct str){0});
     json_put_or_null(&out, NULL, STR("a"));
+    json_put_or_empty(&out, NULL, (struct str){0});
+    json_put_or_empty(&out, NULL, STR("a"));
     json_end(&out);
-    check_str(json_out_text(&out), "[null,null,\"a\"]");
+    check_str(json_out_text(&out), "[null,null,\"a\",\"\",\"a\"]");
 }
 
 TEST(json, a_written_value_reads_back_equal)
@@ -142,7 +144,7 @@ int main(void)
         RUN(json, nul_is_left_out),
         RUN(json, deep_nesting_is_refused),
         RUN(json, writing_separates_and_escapes),
-        RUN(json, an_empty_text_can_be_written_as_null),
+        RUN(json, a_text_that_is_missing_can_be_written_as_null_or_as_empty),
         RUN(json, a_written_value_reads_back_equal),
         RUN(yaml, becomes_the_same_values),
         RUN(yaml, of_nothing_is_null),
