@@ -3,6 +3,13 @@
 
 #include "json/json.h"
 
+static void put_origin(struct json_out *out, struct str source, struct str type, int64_t occurred_at)
+{
+    json_put(out, "source", source);
+    json_put(out, "type", type);
+    if (occurred_at) json_put_time(out, "occurredAt", occurred_at);
+}
+
 static void put_entities(struct json_out *out, const struct search_item *item)
 {
     json_begin(out, "entities", '[');
@@ -35,12 +42,10 @@ void search_write_item(struct json_out *out, const struct search_item *item)
 {
     json_put(out, "id", item->id);
     json_put(out, "title", item->title);
-    json_put(out, "url", item->url.s ? item->url : STR(""));
-    json_put(out, "snippet", item->snippet.s ? item->snippet : STR(""));
+    json_put_or_empty(out, "url", item->url);
+    json_put_or_empty(out, "snippet", item->snippet);
     json_put(out, "score", item->score);
-    json_put(out, "source", item->source);
-    json_put(out, "type", item->type);
-    if (item->occurred_at) json_put_time(out, "occurredAt", item->occurred_at);
+    put_origin(out, item->source, item->type, item->occurred_at);
     put_entities(out, item);
     put_references(out, item);
     if (item->highlighted) {
@@ -55,12 +60,10 @@ void search_write_content(struct json_out *out, const struct search_content *ite
 {
     json_put(out, "id", item->id);
     json_put(out, "title", item->title);
-    json_put(out, "url", item->url.s ? item->url : STR(""));
-    json_put(out, "snippet", item->snippet.s ? item->snippet : STR(""));
-    json_put(out, "content", item->content.s ? item->content : STR(""));
-    json_put(out, "source", item->source);
-    json_put(out, "type", item->type);
-    if (item->occurred_at) json_put_time(out, "occurredAt", item->occurred_at);
+    json_put_or_empty(out, "url", item->url);
+    json_put_or_empty(out, "snippet", item->snippet);
+    json_put_or_empty(out, "content", item->content);
+    put_origin(out, item->source, item->type, item->occurred_at);
     json_put_raw(out, "metadata", item->metadata.n ? item->metadata : STR("{}"));
 }
 
@@ -68,18 +71,16 @@ void search_write_similar(struct json_out *out, const struct search_similar_item
 {
     json_put(out, "id", item->id);
     json_put(out, "title", item->title);
-    json_put(out, "url", item->url.s ? item->url : STR(""));
-    json_put(out, "snippet", item->snippet.s ? item->snippet : STR(""));
+    json_put_or_empty(out, "url", item->url);
+    json_put_or_empty(out, "snippet", item->snippet);
     json_put(out, "score", item->score);
     json_put(out, "vectorSimilarity", item->vector);
     if (item->overlap >= 0) json_put(out, "entityOverlap", item->overlap);
     json_put(out, "sameCluster", item->same_cluster);
-    json_put(out, "source", item->source);
-    json_put(out, "type", item->type);
-    if (item->occurred_at) json_put_time(out, "occurredAt", item->occurred_at);
+    put_origin(out, item->source, item->type, item->occurred_at);
 }
 
-void search_write_node(struct json_out *out, const struct search_node *node)
+static void put_node(struct json_out *out, const struct search_node *node)
 {
     json_put(out, "id", node->id);
     json_put(out, "title", node->title);
@@ -87,6 +88,11 @@ void search_write_node(struct json_out *out, const struct search_node *node)
     json_put(out, "type", node->type);
     json_put_time(out, "occurredAt", node->occurred_at);
     json_put_or_null(out, "url", node->url);
+}
+
+void search_write_node(struct json_out *out, const struct search_node *node)
+{
+    put_node(out, node);
     json_put(out, "isRoot", node->root);
 }
 
@@ -114,13 +120,7 @@ static const struct search_relation *most_confident(const struct search_related_
 
 void search_write_related(struct json_out *out, const struct search_related_item *item)
 {
-    const struct search_node *node = &item->node;
-    json_put(out, "id", node->id);
-    json_put(out, "title", node->title);
-    json_put(out, "source", node->source);
-    json_put(out, "type", node->type);
-    json_put_time(out, "occurredAt", node->occurred_at);
-    json_put_or_null(out, "url", node->url);
+    put_node(out, &item->node);
     if (item->relation_count) {
         json_put(out, "relationshipType", most_confident(item)->type);
         json_put(out, "direction", direction(most_confident(item)));
