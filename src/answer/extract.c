@@ -293,15 +293,7 @@ static struct err *find(struct extraction *extraction)
                         contents));
     for (size_t i = 0; i < found.count; i++) {
         const struct search_item *item = &found.items[i];
-        struct answer_citation    citation = {.id = item->id,
-                                              .title = item->title,
-                                              .url = item->url,
-                                              .snippet = item->snippet,
-                                              .source = item->source,
-                                              .type = item->type,
-                                              .score = item->score,
-                                              .occurred_at = item->occurred_at};
-        int                       number = sources_add(&extraction->sources, &citation);
+        int                       number = sources_add(&extraction->sources, &CITATION_OF(item, item->score));
         if (contents[i].found) add_item(extraction, &contents[i], number);
     }
     return NULL;

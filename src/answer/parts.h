@@ -22,6 +22,16 @@ struct sources {
         size_t                  n, capacity;
     } list; /* number n is at[n - 1] */
 };
+/* The members that results of all kinds have under the same names; a score < 0: it was reached otherwise. */
+#define CITATION_OF(item, found_score)                                                                                \
+    ((struct answer_citation){.id = (item)->id,                                                                       \
+                              .title = (item)->title,                                                                 \
+                              .url = (item)->url,                                                                     \
+                              .snippet = (item)->snippet,                                                             \
+                              .source = (item)->source,                                                               \
+                              .type = (item)->type,                                                                   \
+                              .score = (found_score),                                                                 \
+                              .occurred_at = (item)->occurred_at})
 struct sources sources_in(struct arena *arena);
 /* The number of an item, a new one if its id is new. What was not known of it before is added. */
 int sources_add(struct sources *sources, const struct answer_citation *item);

@@ -111,14 +111,7 @@ static struct err *run_search(struct work *work)
     json_begin(&work->out, "data", '[');
     for (; shown < found.count && !is_full(work); shown++) {
         const struct search_item *item = &found.items[shown];
-        begin_item(work, &(struct answer_citation){.id = item->id,
-                                                   .title = item->title,
-                                                   .url = item->url,
-                                                   .snippet = item->snippet,
-                                                   .source = item->source,
-                                                   .type = item->type,
-                                                   .score = item->score,
-                                                   .occurred_at = item->occurred_at});
+        begin_item(work, &CITATION_OF(item, item->score));
         search_write_item(&work->out, item);
         json_end(&work->out);
     }
@@ -134,14 +127,7 @@ static struct err *run_search(struct work *work)
 static void put_content(struct work *work, struct search_content *content, size_t share)
 {
     struct arena *arena = work->box->arena;
-    begin_item(work, &(struct answer_citation){.id = content->id,
-                                               .title = content->title,
-                                               .url = content->url,
-                                               .snippet = content->snippet,
-                                               .source = content->source,
-                                               .type = content->type,
-                                               .score = -1,
-                                               .occurred_at = content->occurred_at});
+    begin_item(work, &CITATION_OF(content, -1));
     struct str head = utf8_head(content->content, share);
     if (head.n < content->content.n) content->content = str_printf(arena, STR_FMT " ... (cut)", STR_ARG(head));
     if (content->metadata.n > LARGEST_METADATA) content->metadata = (struct str){0};
@@ -187,14 +173,7 @@ static struct err *run_similar(struct work *work)
     json_begin(&work->out, "similar", '[');
     for (; shown < found.count && !is_full(work); shown++) {
         const struct search_similar_item *item = &found.items[shown];
-        begin_item(work, &(struct answer_citation){.id = item->id,
-                                                   .title = item->title,
-                                                   .url = item->url,
-                                                   .snippet = item->snippet,
-                                                   .source = item->source,
-                                                   .type = item->type,
-                                                   .score = -1,
-                                                   .occurred_at = item->occurred_at});
+        begin_item(work, &CITATION_OF(item, -1));
         search_write_similar(&work->out, item);
         json_end(&work->out);
     }
