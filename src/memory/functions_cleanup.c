@@ -1,6 +1,6 @@
 /* functions_cleanup.c - a source is disconnected and its data is to go (spec/documents.md 13): the observations of its
- * resource are deleted, a page in a transaction; then the job goes on as a fresh run. At the end go the payloads they
- * were made of, so that no replay brings them back.
+ * resource and of the history that was imported for it are deleted, a page in a transaction; then the job goes on as a
+ * fresh run. At the end go the payloads they were made of, so that no replay brings them back.
  */
 #include "memory/announce.h"
 #include "source/receive.h"
@@ -10,10 +10,12 @@ enum { PAGE = 50, SEARCHED = 5000 };
 struct cleanup {
     struct memory *memory;
     struct str     source, resource;
+    struct source_texts imported;  /* repositories */
     int64_t        until;          /* what was captured later belongs to a source that was connected again */
     int64_t        after, deleted; /* after: row id of the last observation that was looked at */
     bool           more;
-    struct { int64_t *at; size_t n, capacity; } ids;
+    int64_t        ids[PAGE];
+    size_t         n;
 };
 
 static struct err *read_source(struct db_tx *tx, struct flow_run *run, struct cleanup *cleanup)
@@ -23,25 +25,49 @@ static struct err *read_source(struct db_tx *tx, struct flow_run *run, struct cl
                  "SELECT source_type, provider_resource_id FROM source WHERE workspace_id = $1 AND public_id = $2",
                  run->workspace, json_str(flow_data(run), "sourceId")));
     (void)db_next(&rows, &cleanup->source, &cleanup->resource);
-    return db_done(&rows);
+    TRY(db_done(&rows));
+    return source_imported(tx, run->workspace, json_str(flow_data(run), "sourceId"), &cleanup->imported.at,
+                           &cleanup->imported.n);
+}
+
+struct looked_at { /* an observation */
+    int64_t    id, captured_at;
+    struct str source, resource, metadata;
+};
+
+/* An import knows its repository by name only. What GitHub has told of since has the resource's id. */
+static bool is_imported(struct arena *arena, const struct cleanup *cleanup, const struct looked_at *at)
+{
+    const json_value *metadata;
+    bool              any_host = str_eq(cleanup->source, STR("git"));
+    if (at->resource.n || !at->metadata.n || !(any_host || str_eq(at->source, cleanup->source))) return false;
+    if (json_parse(arena, at->metadata, &metadata) || !str_eq(json_str(metadata, "origin"), STR("git-import"))) return false;
+    struct str repo = str_lower(arena, json_str(metadata, "repoFullName"));
+    for (size_t i = 0; i < cleanup->imported.n; i++)
+        if (str_eq(cleanup->imported.at[i], repo)) return true;
+    return false;
 }
 
 /* Rows are looked through in their order, for no index finds them by resource. */
 static struct err *find_observations(struct db_tx *tx, int64_t workspace, struct cleanup *cleanup)
 {
-    struct db_rows rows;
-    struct str     source, resource;
-    int64_t        id = 0, captured_at = 0;
-    size_t         seen = 0;
-    TRY(db_query(tx, &rows, "SELECT id, captured_at, source, resource_id FROM observation WHERE workspace_id = $1 AND id > $2 ORDER BY id LIMIT $3",
-                 workspace, cleanup->after, (int)SEARCHED));
-    while (cleanup->ids.n < PAGE && db_next(&rows, &id, &captured_at, &source, &resource)) {
-        bool its_own = str_eq(source, cleanup->source) && str_eq(resource, cleanup->resource);
-        seen++;
-        cleanup->after = id;
-        if (its_own && captured_at <= cleanup->until) *VEC_PUSH(tx->arena, &cleanup->ids) = id;
+    struct db_rows   rows;
+    struct looked_at at = {0};
+    size_t           seen = 0;
+    TRY(db_query(tx, &rows,
+                 "SELECT id, captured_at, source, resource_id, CASE WHEN $3 > 0 AND resource_id IS NULL THEN metadata END "
+                 "FROM observation WHERE workspace_id = $1 AND id > $2 ORDER BY id LIMIT $4",
+                 workspace, cleanup->after, cleanup->imported.n, (int)SEARCHED));
+    for (;; seen++) {
+        struct arena_mark mark = arena_mark(tx->arena);
+        if (cleanup->n == PAGE || !db_next(&rows, &at.id, &at.captured_at, &at.source, &at.resource, &at.metadata)) break;
+        bool its_own = str_eq(at.source, cleanup->source) && str_eq(at.resource, cleanup->resource);
+        cleanup->after = at.id;
+        if (at.captured_at <= cleanup->until && (its_own || is_imported(tx->arena, cleanup, &at)))
+            cleanup->ids[cleanup->n++] = at.id;
+        arena_rewind(tx->arena, mark);
     }
-    cleanup->more = cleanup->ids.n == PAGE || seen == SEARCHED;
+    cleanup->more = cleanup->n == PAGE || seen == SEARCHED;
     return db_done(&rows);
 }
 
@@ -62,8 +88,8 @@ static struct err *delete_page(struct flow_run *run, struct db_tx *tx, void *arg
 {
     const struct cleanup *cleanup = arg;
     int64_t               deleted = cleanup->deleted;
-    for (size_t i = 0; i < cleanup->ids.n; i++) {
-        struct err *err = memory_delete(cleanup->memory, tx, run->workspace, cleanup->ids.at[i]);
+    for (size_t i = 0; i < cleanup->n; i++) {
+        struct err *err = memory_delete(cleanup->memory, tx, run->workspace, cleanup->ids[i]);
         if (err && err->code != ERR_NOT_FOUND) return err;
         deleted += !err;
     }

@@ -364,6 +364,7 @@ struct err *source_remove(struct db_tx *tx, int64_t workspace, struct str public
 {
     struct source_record source;
     TRY(source_find(tx, workspace, public_id, &source));
+    TRY(source_end_imports(tx, &source, delete_data));
     if (source.active || delete_data) TRY(source_tell_disconnected(tx, &source, SOURCE_REMOVED, delete_data));
     return db_exec(tx,
                    "UPDATE source SET is_active = 0, inbound_secret = NULL, inbound_secret_before = NULL, shared_inbound = 0, "

@@ -5,6 +5,8 @@
 
 /* rows.c */
 MUST_CHECK struct err *source_next_row_id(struct db_tx *tx, int64_t workspace, int64_t *id);
+/* Its running imports are cancelled; forget: the next one reads the history from its beginning. */
+MUST_CHECK struct err *source_end_imports(struct db_tx *tx, struct source_record *source, bool forget);
 struct source_member {
     const char *key;
     struct str  text; /* a string */

@@ -52,7 +52,7 @@ MUST_CHECK struct err *source_set_sync(struct db_tx *tx, int64_t workspace, stru
 /* A new secret; the old one is valid for grace ms more. */
 MUST_CHECK struct err *source_renew_secret(struct db_tx *tx, const struct crypto_keys *keys, int64_t workspace,
                                            struct str public_id, int64_t grace, struct str *secret);
-/* Inactive, its secrets erased; sends source.disconnected. What it brought stays, or with delete_data the function
+/* Inactive, its secrets erased, its imports cancelled; sends source.disconnected. What it brought stays, or with delete_data the function
  * source.cleanup deletes it; that may also be asked for later. */
 MUST_CHECK struct err *source_remove(struct db_tx *tx, int64_t workspace, struct str public_id, bool delete_data);
 

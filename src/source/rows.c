@@ -54,7 +54,9 @@ struct err *source_replace_members(struct arena *arena, struct str *config, cons
 
 static struct err *save_config(struct db_tx *tx, int64_t workspace, const struct source_row *source)
 {
-    return db_exec(tx, "UPDATE source SET source_config = $3, is_active = 1 WHERE workspace_id = $1 AND id = $2",
+    return db_exec(tx,
+                   "UPDATE source SET source_config = $3, is_active = 1, inactive_reason = NULL "
+                   "WHERE workspace_id = $1 AND id = $2",
                    workspace, source->id, source->config);
 }
 
@@ -372,4 +374,37 @@ struct err *source_import_finish(struct db_tx *tx, int64_t workspace, int64_t id
     if (completed) TRY(remember_position(tx, workspace, source, branch, &end));
     return record_sync(tx, workspace, source, completed && failures == 0, str_eq(str_of(end.status), STR("failed")),
                        stored > 0, end.error);
+}
+
+/* ---- the end of a source ----------------------------------------------------------------------------------------- */
+
+struct err *source_end_imports(struct db_tx *tx, struct source_record *source, bool forget)
+{
+    struct source_member position = {.key = "import"};
+    TRY(db_exec(tx,
+                "UPDATE import SET status = 'cancelled', error = 'the source was removed', finished_at = $3 "
+                "WHERE workspace_id = $1 AND source_id = $2 AND status = 'running'",
+                source->workspace, source->id, time_now()));
+    if (!forget) return NULL;
+    TRY(source_replace_members(tx->arena, &source->config, &position, 1));
+    return db_exec(tx, "UPDATE source SET source_config = $3 WHERE workspace_id = $1 AND id = $2", source->workspace,
+                   source->id, source->config);
+}
+
+struct err *source_imported(struct db_tx *tx, int64_t workspace, struct str public_id, struct str **repos, size_t *count)
+{
+    VEC(struct str) found = {0};
+    struct db_rows rows;
+    struct str     repo;
+    TRY(db_query(tx, &rows,
+                 "SELECT DISTINCT LOWER(i.repo) FROM import i "
+                 "JOIN source s ON s.workspace_id = i.workspace_id AND s.id = i.source_id "
+                 "WHERE s.workspace_id = $1 AND s.public_id = $2 AND NOT EXISTS (SELECT 1 FROM import j "
+                 "JOIN source o ON o.workspace_id = j.workspace_id AND o.id = j.source_id "
+                 "WHERE j.workspace_id = $1 AND o.id <> s.id AND o.is_active = 1 AND LOWER(j.repo) = LOWER(i.repo))",
+                 workspace, public_id));
+    while (db_next(&rows, &repo)) *VEC_PUSH(tx->arena, &found) = repo;
+    *repos = found.at;
+    *count = found.n;
+    return db_done(&rows);
 }

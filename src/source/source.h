@@ -131,6 +131,10 @@ MUST_CHECK struct err *source_import_begin(struct db_tx *tx, int64_t workspace, 
                                            struct source_import *import);
 MUST_CHECK struct err *source_import_find(struct db_tx *tx, int64_t workspace, struct str public_id,
                                           struct source_import *import);
+/* The repositories, lower case, whose imported history goes with the source: those of its imports that no other connected
+ * source has imported as well. */
+MUST_CHECK struct err *source_imported(struct db_tx *tx, int64_t workspace, struct str public_id, struct str **repos,
+                                       size_t *count);
 /* Newest first; limit is at most 101. The position (last_sha, last_tags) is not filled in. */
 MUST_CHECK struct err *source_import_list(struct db_tx *tx, int64_t workspace, int64_t before_id, size_t limit,
                                           struct source_import **imports, size_t *count);

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { get } from 'node:http';
 import { join } from 'node:path';
 import test from 'node:test';
-import { directory, environment, json, lightfast, serve, until } from './lightfast.mjs';
+import { directory, environment, json, lightfast, repository, serve, until } from './lightfast.mjs';
 
 const W = '/v1/orgs/local/workspaces/main';
 const sha256 = (secret, body) => createHmac('sha256', secret).update(body).digest('hex');
@@ -335,6 +335,43 @@ test('a source goes with its data, and with nothing else', async (t) => {
   assert.deepEqual(jobs[0].output, { status: 'success', observations: 120 });
   assert.equal(jobs[0].sourceId, id);
   assert.equal(await total(), 3);
+});
+
+test('imported history goes with its source, and can be imported again', async (t) => {
+  const it = await world(t);
+  const repo = repository(join(directory(t), 'repo'), [{ subject: 'Raise the timeout' }, { subject: 'Lower the timeout (#7)', tag: 'v1.0.0' }], { remote: 'https://github.com/Acme/api.git' });
+  const elsewhere = repository(join(directory(t), 'other'), [{ subject: 'Measure the timeout' }], { remote: 'https://github.com/acme/web.git' });
+  const total = async () => (await it.ask('GET', `${W}/observations`)).body.meta.total;
+  const read = (path) => assert.equal(lightfast(it.env, 'import', 'git', path).status, 0);
+  read(repo);
+  read(elsewhere);
+  const brought = await total();
+  const { id } = (await it.ask('GET', `${W}/sources`)).body.data.find((each) => each.displayName === 'Acme/api');
+  const remove = async () => {
+    const before = (await it.ask('GET', `${W}/jobs?functionId=source.cleanup`)).body.data.length;
+    assert.equal((await it.ask('DELETE', `${W}/sources/${id}?deleteData=true`)).status, 200);
+    return until('the cleaning up', async () => {
+      const { data } = (await it.ask('GET', `${W}/jobs?functionId=source.cleanup`)).body;
+      return data.length > before && data.every((job) => job.status === 'completed') && data[0].output;
+    });
+  };
+  assert.deepEqual(await remove(), { status: 'success', observations: brought - 1 });
+  assert.deepEqual((await it.ask('GET', `${W}/observations`)).body.data.map((each) => each.title), ['[Push] Measure the timeout']);
+  read(repo);
+  assert.equal(await total(), brought);
+  const [again] = (await it.ask('GET', `${W}/sources`)).body.data.filter((each) => each.id === id);
+  assert.deepEqual([again.isActive, again.inactiveReason ?? null], [true, null]);
+});
+
+test('an import ends with its source', async (t) => {
+  const it = await world(t);
+  const { jobId, sourceId } = (await it.ask('POST', `${W}/imports`, { repoFullName: 'acme/api', branch: 'main' })).body;
+  assert.equal((await it.ask('DELETE', `${W}/sources/${sourceId}`)).status, 200);
+  const event = { source: 'git', sourceType: 'push', sourceId: 'push:acme/api:1', title: '[Push] One', body: '', occurredAt: '2026-01-01T00:00:00Z' };
+  assert.equal((await it.ask('POST', `${W}/imports/${jobId}/events`, { events: [event] })).status, 409);
+  assert.equal((await it.ask('POST', `${W}/imports/${jobId}/finish`, { status: 'completed', tip: 'a'.repeat(40) })).status, 409);
+  assert.equal((await it.ask('GET', `${W}/imports/${jobId}`)).body.status, 'cancelled');
+  assert.equal((await it.ask('GET', `${W}/sources/${sourceId}`)).body.isActive, false);
 });
 
 test('lists of sources show how they do', async (t) => {

@@ -92,6 +92,13 @@ static struct str text_of(struct db *db, struct arena *arena, const char *sql)
     return text;
 }
 
+static void imported(struct db *db, struct arena *arena, struct str source, struct str **repos, size_t *n)
+{
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    check_ok(db_read_begin(db, arena, &tx));
+    check_ok(source_imported(tx, WS, source, repos, n));
+}
+
 /* ---- imports ----------------------------------------------------------------------------------------------------- */
 
 TEST(import, begins_with_a_git_source_and_no_position)
@@ -257,6 +264,29 @@ TEST(import, list_is_newest_first_in_pages)
     check_int(count, 0);
 }
 
+TEST(import, history_goes_with_the_last_connected_source_that_imported_it)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct str *repos;
+    size_t      n;
+    struct step git = begun(f.db, arena, "Acme/API");
+    struct step github = {.sql = "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, source_config, "
+                                 "connected_at) VALUES (1, 77, 'src_github', 'github', '42', '{\"repoFullName\":\"acme/api\"}', 0)"};
+    check_ok(db_write(f.db, arena, run_sql, &github));
+    github.request = (struct source_import_request){.repo = STR("acme/api"), .branch = STR("main"), .github = true};
+    check_ok(db_write(f.db, arena, begin_import, &github));
+    check_str(github.import.source_public_id, "src_github");
+    begun(f.db, arena, "acme/web");
+    imported(f.db, arena, STR("src_github"), &repos, &n);
+    check_int(n, 0);
+    check_ok(db_write(f.db, arena, run_sql, &(struct step){.sql = "UPDATE source SET is_active = 0 WHERE provider_resource_id = 'git:acme/api'"}));
+    imported(f.db, arena, STR("src_github"), &repos, &n);
+    check_int(n, 1);
+    check_str(repos[0], "acme/api");
+    imported(f.db, arena, git.import.source_public_id, &repos, &n);
+    check_int(n, 0);
+}
+
 int main(void)
 {
     crypto_start();
@@ -272,6 +302,7 @@ int main(void)
         RUN(import, beginning_twice_with_one_idempotency_key_begins_once),
         RUN(import, wrong_input_is_refused),
         RUN(import, list_is_newest_first_in_pages),
+        RUN(import, history_goes_with_the_last_connected_source_that_imported_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
