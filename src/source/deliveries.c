@@ -140,18 +140,18 @@ static struct str stored_header(void *arg, const char *name)
     return json_str(json_member(arg, str_of(name)), "");
 }
 
-/* Read as it was then: it was genuine and young enough when it came. */
-static struct err *read_again(struct db_tx *tx, const struct source_delivery_record *stored, struct source_delivery *delivery)
+struct err *inbox_read_again(struct arena *arena, const struct source_delivery_record *stored,
+                             struct source_delivery *delivery)
 {
     const json_value     *headers;
     enum source_provider  provider;
-    TRY(json_parse(tx->arena, stored->headers, &headers));
+    TRY(json_parse(arena, stored->headers, &headers));
     if (!source_provider_parse(stored->source, &provider))
-        return err_new(tx->arena, ERR_CONFLICT, "The provider is no longer known");
+        return err_new(arena, ERR_CONFLICT, "The provider is no longer known");
     struct source_request request = {.provider = provider, .body = stored->payload, .header = stored_header, .arg = (void *)headers};
     struct source_delivery_options options = {stored->received_at, DAYS(36500)};
-    if (source_delivery_read(tx->arena, &request, options, delivery))
-        return err_new(tx->arena, ERR_CONFLICT, "The stored payload cannot be read");
+    if (source_delivery_read(arena, &request, options, delivery))
+        return err_new(arena, ERR_CONFLICT, "The stored payload cannot be read");
     delivery->id = stored->delivery_id;
     return NULL;
 }
@@ -166,7 +166,7 @@ struct err *source_delivery_replay(const struct source_inbox *inbox, struct db_t
     int64_t                       id = 0;
     TRY(source_delivery_find(tx, workspace, public_id, &stored));
     if (!stored.payload.s) return err_new(tx->arena, ERR_CONFLICT, "The payload is no longer kept");
-    TRY(read_again(tx, &stored, &delivery));
+    TRY(inbox_read_again(tx->arena, &stored, &delivery));
     TRY(match_address(tx, delivery.provider, stored.source_id, &candidate));
     if (!candidate.source.active) return err_new(tx->arena, ERR_CONFLICT, "The source is not connected");
     *VEC_PUSH(tx->arena, &candidates) = candidate;

@@ -77,6 +77,10 @@ MUST_CHECK struct err *match_learn(struct db_tx *tx, const struct candidate *can
 MUST_CHECK struct err *match_address(struct db_tx *tx, enum source_provider provider, struct str address,
                                      struct candidate *candidate);
 
+/* Is it about the resource of this source, whatever has become of the source since? */
+MUST_CHECK struct err *match_resource(struct db_tx *tx, const struct source_delivery *delivery, struct candidate *candidate,
+                                      bool *does);
+
 /* items.c: NULL if the event is about no pull request or issue. */
 const struct item_row *items_read(struct arena *arena, const struct source_delivery *delivery,
                                   const struct source_context *context);
@@ -128,3 +132,8 @@ MUST_CHECK struct err *inbox_share(struct db_tx *tx, int64_t delivery, const str
 /* Shares, and the captures' events under the delivery's public id. */
 MUST_CHECK struct err *inbox_send(struct db_tx *tx, int64_t delivery, struct str public_id,
                                   const struct candidates *candidates, bool manual);
+
+/* deliveries.c: a stored payload read as it was then: it was genuine and young enough when it came. ERR_CONFLICT: it
+ * cannot be read. */
+MUST_CHECK struct err *inbox_read_again(struct arena *arena, const struct source_delivery_record *stored,
+                                        struct source_delivery *delivery);

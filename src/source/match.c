@@ -203,6 +203,13 @@ struct err *match_address(struct db_tx *tx, enum source_provider provider, struc
     return found ? read_config(tx->arena, candidate) : err_new(tx->arena, ERR_NOT_FOUND, "Source not found");
 }
 
+struct err *match_resource(struct db_tx *tx, const struct source_delivery *delivery, struct candidate *candidate, bool *does)
+{
+    struct source_route route;
+    source_route_find(tx->arena, delivery, &route);
+    return belongs(tx, delivery, &route, candidate, false, does);
+}
+
 static struct err *match_own(struct db_tx *tx, const struct source_delivery *delivery, const struct source_route *route,
                              struct candidate *own, struct candidates *candidates, enum source_reason *reason)
 {

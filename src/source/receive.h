@@ -139,8 +139,8 @@ extern const size_t source_function_count;
 struct flow_run;
 MUST_CHECK struct err *source_sweep_deliveries(struct flow_run *run, int64_t days, int64_t *deleted);
 MUST_CHECK struct err *source_sweep_payloads(struct flow_run *run, int64_t workspace, int64_t days, int64_t *deleted);
-/* The data of a source is to go: the payloads of its deliveries until then, as far as the log remembers them, and the
- * items of its repository. May be called again. */
+/* The data of a source is to go: the payloads of its deliveries until then, those that the log has forgotten by what they
+ * tell, and the items of its repository. May be called again. */
 MUST_CHECK struct err *source_forget(struct flow_run *run, struct str public_id, int64_t until);
 
 /* Seal all secrets of sources again with the first key, in small transactions, while they are in use. */

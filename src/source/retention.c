@@ -1,4 +1,4 @@
-/* retention.c - the log of deliveries and the payloads behind it, past their time or with their source. */
+/* retention.c - the log of deliveries and the payloads behind it, past their time. */
 #include "source/inbox.h"
 
 #include "base/time.h"
@@ -72,76 +72,5 @@ struct err *source_sweep_payloads(struct flow_run *run, int64_t workspace, int64
         TRY(db_write(run->db, run->arena, delete_payloads, &f));
         *deleted += f.deleted;
     } while (f.deleted == PAYLOADS_AT_ONCE && !flow_should_stop(run));
-    return NULL;
-}
-
-/* ---- the end of a source ----------------------------------------------------------------------------------------- */
-
-struct ending {
-    int64_t    workspace, source, after, until; /* after: the last delivery that was looked at */
-    struct str repo;                            /* whose items go; empty: none do */
-    struct { int64_t *at; size_t n, capacity; } deliveries;
-};
-
-static struct err *find_ending(struct db_tx *tx, struct str public_id, struct ending *ending)
-{
-    struct db_rows    rows;
-    struct str        config = {0};
-    bool              active = false;
-    const json_value *members;
-    TRY(db_query(tx, &rows, "SELECT id, source_config, is_active FROM source WHERE workspace_id = $1 AND public_id = $2",
-                 ending->workspace, public_id));
-    bool found = db_next(&rows, &ending->source, &config, &active);
-    TRY(db_done(&rows));
-    if (!found) return NULL;
-    TRY(json_parse(tx->arena, config, &members));
-    if (!active) ending->repo = json_str(members, "idName"); /* one that is connected again has items again */
-    return NULL;
-}
-
-static struct err *find_deliveries(struct db *db, struct arena *arena, struct ending *ending)
-{
-    struct db_rows rows;
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    TRY(db_read_begin(db, arena, &tx));
-    TRY(db_query(tx, &rows,
-                 "SELECT delivery FROM inbound_delivery_share WHERE workspace_id = $1 AND source_id = $2 AND delivery > $3 "
-                 "ORDER BY delivery LIMIT $4",
-                 ending->workspace, ending->source, ending->after, (int)PAYLOADS_AT_ONCE));
-    while (db_next(&rows, &ending->after)) *VEC_PUSH(arena, &ending->deliveries) = ending->after;
-    return db_done(&rows);
-}
-
-static struct err *delete_of_deliveries(struct db_tx *tx, void *arg)
-{
-    const struct ending *ending = arg;
-    for (size_t i = 0; i < ending->deliveries.n; i++)
-        TRY(db_exec(tx, "DELETE FROM ingestion_payload WHERE delivery = $1 AND workspace_id = $2 AND received_at <= $3",
-                    ending->deliveries.at[i], ending->workspace, ending->until));
-    return NULL;
-}
-
-static struct err *delete_items(struct db_tx *tx, void *arg)
-{
-    const struct ending *ending = arg;
-    TRY(db_exec(tx, "DELETE FROM github_item WHERE workspace_id = $1 AND repo = $2", ending->workspace, ending->repo));
-    return db_exec(tx, "DELETE FROM github_verdict WHERE workspace_id = $1 AND repo = $2", ending->workspace, ending->repo);
-}
-
-struct err *source_forget(struct flow_run *run, struct str public_id, int64_t until)
-{
-    struct ending ending = {.workspace = run->workspace, .until = until};
-    {
-        struct db_tx *tx DB_READ_SCOPE = NULL;
-        TRY(db_read_begin(run->db, run->arena, &tx));
-        TRY(find_ending(tx, public_id, &ending));
-    }
-    if (ending.repo.n) TRY(db_write(run->db, run->arena, delete_items, &ending));
-    do {
-        if (flow_should_stop(run)) return err_new(run->arena, ERR_CANCELLED, "stopped");
-        ending.deliveries.n = 0;
-        TRY(find_deliveries(run->db, run->arena, &ending));
-        if (ending.deliveries.n) TRY(db_write(run->db, run->arena, delete_of_deliveries, &ending));
-    } while (ending.deliveries.n == PAYLOADS_AT_ONCE);
     return NULL;
 }

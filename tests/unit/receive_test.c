@@ -231,6 +231,33 @@ TEST(receive, nothing_that_a_source_brought_is_left_when_its_data_goes)
     check_int(count(&w, "SELECT COUNT(*) FROM github_item"), 0);
 }
 
+static struct err *empty_log(struct db_tx *tx, void *arg)
+{
+    (void)arg;
+    TRY(db_exec(tx, "DELETE FROM inbound_delivery_share"));
+    return db_exec(tx, "DELETE FROM inbound_delivery");
+}
+
+TEST(receive, payloads_go_with_their_source_though_the_log_has_forgotten_whose_they_were)
+{
+    WORLD(w);
+    struct making going = ADD(&w, .name = STR("acme/api"), .secret = STR(SECRET));
+    struct making kept = ADD(&w, .name = STR("acme/web"), .resource_id = STR("43"), .secret = STR(SECRET));
+    struct making alone = ADD(&w, .provider = SOURCE_SENTRY, .name = STR("web"), .secret = STR(SECRET));
+    DELIVER(&w, "issues", "d1", ISSUE("7", "42"), going.source.public_id);
+    DELIVER(&w, "issues", "d2", ISSUE("8", "43"), kept.source.public_id);
+    DELIVER(&w, "issue", "d3", "{\"action\":\"created\",\"data\":{\"issue\":{\"id\":\"1\",\"title\":\"Slow\",\"project\":"
+                               "{\"id\":\"9\",\"slug\":\"web\"}}}}", alone.source.public_id, .provider = SOURCE_SENTRY);
+    check_str(text(&w, "SELECT group_concat(delivery_id) FROM ingestion_payload"), "d1,d2,d3");
+    check_ok(db_write(w.db, arena, empty_log, NULL));
+    check_ok(db_write(w.db, arena, remove_with_data, &going));
+    flow_settle(w.flow);
+    check_str(text(&w, "SELECT group_concat(delivery_id) FROM ingestion_payload"), "d2,d3");
+    check_ok(db_write(w.db, arena, remove_with_data, &alone));
+    flow_settle(w.flow);
+    check_str(text(&w, "SELECT group_concat(delivery_id) FROM ingestion_payload"), "d2");
+}
+
 TEST(receive, secrets_are_sealed)
 {
     WORLD(w);
@@ -422,6 +449,7 @@ int main(void)
         RUN(receive, unknown_categories_and_members_are_refused),
         RUN(receive, the_address_of_a_removed_source_is_unknown_until_it_is_added_again),
         RUN(receive, nothing_that_a_source_brought_is_left_when_its_data_goes),
+        RUN(receive, payloads_go_with_their_source_though_the_log_has_forgotten_whose_they_were),
         RUN(receive, secrets_are_sealed),
         RUN(receive, two_secrets_are_valid_while_one_replaces_the_other),
         RUN(receive, the_apps_secret_is_replaced_without_a_gap),
