@@ -18,7 +18,7 @@
 static struct str at(struct world *w, const char *sql, const char *path)
 {
     const json_value *value;
-    struct str        json = text(w, sql);
+    struct str        json = ask(w, sql);
     check_ok(json_parse(w->arena, json.n ? json : STR("{}"), &value));
     value = json_get(value, path);
     return json_is_string(value) ? json_str(value, "") : value ? json_text(w->arena, value) : (struct str){0};
@@ -54,7 +54,7 @@ TEST(changes, a_removed_installation_ends_its_sources)
     WORLD(w);
     struct str id = shared(&w);
     check_str(DELIVER(&w, "installation", "d1", "{\"action\":\"deleted\"," APP "}").body, "{\"received\":true}");
-    check_str(text(&w, STATE), "0 installation_removed failed");
+    check_str(ask(&w, STATE), "0 installation_removed failed");
     check(str_eq(at(&w, EVENT("source.disconnected"), "sourceId"), id));
     check_str(at(&w, EVENT("source.disconnected"), "deleteData"), "false");
     check(str_starts(at(&w, EVENT("source.disconnected"), "workspaceId"), STR("ws_")));
@@ -73,7 +73,7 @@ TEST(changes, an_unknown_installation_changes_nothing)
     WORLD(w);
     shared(&w);
     check_str(DELIVER(&w, "installation", "d1", "{\"action\":\"deleted\"," OTHER_APP "}").body, "{\"received\":true}");
-    check_str(text(&w, STATE), "1 - pending");
+    check_str(ask(&w, STATE), "1 - pending");
     check_int(count(&w, EVENTS("activity.record")), 0);
 }
 
@@ -82,9 +82,9 @@ TEST(changes, a_suspended_installation_goes_on_where_it_stopped)
     WORLD(w);
     shared(&w);
     DELIVER(&w, "installation", "d1", "{\"action\":\"suspend\"," APP "}");
-    check_str(text(&w, STATE), "0 installation_suspended failed");
+    check_str(ask(&w, STATE), "0 installation_suspended failed");
     DELIVER(&w, "installation", "d2", "{\"action\":\"unsuspend\"," APP "}");
-    check_str(text(&w, STATE), "1 - pending");
+    check_str(ask(&w, STATE), "1 - pending");
     check_str(at(&w, EVENT("source.connected.github"), "trigger"), "automation");
     check_str(at(&w, EVENT("source.connected.github"), "sourceMetadata.repoId"), "42");
     check_str(at(&w, EVENT("activity.record"), "action"), "integration.status_updated");
@@ -98,7 +98,7 @@ TEST(changes, what_a_person_disconnected_stays_so)
     check_ok(db_write(w.db, arena, drop, &source));
     DELIVER(&w, "installation", "d1", "{\"action\":\"suspend\"," APP "}");
     DELIVER(&w, "installation", "d2", "{\"action\":\"unsuspend\"," APP "}");
-    check_str(text(&w, STATE), "0 removed pending");
+    check_str(ask(&w, STATE), "0 removed pending");
 }
 
 TEST(changes, a_repository_taken_from_the_installation_comes_back_with_it)
@@ -107,9 +107,9 @@ TEST(changes, a_repository_taken_from_the_installation_comes_back_with_it)
     shared(&w);
     DELIVER(&w, "installation_repositories", "d1",
             "{\"action\":\"removed\",\"repositories_removed\":[{\"id\":41},{\"id\":42}]," APP "}");
-    check_str(text(&w, STATE), "0 repository_removed failed");
+    check_str(ask(&w, STATE), "0 repository_removed failed");
     DELIVER(&w, "installation_repositories", "d2", "{\"action\":\"added\",\"repositories_added\":[{\"id\":42}]," APP "}");
-    check_str(text(&w, STATE), "1 - pending");
+    check_str(ask(&w, STATE), "1 - pending");
 }
 
 TEST(changes, a_repository_that_went_over_to_another_installation_stays)
@@ -118,7 +118,7 @@ TEST(changes, a_repository_that_went_over_to_another_installation_stays)
     shared(&w);
     DELIVER(&w, "issues", "second", PIN("," OTHER_APP));
     DELIVER(&w, "installation_repositories", "d1", "{\"action\":\"removed\",\"repositories_removed\":[{\"id\":42}]," APP "}");
-    check_str(text(&w, STATE), "1 - pending");
+    check_str(ask(&w, STATE), "1 - pending");
 }
 
 TEST(changes, more_repositories_than_a_hundred_are_all_told)
@@ -137,7 +137,7 @@ TEST(changes, more_repositories_than_a_hundred_are_all_told)
     json_end(&out);
     json_end(&out);
     DELIVER(&w, "installation_repositories", "d1", str_z(arena, json_out_text(&out)));
-    check_str(text(&w, STATE), "0 repository_removed failed");
+    check_str(ask(&w, STATE), "0 repository_removed failed");
 }
 
 TEST(changes, installations_are_remembered_by_the_app_alone)
@@ -154,12 +154,12 @@ TEST(changes, installations_are_remembered_by_the_app_alone)
     check_int(count(&w, "SELECT COUNT(*) FROM github_installation"), 0);
     DELIVER(&w, "installation", "d2", created);
     DELIVER(&w, "installation", "d3", older);
-    check_str(text(&w, "SELECT account_login || ' ' || permissions || ' ' || repository_selection FROM github_installation"),
+    check_str(ask(&w, "SELECT account_login || ' ' || permissions || ' ' || repository_selection FROM github_installation"),
               "acme {\"issues\":\"read\"} selected");
     check_str(at(&w, "SELECT source_config FROM source WHERE provider_resource_id = '42'", "installationId"), "66");
     DELIVER(&w, "installation_target", "d4",
             "{\"action\":\"renamed\",\"account\":{\"id\":7,\"login\":\"acme-inc\"},\"installation\":{\"id\":66}}");
-    check_str(text(&w, "SELECT account_login FROM github_installation"), "acme-inc");
+    check_str(ask(&w, "SELECT account_login FROM github_installation"), "acme-inc");
     DELIVER(&w, "installation", "d5", "{\"action\":\"suspend\"," OTHER_APP "}");
     check_int(count(&w, "SELECT COUNT(*) FROM github_installation WHERE suspended_at IS NOT NULL"), 1);
     DELIVER(&w, "installation", "d6", "{\"action\":\"deleted\"," OTHER_APP "}");
@@ -210,7 +210,7 @@ TEST(changes, a_deleted_repository_is_archived_too)
     WORLD(w);
     struct str id = ADD(&w, .name = STR("acme/api"), .resource_id = STR("42"), .secret = STR(SECRET)).source.public_id;
     DELIVER(&w, "repository", "d1", "{\"action\":\"deleted\"," REPO "}", id);
-    check_str(text(&w, STATE), "0 repository_deleted failed");
+    check_str(ask(&w, STATE), "0 repository_deleted failed");
     check_str(at(&w, CONFIG, "isArchived"), "true");
     check_str(at(&w, EVENT("activity.record"), "action"), "integration.deleted");
 }
@@ -220,9 +220,9 @@ TEST(changes, a_source_known_by_its_name_alone_is_meant_at_its_own_address)
     WORLD(w);
     struct str id = ADD(&w, .name = STR("Acme/API"), .secret = STR(SECRET)).source.public_id;
     DELIVER(&w, "repository", "d1", "{\"action\":\"deleted\"," REPO "}"); /* anybody may give a repository that name */
-    check_str(text(&w, STATE), "1 - pending");
+    check_str(ask(&w, STATE), "1 - pending");
     DELIVER(&w, "repository", "d2", "{\"action\":\"deleted\"," REPO "}", id);
-    check_str(text(&w, STATE), "0 repository_deleted failed");
+    check_str(ask(&w, STATE), "0 repository_deleted failed");
 }
 
 TEST(changes, news_of_a_repository_that_nobody_follows_may_come_again)
@@ -230,7 +230,7 @@ TEST(changes, news_of_a_repository_that_nobody_follows_may_come_again)
     WORLD(w);
     const char *archived = "{\"action\":\"archived\"," REPO "}";
     check_str(DELIVER(&w, "repository", "d1", archived).body, "{\"received\":true}");
-    check_str(text(&w, "SELECT outcome || ' ' || reason FROM inbound_delivery"), "skipped not_connected");
+    check_str(ask(&w, "SELECT outcome || ' ' || reason FROM inbound_delivery"), "skipped not_connected");
     ADD(&w, .name = STR("acme/api"), .resource_id = STR("42"), .shared = true);
     check_str(DELIVER(&w, "repository", "d1", archived).body, "{\"received\":true}");
     check_str(at(&w, CONFIG, "isArchived"), "true");
@@ -352,7 +352,7 @@ TEST(changes, linking_a_repository_takes_over_the_source_of_its_import)
     check_ok(db_write(w.db, arena, import_history, &again));
     check(str_eq(again.import.source_public_id, first.import.source_public_id));
     check_str(again.import.last_sha, "abc"); /* it goes on where the first ended */
-    check_str(text(&w, "SELECT COUNT(*) || source_type || provider_resource_id FROM source"), "1github42");
+    check_str(ask(&w, "SELECT COUNT(*) || source_type || provider_resource_id FROM source"), "1github42");
 }
 
 TEST(changes, a_source_connected_again_with_its_id_goes_by_it)
@@ -361,7 +361,7 @@ TEST(changes, a_source_connected_again_with_its_id_goes_by_it)
     struct making source = ADD(&w, .name = STR("acme/api"));
     check_ok(db_write(w.db, arena, drop, &source));
     ADD(&w, .name = STR("acme/api"), .resource_id = STR("42"), .shared = true);
-    check_str(text(&w, "SELECT COUNT(*) || ' ' || provider_resource_id FROM source"), "1 42");
+    check_str(ask(&w, "SELECT COUNT(*) || ' ' || provider_resource_id FROM source"), "1 42");
 }
 
 /* ---- the other providers --------------------------------------------------------------------------------------------- */
@@ -385,10 +385,10 @@ TEST(changes, a_revoked_linear_app_ends_the_sources_of_that_organisation)
     check_str(at(&w, CONFIG, "teamKey"), "ENG");
     DELIVER(&w, "", "d2", "{\"type\":\"OAuthApp\",\"action\":\"revoked\",\"organizationId\":\"org-2\",\"webhookTimestamp\":" NOW_TEXT "}",
             .provider = SOURCE_LINEAR);
-    check_str(text(&w, STATE), "1 - pending");
+    check_str(ask(&w, STATE), "1 - pending");
     DELIVER(&w, "", "d3", "{\"type\":\"OAuthApp\",\"action\":\"revoked\",\"organizationId\":\"org-1\",\"webhookTimestamp\":" NOW_TEXT "}",
             .provider = SOURCE_LINEAR);
-    check_str(text(&w, STATE), "0 uninstalled failed");
+    check_str(ask(&w, STATE), "0 uninstalled failed");
     check_str(at(&w, EVENT("activity.record"), "action"), "integration.disconnected");
 }
 
@@ -415,10 +415,10 @@ TEST(changes, an_uninstalled_vercel_integration_ends_the_sources_of_its_team)
     check_str(at(&w, CONFIG, "teamId"), "team_1");
     DELIVER(&w, "", "", "{\"id\":\"w2\",\"type\":\"integration-configuration.removed\",\"payload\":{\"team\":{\"id\":\"team_2\"},"
                         "\"configuration\":{\"id\":\"icfg_2\"}}}", .provider = SOURCE_VERCEL);
-    check_str(text(&w, STATE), "1 - pending");
+    check_str(ask(&w, STATE), "1 - pending");
     DELIVER(&w, "", "", "{\"id\":\"w3\",\"type\":\"integration-configuration.removed\",\"payload\":{\"team\":{\"id\":\"team_1\"},"
                         "\"configuration\":{\"id\":\"icfg_1\"}}}", .provider = SOURCE_VERCEL);
-    check_str(text(&w, STATE), "0 uninstalled failed");
+    check_str(ask(&w, STATE), "0 uninstalled failed");
 }
 
 TEST(changes, vercel_projects_are_renamed_and_removed)
@@ -430,7 +430,7 @@ TEST(changes, vercel_projects_are_renamed_and_removed)
     check_str(at(&w, CONFIG, "projectName"), "shop");
     DELIVER(&w, "", "", "{\"id\":\"w2\",\"type\":\"project.removed\",\"payload\":{\"project\":{\"id\":\"prj_1\"}}}", id,
             .provider = SOURCE_VERCEL);
-    check_str(text(&w, STATE), "0 project_removed failed");
+    check_str(ask(&w, STATE), "0 project_removed failed");
 }
 
 #define SENTRY_ISSUE "{\"action\":\"created\",\"installation\":{\"uuid\":\"u-1\"},\"data\":{\"issue\":{\"id\":\"1\",\"shortId\":\"WEB-1\"," \
@@ -443,9 +443,9 @@ TEST(changes, an_uninstalled_sentry_app_ends_the_sources_of_its_installation)
     DELIVER(&w, "issue", "d1", SENTRY_ISSUE, .provider = SOURCE_SENTRY);
     check_str(at(&w, CONFIG, "installationId"), "u-1");
     DELIVER(&w, "installation", "d2", "{\"action\":\"deleted\",\"installation\":{\"uuid\":\"u-2\"}}", .provider = SOURCE_SENTRY);
-    check_str(text(&w, STATE), "1 - pending");
+    check_str(ask(&w, STATE), "1 - pending");
     DELIVER(&w, "installation", "d3", "{\"action\":\"deleted\",\"data\":{\"installation\":{\"uuid\":\"u-1\"}}}", .provider = SOURCE_SENTRY);
-    check_str(text(&w, STATE), "0 uninstalled failed");
+    check_str(ask(&w, STATE), "0 uninstalled failed");
 }
 
 TEST(changes, an_alert_that_names_no_project_reaches_the_sources_of_its_installation_alone)

@@ -44,7 +44,7 @@ TEST(flow, a_batch_closes_when_it_is_full)
     send_and_settle(&w, "item.added", "{\"n\":3}");
     check_int(w.calls[0], 1);
     check_str(w.seen, "1+2+3");
-    check_str(ask(&w, "SELECT outcome FROM flow_outcome ORDER BY event_seq"), "batched batched");
+    check_str(ask(&w, "SELECT outcome FROM flow_outcome ORDER BY event_seq"), "batched;batched");
 }
 
 TEST(flow, a_batch_closes_after_its_timeout_also_across_a_restart)
@@ -78,7 +78,7 @@ TEST(flow, one_bad_item_does_not_sink_the_rest_of_its_batch)
     WORLD(w, &picky);
     for (int i = 1; i <= 3; i++) send_json(&w, "item.added", str_z(arena, str_printf(arena, "{\"n\":%d}", i)));
     flow_settle(w.flow);
-    check_str(ask(&w, "SELECT status FROM flow_run ORDER BY id"), "failed completed failed completed");
+    check_str(ask(&w, "SELECT status FROM flow_run ORDER BY id"), "failed;completed;failed;completed");
 }
 
 /* ---- debounce ---------------------------------------------------------------------------------------------------- */
@@ -142,7 +142,7 @@ TEST(flow, queued_runs_of_one_key_coalesce)
     check_ok(db_write(w.db, arena, unpause_in, "merging"));
     flow_settle(w.flow);
     check_str(w.seen, "10");
-    check_str(ask(&w, "SELECT outcome FROM flow_outcome"), "coalesced coalesced coalesced");
+    check_str(ask(&w, "SELECT outcome FROM flow_outcome"), "coalesced;coalesced;coalesced");
 }
 
 static struct err *fail_on_request(struct flow_run *run)
@@ -257,9 +257,9 @@ TEST(flow, a_limit_per_run_is_held_while_the_run_sleeps)
     WORLD(w, &exclusive);
     send_and_settle(&w, "item.added", "{\"store\":\"a\",\"n\":1}");
     send_and_settle(&w, "item.added", "{\"store\":\"a\",\"n\":2}");
-    check_str(ask(&w, "SELECT status FROM flow_run ORDER BY id"), "waiting queued");
+    check_str(ask(&w, "SELECT status FROM flow_run ORDER BY id"), "waiting;queued");
     advance(&w, SECONDS(61));
-    check_str(ask(&w, "SELECT status FROM flow_run ORDER BY id"), "completed completed");
+    check_str(ask(&w, "SELECT status FROM flow_run ORDER BY id"), "completed;completed");
 }
 
 TEST(flow, a_limit_per_step_is_free_while_the_run_sleeps)
@@ -269,7 +269,7 @@ TEST(flow, a_limit_per_step_is_free_while_the_run_sleeps)
     WORLD(w, &shared);
     send_and_settle(&w, "item.added", "{\"store\":\"a\",\"n\":1}");
     send_and_settle(&w, "item.added", "{\"store\":\"a\",\"n\":2}");
-    check_str(ask(&w, "SELECT status FROM flow_run ORDER BY id"), "waiting completed");
+    check_str(ask(&w, "SELECT status FROM flow_run ORDER BY id"), "waiting;completed");
 }
 
 TEST(flow, a_large_backlog_of_one_workspace_does_not_hold_up_another)
@@ -318,7 +318,7 @@ TEST(flow, an_event_cancels_the_sleeping_run_that_it_matches_and_no_other)
     send_and_settle(&w, "item.added", "{}");
     send_and_settle(&w, "source.disconnected", "{\"sourceId\":\"a\"}");
     check_str(ask(&w, "SELECT status FROM flow_run WHERE function = 'cancellable' ORDER BY id"),
-              "cancelled waiting waiting");
+              "cancelled;waiting;waiting");
     check_str(w.seen, "cancellable cancelled by source.disconnected {\"sourceId\":\"a\"}");
     advance(&w, HOURS(2));
     check_int(w.calls[3], 2);
@@ -332,7 +332,7 @@ TEST(flow, on_failure_is_a_run_of_its_own)
     send_and_settle(&w, "item.added", "{\"fail\":true}");
     check_str(w.seen, "doomed as told {\"fail\":true}");
     check_str(ask(&w, "SELECT function || '=' || status FROM flow_run ORDER BY id"),
-              "doomed=failed doomed#failure=completed");
+              "doomed=failed;doomed#failure=completed");
 }
 
 TEST(flow, a_run_that_takes_too_long_fails_with_timeout)
@@ -360,7 +360,7 @@ TEST(flow, a_run_queued_too_long_is_cancelled_only_where_declared)
     check_ok(db_write(w.db, arena, unpause_in, "fresh"));
     flow_settle(w.flow);
     check_str(ask(&w, "SELECT function || '=' || status FROM flow_run ORDER BY function"),
-              "fresh=cancelled patient=completed");
+              "fresh=cancelled;patient=completed");
 }
 
 TEST(flow, the_end_of_a_visible_run_is_told_and_that_of_its_listener_is_not)
@@ -373,7 +373,7 @@ TEST(flow, the_end_of_a_visible_run_is_told_and_that_of_its_listener_is_not)
     send_and_settle(&w, "item.added", "{\"n\":7}");
     send_and_settle(&w, "item.added", "{\"n\":8,\"fail\":true}");
     check_str(ask(&w, "SELECT name FROM flow_event WHERE name <> 'item.added' ORDER BY seq"),
-              "job.completed function.failed job.failed");
+              "job.completed;function.failed;job.failed");
     check(str_find(ask(&w, "SELECT data FROM flow_event WHERE name = 'job.failed'"),
                    STR("\"name\":\"Item 8\",\"status\":\"failed\""), 0) != SIZE_MAX);
 }

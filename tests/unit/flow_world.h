@@ -1,7 +1,7 @@
 /* flow_world.h - a database and an engine for each test; functions that note what they did. */
 #pragma once
-#include "check.h"
-#include "directory.h"
+#include "database.h"
+#include "sql.h"
 
 #include "base/time.h"
 #include "flow/flow.h"
@@ -42,8 +42,7 @@ static inline void world_stop(struct world *w)
 static inline void world_end(struct world *w)
 {
     world_stop(w);
-    db_close(w->db);
-    directory_remove(w->directory);
+    database_remove(w->db, w->directory);
     arena_destroy(w->notes);
     time_set(0);
 }
@@ -54,8 +53,7 @@ static inline void world_open(struct world *w, struct arena *arena)
     w->arena = arena;
     w->notes = arena_create();
     time_set(NOON);
-    directory_make(w->directory);
-    check_ok(db_open(arena, (struct db_config){.data_dir = str_of(w->directory)}, &w->db));
+    w->db = database_make(arena, w->directory);
 }
 
 /* WORLD(w, &function, &another) */
@@ -105,36 +103,6 @@ static inline void send_and_settle(struct world *w, const char *name, const char
 }
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
-
-/* The rows of the answer's one column joined by ' '. */
-static inline struct str ask(struct world *w, const char *sql)
-{
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    struct db_rows rows;
-    struct str     text;
-    struct buf     all = buf_in(w->arena);
-    check_ok(db_read_begin(w->db, w->arena, &tx));
-    check_ok(db_query(tx, &rows, sql));
-    while (db_next(&rows, &text)) {
-        if (all.n) buf_char(&all, ' ');
-        buf_str_add(&all, text.s ? text : STR("-"));
-    }
-    check_ok(db_done(&rows));
-    return buf_str(&all);
-}
-
-static inline int64_t count(struct world *w, const char *sql)
-{
-    int64_t n = -1;
-    check(str_to_int(ask(w, sql), &n));
-    return n;
-}
-
-static inline struct err *run_sql(struct db_tx *tx, void *sql) { return db_exec_values(tx, sql, NULL, 0); }
-static inline void write_sql(struct world *w, const char *sql)
-{
-    check_ok(db_write(w->db, w->arena, run_sql, (void *)sql));
-}
 
 static inline struct flow_job only_job(struct world *w)
 {

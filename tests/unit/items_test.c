@@ -25,12 +25,12 @@ TEST(items, an_event_leaves_the_state_of_its_pull_request)
     WORLD(w);
     struct str id = source(&w);
     DELIVER(&w, "pull_request", "d1", PULL("opened", "open", "2026-01-01T00:00:00Z", ""), id);
-    check_str(text(&w, ITEM("repo || '#' || number || ' ' || kind || ' ' || state || ' ' || title")),
+    check_str(ask(&w, ITEM("repo || '#' || number || ' ' || kind || ' ' || state || ' ' || title")),
               "acme/api#7 pull_request open Faster login");
-    check_str(text(&w, ITEM("labels || assignees || requested_reviewers || milestone")), "[\"speed\"][\"eve\"][\"kim\"]1.0");
-    check_str(text(&w, ITEM("linked_issues")), "[{\"id\":\"#3\",\"label\":\"fixes\",\"url\":\"https://github.com/acme/api/issues/3\"}]");
-    check_str(text(&w, ITEM("coauthors")), "[{\"name\":\"Bob\",\"email\":\"bob@example.com\"}]");
-    check_str(text(&w, ITEM("author_login || comment_count || review_comment_count")), "ada21");
+    check_str(ask(&w, ITEM("labels || assignees || requested_reviewers || milestone")), "[\"speed\"][\"eve\"][\"kim\"]1.0");
+    check_str(ask(&w, ITEM("linked_issues")), "[{\"id\":\"#3\",\"label\":\"fixes\",\"url\":\"https://github.com/acme/api/issues/3\"}]");
+    check_str(ask(&w, ITEM("coauthors")), "[{\"name\":\"Bob\",\"email\":\"bob@example.com\"}]");
+    check_str(ask(&w, ITEM("author_login || comment_count || review_comment_count")), "ada21");
     check_int(count(&w, ITEM("COUNT(*)") " WHERE merged_at IS NULL AND closed_at IS NULL AND draft = 0"), 1);
 }
 
@@ -50,7 +50,7 @@ TEST(items, older_news_changes_nothing)
     DELIVER(&w, "pull_request", "d1", PULL("closed", "closed", "2026-01-03T00:00:00Z",
                                            ",\"merged\":true,\"merged_at\":\"2026-01-03T00:00:00Z\",\"closed_at\":\"2026-01-03T00:00:00Z\""), id);
     DELIVER(&w, "pull_request", "d2", PULL("labeled", "open", "2026-01-02T00:00:00Z", ""), id);
-    check_str(text(&w, ITEM("state")), "closed");
+    check_str(ask(&w, ITEM("state")), "closed");
     check_int(count(&w, ITEM("COUNT(*)") " WHERE merged_at IS NOT NULL AND closed_at IS NOT NULL"), 1);
 }
 
@@ -69,8 +69,8 @@ TEST(items, a_review_leaves_what_it_does_not_show)
     struct str id = source(&w);
     DELIVER(&w, "pull_request", "d1", PULL("opened", "open", "2026-01-01T00:00:00Z", ""), id);
     DELIVER(&w, "pull_request_review", "d2", REVIEW("1", "changes_requested", "2026-01-02T00:00:00Z"), id);
-    check_str(text(&w, ITEM("labels || milestone || comment_count")), "[\"speed\"]1.02");
-    check_str(text(&w, "SELECT login || ' ' || state FROM github_verdict"), "kim changes_requested");
+    check_str(ask(&w, ITEM("labels || milestone || comment_count")), "[\"speed\"]1.02");
+    check_str(ask(&w, "SELECT login || ' ' || state FROM github_verdict"), "kim changes_requested");
 }
 
 TEST(items, the_last_verdict_of_a_reviewer_stands)
@@ -82,7 +82,7 @@ TEST(items, the_last_verdict_of_a_reviewer_stands)
     DELIVER(&w, "pull_request_review", "d3", REVIEW("2", "changes_requested", "2026-01-03T00:00:00Z"), id);
     DELIVER(&w, "pull_request_review", "d4", REVIEW("4", "commented", "2026-01-05T00:00:00Z"), id);
     check_int(count(&w, "SELECT COUNT(*) FROM github_verdict"), 1);
-    check_str(text(&w, "SELECT state FROM github_verdict"), "approved");
+    check_str(ask(&w, "SELECT state FROM github_verdict"), "approved");
 }
 
 TEST(items, what_reaches_no_source_leaves_nothing)
@@ -101,7 +101,7 @@ TEST(items, a_renamed_repository_keeps_one_item)
     struct str renamed = str_replace(arena, STR(PULL("edited", "open", "2026-01-02T00:00:00Z", "")), STR("acme/api\",\"default"),
                                      STR("acme/core\",\"default"));
     DELIVER(&w, "pull_request", "d2", str_z(arena, renamed), id);
-    check_str(text(&w, ITEM("COUNT(*) || repo")), "1acme/api");
+    check_str(ask(&w, ITEM("COUNT(*) || repo")), "1acme/api");
 }
 
 TEST(items, gigantic_lists_and_texts_are_cut)
@@ -157,7 +157,7 @@ TEST(projects, an_update_goes_to_the_teams_that_were_last_seen)
     DELIVER(&w, "", "d2", PROJECT, .provider = SOURCE_LINEAR);
     check_int(count(&w, "SELECT COUNT(*) FROM linear_project_team"), 2);
     DELIVER(&w, "", "d3", UPDATE("u1"), .provider = SOURCE_LINEAR);
-    check_str(text(&w, "SELECT resource_id FROM observation WHERE source_type = 'project-update.created'"), "team-1");
+    check_str(ask(&w, "SELECT resource_id FROM observation WHERE source_type = 'project-update.created'"), "team-1");
 }
 
 TEST(projects, an_update_of_an_unknown_project_goes_to_the_organisation)

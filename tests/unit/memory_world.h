@@ -1,12 +1,11 @@
 /* memory_world.h - a fresh database with one workspace, events in short form, and questions asked in SQL. */
 #pragma once
-#include "check.h"
-#include "directory.h"
+#include "org_world.h"
+#include "sql.h"
 
 #include "base/id.h"
 #include "base/time.h"
 #include "memory/memory.h"
-#include "org/org.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,28 +22,21 @@ static const int64_t NEW_YEAR = 1704067200000; /* 2024-01-01 */
 
 static inline void world_end(struct world *world)
 {
-    db_close(world->db);
+    database_remove(world->db, world->directory);
     embed_destroy(world->memory.embed);
-    directory_remove(world->directory);
     time_set(0);
 }
 #define WORLD_SCOPE __attribute__((cleanup(world_end)))
 
 static inline struct world world_begin_with(struct arena *arena, struct embed_config provider)
 {
-    struct world         world = {.arena = arena};
-    struct org_workspace workspace;
+    struct world world = {.arena = arena};
     text_start();
     time_set(NEW_YEAR + DAYS(365));
-    directory_make(world.directory);
-    check_ok(db_open(arena, (struct db_config){.data_dir = str_of(world.directory)}, &world.db));
-    check_ok(org_prepare(world.db, arena));
+    world.db = org_database(arena, world.directory);
     check_ok(embed_create(arena, provider, &world.memory.embed));
     world.memory.db = world.db;
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    check_ok(db_read_begin(world.db, arena, &tx));
-    check_ok(org_workspace_default(tx, STR(""), &workspace));
-    world.workspace = workspace.id;
+    world.workspace = main_workspace(world.db, arena).id;
     return world;
 }
 
@@ -129,12 +121,10 @@ static inline struct memory_result capture(struct world *world, struct short_eve
 
 struct change {
     struct world *world;
-    const char   *sql;
     int64_t       id;
     const char   *from, *into;
 };
 
-static inline struct err *run_sql(struct db_tx *tx, void *arg) { return db_exec(tx, ((struct change *)arg)->sql); }
 static inline struct err *run_delete(struct db_tx *tx, void *arg)
 {
     struct change *c = arg;
@@ -150,42 +140,12 @@ static inline struct err *run_merge(struct db_tx *tx, void *arg)
     struct change *c = arg;
     return memory_merge_actors(&c->world->memory, tx, c->world->workspace, str_of(c->from), str_of(c->into));
 }
-#define write_sql(w, text) check_ok(db_write((w)->db, (w)->arena, run_sql, &(struct change){.sql = (text)}))
 #define delete_observation(w, which) \
     check_ok(db_write((w)->db, (w)->arena, run_delete, &(struct change){.world = (w), .id = (which)}))
 #define settle(w) check_ok(db_write((w)->db, (w)->arena, run_settle, &(struct change){.world = (w)}))
 #define merge(w, a, b) check_ok(db_write((w)->db, (w)->arena, run_merge, &(struct change){.world = (w), .from = (a), .into = (b)}))
 
 /* ---- asking ----------------------------------------------------------------------------------------------------------- */
-
-/* All rows of the answer, columns of the one text column joined by ';'. */
-static inline struct str ask(struct world *world, const char *sql)
-{
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    struct db_rows rows;
-    struct str     text;
-    struct buf     all = buf_in(world->arena);
-    check_ok(db_read_begin(world->db, world->arena, &tx));
-    check_ok(db_query(tx, &rows, sql));
-    while (db_next(&rows, &text)) {
-        if (all.n) buf_char(&all, ';');
-        buf_str_add(&all, text);
-    }
-    check_ok(db_done(&rows));
-    return buf_str(&all);
-}
-
-static inline int64_t count(struct world *world, const char *sql)
-{
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    struct db_rows rows;
-    int64_t        n = -1;
-    check_ok(db_read_begin(world->db, world->arena, &tx));
-    check_ok(db_query(tx, &rows, sql));
-    (void)db_next(&rows, &n);
-    check_ok(db_done(&rows));
-    return n;
-}
 
 /* "from -type(confidence,method,key type)-> to" of every edge, by source ids. */
 static inline struct str edges(struct world *world)

@@ -1,12 +1,12 @@
 /* models_world.h - a database with an engine that runs the pipeline's functions, beside a language model's service. */
 #pragma once
 #include "llm_service.h"
-#include "directory.h"
+#include "org_world.h"
+#include "sql.h"
 
 #include "base/thread.h"
 #include "flow/flow.h"
 #include "memory/memory.h"
-#include "org/org.h"
 
 static const int64_t NOON = 1767268800000; /* 2026-01-01T12:00Z */
 
@@ -55,9 +55,7 @@ static inline void world_open(struct world *w, struct arena *arena, struct embed
     w->arena = arena;
     text_start();
     time_set(NOON);
-    directory_make(w->directory);
-    check_ok(db_open(arena, (struct db_config){.data_dir = str_of(w->directory)}, &w->db));
-    check_ok(org_prepare(w->db, arena));
+    w->db = org_database(arena, w->directory);
     check_ok(embed_create(arena, embedding, &w->memory.embed));
     w->memory.db = w->db;
 }
@@ -136,36 +134,6 @@ static inline void capture_event(struct world *w, struct short_event event)
 #define CAPTURE(w, ...) capture_event((w), (struct short_event){__VA_ARGS__})
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
-
-/* The rows of the answer's one column joined by ';'. */
-static inline struct str ask(struct world *w, const char *sql)
-{
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    struct db_rows rows;
-    struct str     text;
-    struct buf     all = buf_in(w->arena);
-    check_ok(db_read_begin(w->db, w->arena, &tx));
-    check_ok(db_query(tx, &rows, sql));
-    for (bool first = true; db_next(&rows, &text); first = false) {
-        if (!first) buf_char(&all, ';');
-        buf_str_add(&all, text.s ? text : STR("-"));
-    }
-    check_ok(db_done(&rows));
-    return buf_str(&all);
-}
-
-static inline int64_t count(struct world *w, const char *sql)
-{
-    int64_t n = -1;
-    check(str_to_int(ask(w, sql), &n));
-    return n;
-}
-
-static inline struct err *run_sql(struct db_tx *tx, void *sql) { return db_exec_values(tx, sql, NULL, 0); }
-static inline void write_sql(struct world *w, const char *sql)
-{
-    check_ok(db_write(w->db, w->arena, run_sql, (void *)sql));
-}
 
 /* Member of the output of the function's last run. */
 static inline struct str output(struct world *w, const char *function, const char *member)

@@ -1,13 +1,12 @@
 /* receive_world.h - a database with an engine and an inbox: sources, and deliveries signed as providers sign. */
 #pragma once
-#include "check.h"
-#include "directory.h"
+#include "org_world.h"
+#include "sql.h"
 
 #include "base/time.h"
 #include "crypto/crypto.h"
 #include "flow/flow.h"
 #include "memory/memory.h"
-#include "org/org.h"
 #include "source/receive.h"
 #include "text/text.h"
 
@@ -41,9 +40,7 @@ static const struct flow_function *const listeners[] = {&listener};
 static inline void world_start(struct world *w, struct arena *arena)
 {
     w->arena = arena;
-    directory_make(w->dir);
-    check_ok(db_open(arena, (struct db_config){.data_dir = str_of(w->dir)}, &w->db));
-    check_ok(org_prepare(w->db, arena));
+    w->db = org_database(arena, w->dir);
     check_ok(embed_create(arena, (struct embed_config){.provider = STR("none")}, &w->embed));
     check_ok(crypto_keys_read(arena, STR(KEY), &w->keys));
     w->memory = (struct memory){w->db, w->embed};
@@ -61,8 +58,7 @@ static inline void world_end(struct world *w)
     flow_stop(w->flow);
     flow_destroy(w->flow);
     embed_destroy(w->embed);
-    db_close(w->db);
-    directory_remove(w->dir);
+    database_remove(w->db, w->dir);
 }
 #define WORLD(name)                                                   \
     struct world name __attribute__((cleanup(world_end))) = {0};      \
@@ -149,30 +145,6 @@ static inline struct source_answer_to_post deliver(struct world *w, struct sent 
     return answer;
 }
 #define DELIVER(w, ...) deliver((w), (struct sent){__VA_ARGS__})
-
-static inline int64_t count(struct world *w, const char *sql)
-{
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    struct db_rows rows;
-    int64_t        n = -1;
-    check_ok(db_read_begin(w->db, w->arena, &tx));
-    check_ok(db_query(tx, &rows, sql));
-    (void)db_next(&rows, &n);
-    check_ok(db_done(&rows));
-    return n;
-}
-
-static inline struct str text(struct world *w, const char *sql)
-{
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    struct db_rows rows;
-    struct str     value = {0};
-    check_ok(db_read_begin(w->db, w->arena, &tx));
-    check_ok(db_query(tx, &rows, sql));
-    (void)db_next(&rows, &value);
-    check_ok(db_done(&rows));
-    return value;
-}
 
 #define REPOSITORY(id) "\"repository\":{\"id\":" id ",\"full_name\":\"acme/api\",\"name\":\"api\"," \
     "\"html_url\":\"https://github.com/acme/api\",\"default_branch\":\"main\"},\"sender\":{\"id\":5,\"login\":\"ada\"}"
