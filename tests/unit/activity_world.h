@@ -1,7 +1,7 @@
 /* activity_world.h - a database for each test, activities in it, and a clock that stands still. */
 #pragma once
-#include "check.h"
-#include "directory.h"
+#include "org_world.h"
+#include "sql.h"
 
 #include "activity/activity.h"
 #include "base/time.h"
@@ -23,17 +23,14 @@ struct fixture {
 static inline void fixture_start(struct fixture *f, struct arena *arena)
 {
     f->arena = arena;
-    directory_make(f->dir);
-    check_ok(db_open(arena, (struct db_config){.data_dir = str_of(f->dir)}, &f->db));
+    f->db = org_database(arena, f->dir);
     time_set(NOW);
 }
 
 static inline void fixture_end(struct fixture *f)
 {
     time_set(0);
-    if (!f->db) return;
-    db_close(f->db);
-    directory_remove(f->dir);
+    if (f->db) database_remove(f->db, f->dir);
 }
 #define FIXTURE(name)                                                  \
     struct fixture name __attribute__((cleanup(fixture_end))) = {0};   \
@@ -65,9 +62,6 @@ static inline struct listed list(struct fixture *f, struct activity_filter filte
 
 static inline struct err *write_source(struct db_tx *tx, void *arg)
 {
-    TRY(db_exec(tx, "INSERT INTO organization (id, public_id, slug, created_at) VALUES (1, 'org_1', 'local', 0)"));
-    TRY(db_exec(tx, "INSERT INTO workspace (id, org_id, public_id, name, name_norm, slug, created_at) VALUES "
-                    "($1, 1, 'ws_1', 'main', 'main', 'main', 0)", (int)WORKSPACE));
     return db_exec(tx, "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, source_config, "
                        "last_sync_status, connected_at) VALUES ($1, 1, 'src_1', 'github', 'acme/api', '{}', $2, 0)",
                    (int)WORKSPACE, (const char *)arg);

@@ -14,15 +14,6 @@ struct asker {
     bool           silent; /* the service has ended */
 };
 
-static inline struct err *make_workspace(struct db_tx *tx, void *arg)
-{
-    struct org_workspace first, made;
-    TRY(org_workspace_default(tx, STR(""), &first));
-    TRY(org_workspace_create(tx, first.org_id, STR("other"), &made));
-    *(int64_t *)arg = made.id;
-    return NULL;
-}
-
 /* No more answers of the model; what it saw may be read. */
 static inline void end_model(struct asker *asker)
 {
@@ -44,7 +35,7 @@ static inline void asker_begin(struct asker *asker, struct arena *arena)
 {
     asker->world = world_begin(arena);
     struct world *world = &asker->world;
-    check_ok(db_write(world->db, arena, make_workspace, &asker->other));
+    asker->other = add_workspace(world->db, arena, "other");
     asker->search = search_create(world->db, world->memory.embed, (struct search_config){.memory_limit = 64 << 20});
     asker->answer = answer_create((struct answer_config){world->db, asker->search, world->memory.embed, NULL});
 }

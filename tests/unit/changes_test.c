@@ -237,22 +237,13 @@ TEST(changes, news_of_a_repository_that_nobody_follows_may_come_again)
     check_str(DELIVER(&w, "repository", "d1", archived).body, "{\"received\":true,\"duplicate\":true}");
 }
 
-struct elsewhere { struct world *world; struct org_workspace workspace; struct making making; };
-
-static struct err *make_elsewhere(struct db_tx *tx, void *arg)
-{
-    struct elsewhere *elsewhere = arg;
-    TRY(org_workspace_create(tx, 1, STR("second"), &elsewhere->workspace));
-    elsewhere->making.addition.workspace = elsewhere->workspace.id;
-    return make(tx, &elsewhere->making);
-}
-
 TEST(changes, a_repository_in_two_workspaces_is_heard_and_ended_in_both)
 {
     WORLD(w);
-    struct elsewhere elsewhere = {&w, .making = {.world = &w, .addition = {.resource_id = STR("42"), .shared = true}}};
+    struct making elsewhere = {&w, {.resource_id = STR("42"), .shared = true}};
     shared(&w);
-    check_ok(db_write(w.db, arena, make_elsewhere, &elsewhere));
+    elsewhere.addition.workspace = add_workspace(w.db, arena, "second");
+    check_ok(db_write(w.db, arena, make, &elsewhere));
     DELIVER(&w, "issues", "d1", ISSUE("7", "42"));
     check_int(count(&w, "SELECT COUNT(DISTINCT workspace_id) FROM observation"), 2);
     check_int(count(&w, "SELECT COUNT(*) FROM observation"), 2);

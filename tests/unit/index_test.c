@@ -1,5 +1,4 @@
-#include "check.h"
-#include "directory.h"
+#include "unit/org_world.h"
 
 #include "index/columns.h"
 #include "index/crew.h"
@@ -36,7 +35,7 @@ static struct embed_vector draw_vector(struct arena *arena, uint64_t *state, int
     return (struct embed_vector){.x = x, .norm = (float)sqrt(squares)};
 }
 
-/* ---- a database with one workspace ------------------------------------------------------------------------------- */
+/* ---- a database and what is written ------------------------------------------------------------------------------- */
 
 struct fixture {
     struct arena       *arena;
@@ -45,26 +44,10 @@ struct fixture {
     char                dir[DIRECTORY_PATH];
 };
 
-static struct err *make_workspaces(struct db_tx *tx, void *arg)
-{
-    (void)arg;
-    TRY(db_exec(tx, "INSERT INTO organization (id, public_id, slug, created_at) VALUES (1, 'org_1', 'acme', 0)"));
-    for (int64_t id = 1; id <= 3; id++) {
-        struct str name = str_printf(tx->arena, "w%lld", (long long)id);
-        TRY(db_exec(tx,
-                    "INSERT INTO workspace (id, org_id, public_id, name, name_norm, slug, created_at) "
-                    "VALUES ($1, 1, $2, $2, $2, $2, 0)",
-                    id, name));
-    }
-    return NULL;
-}
-
 static struct fixture fixture_create(struct arena *arena)
 {
     struct fixture f = {.arena = arena};
-    directory_make(f.dir);
-    check_ok(db_open(arena, (struct db_config){.data_dir = str_dup(arena, str_of(f.dir))}, &f.db));
-    check_ok(db_write(f.db, arena, make_workspaces, NULL));
+    f.db = org_database(arena, f.dir);
     f.cache = index_cache_create(f.db, (size_t)1 << 30);
     return f;
 }
@@ -72,8 +55,7 @@ static struct fixture fixture_create(struct arena *arena)
 static void fixture_destroy(struct fixture *f)
 {
     index_cache_destroy(f->cache);
-    db_close(f->db);
-    directory_remove(f->dir);
+    database_remove(f->db, f->dir);
 }
 #define FIXTURE struct fixture f __attribute__((cleanup(fixture_destroy))) = fixture_create(arena)
 
@@ -423,11 +405,12 @@ TEST(cache, least_recently_used_workspace_is_dropped)
     struct step step = add_step(1, &term, 1);
     index_cache_destroy(f.cache);
     f.cache = index_cache_create(f.db, 1);
-    for (int64_t workspace = 1; workspace <= 3; workspace++) {
-        struct steps steps = {.workspace = workspace, .at = &step, .n = 1};
+    const int64_t workspaces[] = {1, add_workspace(f.db, arena, "second"), add_workspace(f.db, arena, "third")};
+    for (size_t i = 0; i < 3; i++) {
+        struct steps steps = {.workspace = workspaces[i], .at = &step, .n = 1};
         check_ok(db_write(f.db, arena, write_steps, &steps));
         struct index *index INDEX_SCOPE = NULL;
-        check_ok(index_acquire(f.cache, arena, workspace, &index));
+        check_ok(index_acquire(f.cache, arena, workspaces[i], &index));
         size_t alone = index_memory(index);
         check_int(index_cache_memory(f.cache), alone);
     }

@@ -858,10 +858,7 @@ TEST(actors, are_the_same_in_all_workspaces_of_the_organisation)
 {
     struct world world WORLD_SCOPE = world_begin(arena);
     int64_t first = world.workspace;
-    write_sql(&world, "INSERT INTO workspace (id, org_id, public_id, name, name_norm, slug, created_at) "
-                      "SELECT 900, org_id, 'ws_2', 'two', 'two', 'two', 0 FROM workspace");
-    write_sql(&world, "INSERT INTO workspace_counter (workspace_id) VALUES (900)");
-    world.workspace = 900;
+    world.workspace = add_workspace(world.db, arena, "second");
     capture(&world, (struct short_event){.id = "1", .actor = "email:ada@x.org"});
     world.workspace = first;
     capture(&world, (struct short_event){.id = "1", .actor = "email:ada@x.org"});

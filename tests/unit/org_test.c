@@ -1,40 +1,13 @@
-#include "check.h"
-#include "directory.h"
+#include "org_world.h"
+#include "sql.h"
 
 #include "base/hash.h"
 #include "base/id.h"
 #include "base/time.h"
 #include "crypto/crypto.h"
-#include "org/org.h"
-
-#include <stdlib.h>
-#include <unistd.h>
 
 /* ---- a prepared database for each test --------------------------------------------------------------------------- */
 
-struct fixture {
-    struct db *db;
-    char       dir[DIRECTORY_PATH];
-};
-
-static struct fixture fixture_create(struct arena *arena)
-{
-    struct fixture f;
-    directory_make(f.dir);
-    check_ok(db_open(arena, (struct db_config){.data_dir = str_of(f.dir)}, &f.db));
-    check_ok(org_prepare(f.db, arena));
-    return f;
-}
-
-static void fixture_destroy(struct fixture *f)
-{
-    db_close(f->db);
-    directory_remove(f->dir);
-    time_set(0);
-}
-#define FIXTURE __attribute__((cleanup(fixture_destroy)))
-
-/* The body of a test as a write transaction. */
 struct step {
     struct org_key_request  request;
     struct org_key_rotation rotation;
@@ -93,15 +66,6 @@ static struct err *find_workspace(struct db *db, struct arena *arena, const char
     return org_workspace_find(tx, STR("local"), str_of(name), found);
 }
 
-static struct org_workspace main_workspace(struct db *db, struct arena *arena)
-{
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    struct org_workspace ws;
-    check_ok(db_read_begin(db, arena, &tx));
-    check_ok(org_workspace_default(tx, STR(""), &ws));
-    return ws;
-}
-
 static struct step new_key(struct db *db, struct arena *arena, const char *name, unsigned scopes, int64_t expires_at)
 {
     struct step step = {.request = {main_workspace(db, arena).id, str_of(name), scopes, expires_at}};
@@ -128,7 +92,7 @@ static struct err *authenticate(struct db *db, struct arena *arena, struct str s
 
 TEST(org, a_fresh_database_gets_local_and_main)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct org_workspace ws = main_workspace(f.db, arena);
     check_str(ws.name, "main");
     check_str(ws.org_slug, "local");
@@ -139,7 +103,7 @@ TEST(org, a_fresh_database_gets_local_and_main)
 
 TEST(org, preparing_again_changes_nothing)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct str before = main_workspace(f.db, arena).public_id;
     check_ok(org_prepare(f.db, arena));
     check(str_eq(main_workspace(f.db, arena).public_id, before));
@@ -147,7 +111,7 @@ TEST(org, preparing_again_changes_nothing)
 
 TEST(org, a_workspace_is_found_by_id_name_and_slug)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct org_workspace ws = main_workspace(f.db, arena), found;
     struct db_tx *tx DB_READ_SCOPE = NULL;
     check_ok(db_read_begin(f.db, arena, &tx));
@@ -162,7 +126,7 @@ TEST(org, a_workspace_is_found_by_id_name_and_slug)
 
 TEST(org, what_is_not_there_is_not_found)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct org_workspace ws;
     struct db_tx *tx DB_READ_SCOPE = NULL;
     check_ok(db_read_begin(f.db, arena, &tx));
@@ -176,7 +140,7 @@ TEST(org, what_is_not_there_is_not_found)
 
 TEST(org, workspace_names_are_unique_ignoring_case)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step step = {.name = STR("Platform")};
     check_ok(db_write(f.db, arena, create_workspace, &step));
     check_str(step.ws.name, "Platform");
@@ -187,7 +151,7 @@ TEST(org, workspace_names_are_unique_ignoring_case)
 
 TEST(org, a_former_name_leads_to_the_workspace_until_another_takes_it)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step          step = {.ws = main_workspace(f.db, arena), .name = STR("Platform")};
     struct org_workspace found;
     check_ok(db_write(f.db, arena, rename_workspace, &step));
@@ -205,7 +169,7 @@ TEST(org, a_former_name_leads_to_the_workspace_until_another_takes_it)
 TEST(org, a_workspace_may_have_its_former_name_back_and_change_its_case)
 {
     static const char *const names[] = {"Platform", "platform", "main", "Platform"};
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct org_workspace found;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct step step = {.ws = main_workspace(f.db, arena), .name = str_of(names[i])};
@@ -218,7 +182,7 @@ TEST(org, a_workspace_may_have_its_former_name_back_and_change_its_case)
 
 TEST(org, a_workspace_takes_no_name_that_is_taken_or_wrong)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step step = {.name = STR("Platform")};
     check_ok(db_write(f.db, arena, create_workspace, &step));
     step = (struct step){.ws = main_workspace(f.db, arena), .name = STR("PLATFORM")};
@@ -267,7 +231,7 @@ TEST(org, drawn_slugs_are_short_and_varied)
 
 TEST(key, is_shown_once_and_its_hash_is_stored)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step step = new_key(f.db, arena, "ci", 0, 0);
     check_int(step.secret.n, 49);
     check(str_starts(step.secret, STR("sk-lf-")));
@@ -276,19 +240,12 @@ TEST(key, is_shown_once_and_its_hash_is_stored)
     check(str_eq(step.key.display,
                  str_printf(arena, "sk-lf-..." STR_FMT, STR_ARG(str_skip(step.secret, step.secret.n - 4)))));
 
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    struct db_rows rows;
-    struct str     stored;
-    check_ok(db_read_begin(f.db, arena, &tx));
-    check_ok(db_query(tx, &rows, "SELECT secret_sha256 FROM api_key"));
-    check(db_next(&rows, &stored));
-    check_ok(db_done(&rows));
-    check(str_eq(stored, crypto_sha256_hex(arena, step.secret)));
+    check(str_eq(ask(&f, "SELECT secret_sha256 FROM api_key"), crypto_sha256_hex(arena, step.secret)));
 }
 
 TEST(key, authenticates_its_workspace_and_scopes)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step step = new_key(f.db, arena, "ci", ORG_INGEST | ORG_ADMIN, 0);
     struct org_key key;
     check_ok(authenticate(f.db, arena, step.secret, &key));
@@ -299,7 +256,7 @@ TEST(key, authenticates_its_workspace_and_scopes)
 
 TEST(key, refusals_have_the_published_texts)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct org_key key;
     struct str unknown = crypto_token(arena, "sk-lf-", 43);
     check_refused(authenticate(f.db, arena, STR(""), &key),
@@ -311,7 +268,7 @@ TEST(key, refusals_have_the_published_texts)
 
 TEST(key, revoked_is_refused_and_cannot_be_revoked_again)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step step = new_key(f.db, arena, "ci", 0, 0);
     struct org_key key;
     check_ok(db_write(f.db, arena, revoke_key, &step));
@@ -321,7 +278,7 @@ TEST(key, revoked_is_refused_and_cannot_be_revoked_again)
 
 TEST(key, expires)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     time_set(SECONDS(1000));
     struct step step = new_key(f.db, arena, "ci", 0, SECONDS(2000));
     struct org_key key;
@@ -332,7 +289,7 @@ TEST(key, expires)
 
 TEST(key, needs_a_name_a_future_expiry_and_known_scopes)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     int64_t ws = main_workspace(f.db, arena).id;
     char    long_name[101];
     memset(long_name, 'a', sizeof long_name);
@@ -353,7 +310,7 @@ TEST(key, needs_a_name_a_future_expiry_and_known_scopes)
 
 TEST(key, rotation_keeps_name_scopes_and_expiry)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     int64_t expires_at = time_now() + DAYS(30);
     struct step step = new_key(f.db, arena, "ci", ORG_INGEST, expires_at);
     struct str old_secret = step.secret;
@@ -370,7 +327,7 @@ TEST(key, rotation_keeps_name_scopes_and_expiry)
 
 TEST(key, rotation_with_grace_lets_the_old_key_live_on_for_that_time)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     time_set(SECONDS(1000));
     struct step step = new_key(f.db, arena, "ci", 0, 0);
     struct str old_secret = step.secret;
@@ -386,7 +343,7 @@ TEST(key, rotation_with_grace_lets_the_old_key_live_on_for_that_time)
 
 TEST(key, an_inactive_key_cannot_be_rotated)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step step = new_key(f.db, arena, "ci", 0, 0);
     step.rotation = (struct org_key_rotation){step.key.workspace_id, step.key.public_id, 0, 0};
     check_ok(db_write(f.db, arena, revoke_key, &step));
@@ -397,7 +354,7 @@ TEST(key, an_inactive_key_cannot_be_rotated)
 
 TEST(key, deleted_is_gone)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step step = new_key(f.db, arena, "ci", 0, 0);
     struct org_key key;
     check_ok(db_write(f.db, arena, delete_key, &step));
@@ -407,7 +364,7 @@ TEST(key, deleted_is_gone)
 
 TEST(key, of_another_workspace_is_not_found)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step step = new_key(f.db, arena, "ci", 0, 0);
     step.key.workspace_id++;
     check_err(db_write(f.db, arena, revoke_key, &step), ERR_NOT_FOUND);
@@ -416,7 +373,7 @@ TEST(key, of_another_workspace_is_not_found)
 
 TEST(key, list_is_newest_first_in_pages)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     for (int i = 0; i < 5; i++) new_key(f.db, arena, str_z(arena, str_printf(arena, "key %d", i)), 0, 0);
     struct db_tx *tx DB_READ_SCOPE = NULL;
     struct org_key *keys;
@@ -439,7 +396,7 @@ static int64_t last_used(struct db *db, struct arena *arena, const struct step *
 
 TEST(key, last_use_is_written_at_most_once_a_minute)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     time_set(SECONDS(1000));
     struct step step = new_key(f.db, arena, "ci", 0, 0);
     step.ip = STR("192.0.2.1");

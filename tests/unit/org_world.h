@@ -2,6 +2,7 @@
 #pragma once
 #include "database.h"
 
+#include "base/time.h"
 #include "org/org.h"
 
 static inline struct db *org_database(struct arena *arena, char *directory)
@@ -37,3 +38,25 @@ static inline int64_t add_workspace(struct db *db, struct arena *arena, const ch
     check_ok(db_write(db, arena, create_workspace_in, &workspace));
     return workspace.made.id;
 }
+
+/* PREPARED(f): such a database and nothing else. */
+struct prepared {
+    struct arena *arena;
+    struct db    *db;
+    char          directory[DIRECTORY_PATH];
+};
+
+static inline void prepared_begin(struct prepared *p, struct arena *arena)
+{
+    p->arena = arena;
+    p->db = org_database(arena, p->directory);
+}
+
+static inline void prepared_end(struct prepared *p)
+{
+    database_remove(p->db, p->directory);
+    time_set(0);
+}
+#define PREPARED(name)                                                                                                 \
+    struct prepared name __attribute__((cleanup(prepared_end))) = {0};                                                 \
+    prepared_begin(&name, arena)

@@ -1,44 +1,18 @@
-#include "check.h"
-#include "directory.h"
+#include "org_world.h"
+#include "sql.h"
 
 #include "crypto/crypto.h"
-#include "org/org.h"
 #include "source/source.h"
-
-#include <stdlib.h>
-#include <unistd.h>
 
 /* ---- a prepared database for each test --------------------------------------------------------------------------- */
 
 enum { WS = 1 };
-
-struct fixture {
-    struct db *db;
-    char       dir[DIRECTORY_PATH];
-};
-
-static struct fixture fixture_create(struct arena *arena)
-{
-    struct fixture f;
-    directory_make(f.dir);
-    check_ok(db_open(arena, (struct db_config){.data_dir = str_of(f.dir)}, &f.db));
-    check_ok(org_prepare(f.db, arena));
-    return f;
-}
-
-static void fixture_destroy(struct fixture *f)
-{
-    db_close(f->db);
-    directory_remove(f->dir);
-}
-#define FIXTURE __attribute__((cleanup(fixture_destroy)))
 
 struct step {
     struct source_import_request request;
     struct source_import         import;
     struct source_import_end     end;
     int64_t                      scanned, stored, duplicates, failed;
-    const char                  *sql;
 };
 
 static struct err *begin_import(struct db_tx *tx, void *arg)
@@ -59,11 +33,6 @@ static struct err *finish_import(struct db_tx *tx, void *arg)
     return source_import_finish(tx, WS, step->import.id, step->end);
 }
 
-static struct err *run_sql(struct db_tx *tx, void *arg)
-{
-    return db_exec_values(tx, ((struct step *)arg)->sql, NULL, 0);
-}
-
 static struct step begun(struct db *db, struct arena *arena, const char *repo)
 {
     struct step step = {.request = {.repo = str_of(repo), .branch = STR("main"), .host_path = STR("/src/api")}};
@@ -80,18 +49,6 @@ static struct source_import found(struct db *db, struct arena *arena, struct str
     return import;
 }
 
-static struct str text_of(struct db *db, struct arena *arena, const char *sql)
-{
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    struct db_rows rows;
-    struct str     text = {0};
-    check_ok(db_read_begin(db, arena, &tx));
-    check_ok(db_query(tx, &rows, sql));
-    check(db_next(&rows, &text));
-    check_ok(db_done(&rows));
-    return text;
-}
-
 static void imported(struct db *db, struct arena *arena, struct str source, struct str **repos, size_t *n)
 {
     struct db_tx *tx DB_READ_SCOPE = NULL;
@@ -103,21 +60,21 @@ static void imported(struct db *db, struct arena *arena, struct str source, stru
 
 TEST(import, begins_with_a_git_source_and_no_position)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step step = begun(f.db, arena, "Acme/API");
     check_str(step.import.status, "running");
     check_str(step.import.repo, "Acme/API");
     check_str(step.import.last_sha, "");
     check_str(step.import.last_tags, "{}");
-    check_str(text_of(f.db, arena, "SELECT provider_resource_id FROM source"), "git:acme/api");
-    check_str(text_of(f.db, arena, "SELECT source_config FROM source"),
+    check_str(ask(&f, "SELECT provider_resource_id FROM source"), "git:acme/api");
+    check_str(ask(&f, "SELECT source_config FROM source"),
               "{\"version\":1,\"sourceType\":\"git\",\"type\":\"repository\",\"branch\":\"main\","
               "\"repoFullName\":\"Acme/API\",\"path\":\"/src/api\"}");
 }
 
 TEST(import, names_are_compared_ignoring_case)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step first = begun(f.db, arena, "Acme/API"), second = begun(f.db, arena, "acme/api");
     check_int(first.import.source, second.import.source);
     check(str_eq(first.import.source_public_id, second.import.source_public_id));
@@ -125,17 +82,16 @@ TEST(import, names_are_compared_ignoring_case)
 
 TEST(import, a_github_source_of_that_name_is_used_for_a_github_repository)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
-    struct step step = {.sql = "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, "
-                               "source_config, connected_at) VALUES (1, 700, 'src_x', 'github', '4711', "
-                               "'{\"repoFullName\":\"acme/Api\",\"sync\":{\"branches\":[\"main\"]}}', 0)"};
-    check_ok(db_write(f.db, arena, run_sql, &step));
-    step.request = (struct source_import_request){.repo = STR("Acme/API"), .branch = STR("main"), .github = true};
+    PREPARED(f);
+    struct step step = {.request = {.repo = STR("Acme/API"), .branch = STR("main"), .github = true}};
+    write_sql(&f, "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, source_config, "
+                  "connected_at) VALUES (1, 700, 'src_x', 'github', '4711', "
+                  "'{\"repoFullName\":\"acme/Api\",\"sync\":{\"branches\":[\"main\"]}}', 0)");
     check_ok(db_write(f.db, arena, begin_import, &step));
     check_int(step.import.source, 700);
     step.end = (struct source_import_end){.status = "completed", .tip = STR("abc")};
     check_ok(db_write(f.db, arena, finish_import, &step));
-    check_str(text_of(f.db, arena, "SELECT source_config FROM source WHERE id = 700"),
+    check_str(ask(&f, "SELECT source_config FROM source WHERE id = 700"),
               "{\"repoFullName\":\"acme/Api\",\"sync\":{\"branches\":[\"main\"]},"
               "\"import\":{\"branch\":\"main\",\"lastSha\":\"abc\",\"lastTags\":{}}}");
     step.request.github = false;
@@ -145,7 +101,7 @@ TEST(import, a_github_source_of_that_name_is_used_for_a_github_repository)
 
 TEST(import, an_older_running_one_is_marked_interrupted)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step first = begun(f.db, arena, "acme/api");
     struct step other = begun(f.db, arena, "acme/web");
     begun(f.db, arena, "acme/api");
@@ -161,7 +117,7 @@ TEST(import, an_older_running_one_is_marked_interrupted)
 
 TEST(import, counts_add_up)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step step = begun(f.db, arena, "acme/api");
     step.scanned = 500, step.stored = 480, step.duplicates = 15, step.failed = 5;
     check_ok(db_write(f.db, arena, progress_import, &step));
@@ -175,7 +131,7 @@ TEST(import, counts_add_up)
 
 TEST(import, a_completed_one_is_where_the_next_begins)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step step = begun(f.db, arena, "acme/api");
     step.end = (struct source_import_end){"completed", STR("abc123"), STR("{ \"v1\" : \"def\" }"), {0}};
     check_ok(db_write(f.db, arena, finish_import, &step));
@@ -183,12 +139,12 @@ TEST(import, a_completed_one_is_where_the_next_begins)
     check_str(next.import.last_sha, "abc123");
     check_str(next.import.last_tags, "{\"v1\":\"def\"}");
     check_str(found(f.db, arena, step.import.public_id).status, "completed");
-    check_str(text_of(f.db, arena, "SELECT last_sync_status FROM source"), "success");
+    check_str(ask(&f, "SELECT last_sync_status FROM source"), "success");
 }
 
 TEST(import, full_begins_from_nothing)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step step = begun(f.db, arena, "acme/api");
     step.end = (struct source_import_end){"completed", STR("abc123"), STR("{\"v1\":\"def\"}"), {0}};
     check_ok(db_write(f.db, arena, finish_import, &step));
@@ -200,7 +156,7 @@ TEST(import, full_begins_from_nothing)
 
 TEST(import, a_cancelled_or_failed_one_keeps_the_old_position)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     static const char *const ends[] = {"cancelled", "failed"};
     for (int i = 0; i < 2; i++) {
         struct step step = begun(f.db, arena, "acme/api");
@@ -213,7 +169,7 @@ TEST(import, a_cancelled_or_failed_one_keeps_the_old_position)
 
 TEST(import, beginning_twice_with_one_idempotency_key_begins_once)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct step step = {.request = {.repo = STR("acme/api"), .branch = STR("main"), .idempotency = STR("k1")}};
     check_ok(db_write(f.db, arena, begin_import, &step));
     struct str first = step.import.public_id;
@@ -224,7 +180,7 @@ TEST(import, beginning_twice_with_one_idempotency_key_begins_once)
 
 TEST(import, wrong_input_is_refused)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct source_import_request wrong[] = {
         {.repo = STR(""), .branch = STR("main")},
         {.repo = STR("acme/api"), .branch = STR("")},
@@ -248,7 +204,7 @@ TEST(import, wrong_input_is_refused)
 
 TEST(import, list_is_newest_first_in_pages)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     for (int i = 0; i < 5; i++) begun(f.db, arena, str_z(arena, str_printf(arena, "acme/%d", i)));
     struct db_tx *tx DB_READ_SCOPE = NULL;
     struct source_import *imports;
@@ -266,20 +222,19 @@ TEST(import, list_is_newest_first_in_pages)
 
 TEST(import, history_goes_with_the_last_connected_source_that_imported_it)
 {
-    struct fixture f FIXTURE = fixture_create(arena);
+    PREPARED(f);
     struct str *repos;
     size_t      n;
     struct step git = begun(f.db, arena, "Acme/API");
-    struct step github = {.sql = "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, source_config, "
-                                 "connected_at) VALUES (1, 77, 'src_github', 'github', '42', '{\"repoFullName\":\"acme/api\"}', 0)"};
-    check_ok(db_write(f.db, arena, run_sql, &github));
-    github.request = (struct source_import_request){.repo = STR("acme/api"), .branch = STR("main"), .github = true};
+    struct step github = {.request = {.repo = STR("acme/api"), .branch = STR("main"), .github = true}};
+    write_sql(&f, "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, source_config, "
+                  "connected_at) VALUES (1, 77, 'src_github', 'github', '42', '{\"repoFullName\":\"acme/api\"}', 0)");
     check_ok(db_write(f.db, arena, begin_import, &github));
     check_str(github.import.source_public_id, "src_github");
     begun(f.db, arena, "acme/web");
     imported(f.db, arena, STR("src_github"), &repos, &n);
     check_int(n, 0);
-    check_ok(db_write(f.db, arena, run_sql, &(struct step){.sql = "UPDATE source SET is_active = 0 WHERE provider_resource_id = 'git:acme/api'"}));
+    write_sql(&f, "UPDATE source SET is_active = 0 WHERE provider_resource_id = 'git:acme/api'");
     imported(f.db, arena, STR("src_github"), &repos, &n);
     check_int(n, 1);
     check_str(repos[0], "acme/api");

@@ -1,5 +1,5 @@
-#include "check.h"
-#include "directory.h"
+#include "org_world.h"
+#include "sql.h"
 
 #include "base/id.h"
 #include "base/thread.h"
@@ -38,35 +38,20 @@ static const int64_t new_year = 1704067200000; /* 2024-01-01 */
 static void world_end(struct world *world)
 {
     search_destroy(world->search);
-    db_close(world->db);
+    database_remove(world->db, world->directory);
     embed_destroy(world->embed);
-    directory_remove(world->directory);
     time_set(0);
 }
 #define WORLD_SCOPE __attribute__((cleanup(world_end)))
 
-static struct err *insert_workspaces(struct db_tx *tx, void *arg)
-{
-    (void)arg;
-    TRY(db_exec(tx, "INSERT INTO organization (id, public_id, slug, created_at) VALUES (1, 'org_1', 'local', 0)"));
-    for (int ws = 1; ws <= 2; ws++) {
-        TRY(db_exec(tx, "INSERT INTO workspace (id, org_id, public_id, name, name_norm, slug, created_at) "
-                        "VALUES ($1, 1, $2, $2, $2, $2, 0)",
-                    ws, ws == 1 ? "one" : "two"));
-        TRY(db_exec(tx, "INSERT INTO workspace_counter (workspace_id) VALUES ($1)", ws));
-    }
-    return NULL;
-}
-
 static struct world world_begin(struct arena *arena)
 {
-    struct world world = {.arena = arena, .workspace = 1};
+    struct world world = {.arena = arena};
     text_start();
     time_set(new_year + DAYS(400));
-    directory_make(world.directory);
-    check_ok(db_open(arena, (struct db_config){.data_dir = str_of(world.directory)}, &world.db));
+    world.db = org_database(arena, world.directory);
+    world.workspace = main_workspace(world.db, arena).id;
     check_ok(embed_create(arena, (struct embed_config){.provider = STR("builtin")}, &world.embed));
-    check_ok(db_write(world.db, arena, insert_workspaces, NULL));
     world.search = search_create(world.db, world.embed, (struct search_config){.memory_limit = 64 << 20});
     return world;
 }
@@ -161,20 +146,10 @@ static void insert(struct world *world, struct fact *facts, size_t n)
 }
 #define INSERT(world, facts) insert((world), (facts), sizeof(facts) / sizeof *(facts))
 
-static struct err *run_sql(struct db_tx *tx, void *arg)
-{
-    return db_exec(tx, (const char *)arg);
-}
-
-static void sql(struct world *world, const char *text)
-{
-    check_ok(db_write(world->db, world->arena, run_sql, (void *)text));
-}
-
 static void relate(struct world *world, struct fact *from, struct fact *to, const char *type, double confidence)
 {
     static int number;
-    sql(world, str_z(world->arena, str_printf(world->arena,
+    write_sql(world, str_z(world->arena, str_printf(world->arena,
         "INSERT INTO relationship (workspace_id, id, xid, source_observation_id, target_observation_id, "
         "relationship_type, linking_key, linking_key_type, confidence, metadata, created_at) "
         "VALUES (%lld, %d, 'r%d', %lld, %lld, '%s', 'key', 'issue', %f, '{}', 0)",
@@ -182,7 +157,7 @@ static void relate(struct world *world, struct fact *from, struct fact *to, cons
     number++;
 }
 
-static struct search_answer ask(struct world *world, struct search_request request)
+static struct search_answer find(struct world *world, struct search_request request)
 {
     struct search_answer answer;
     request.workspace = world->workspace;
@@ -190,6 +165,7 @@ static struct search_answer ask(struct world *world, struct search_request reque
     check_ok(search_run(world->search, world->arena, &request, &answer));
     return answer;
 }
+#define FIND(world, ...) find((world), (struct search_request){__VA_ARGS__})
 
 static struct str public_id(struct world *world, const struct fact *fact)
 {
@@ -334,8 +310,8 @@ TEST(search, text_that_no_database_takes_finds_nothing_and_fails_nothing)
     struct fact facts[] = {{.title = "Session timeout"}};
     struct str  name = STR("a\0b\xff");
     INSERT(&world, facts);
-    check_int(ask(&world, (struct search_request){.query = STR("session\0 \"\xc3 @x\0y #1\0")}).count, 1);
-    check_int(ask(&world, (struct search_request){.query = STR("session"), .filters = {.actors = &name, .actor_count = 1}}).count, 0);
+    check_int(FIND(&world, .query = STR("session\0 \"\xc3 @x\0y #1\0")).count, 1);
+    check_int(FIND(&world, .query = STR("session"), .filters = {.actors = &name, .actor_count = 1}).count, 0);
     int64_t id;
     struct db_tx *tx DB_READ_SCOPE = NULL;
     check_ok(db_read_begin(world.db, arena, &tx));
@@ -530,7 +506,7 @@ TEST(rerank, fast_keeps_the_merged_score)
 TEST(search, an_empty_workspace_answers_with_nothing)
 {
     struct world world WORLD_SCOPE = world_begin(arena);
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("anything"), .context = true});
+    struct search_answer answer = FIND(&world, .query = STR("anything"), .context = true);
     check_int(answer.count, 0);
     check_int(answer.total, 0);
     check_int(answer.cluster_count, 0);
@@ -547,7 +523,7 @@ TEST(search, a_result_shows_what_the_row_holds)
         .references = "[{\"type\":\"issue\",\"id\":\"ENG-42\",\"label\":\"fixes\"},{\"type\":\"pr\",\"id\":\"#87\"}]",
         .entities = {"project:ENG-42", "config:SESSION_TTL"}}};
     INSERT(&world, facts);
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("session timeouts"), .mode = SEARCH_BALANCED, .highlights = true});
+    struct search_answer answer = FIND(&world, .query = STR("session timeouts"), .mode = SEARCH_BALANCED, .highlights = true);
     check_int(answer.count, 1);
     check_int(answer.total, 1);
     struct search_item *item = answer.items;
@@ -576,7 +552,7 @@ TEST(search, no_url_is_the_empty_text_and_no_highlights_are_made_unasked)
     struct world world WORLD_SCOPE = world_begin(arena);
     struct fact facts[] = {{.title = "Raise session timeout"}};
     INSERT(&world, facts);
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("session")});
+    struct search_answer answer = FIND(&world, .query = STR("session"));
     check(answer.items[0].url.s != NULL);
     check_int(answer.items[0].url.n, 0);
     check(!answer.items[0].highlighted);
@@ -587,18 +563,18 @@ TEST(search, another_workspace_is_never_seen)
     struct world world WORLD_SCOPE = world_begin(arena);
     struct fact  mine[] = {{.title = "Session timeout"}}, theirs[] = {{.title = "Session timeout of others", .source_id = "x"}};
     INSERT(&world, mine);
-    world.workspace = 2;
+    world.workspace = add_workspace(world.db, arena, "second");
     INSERT(&world, theirs);
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("session timeout")});
+    struct search_answer answer = FIND(&world, .query = STR("session timeout"));
     check_int(answer.total, 1);
     check(has(&world, &answer, theirs));
     struct search_content content;
     struct str            id = public_id(&world, mine);
-    check_ok(search_contents(world.search, arena, 2, &id, 1, &content));
+    check_ok(search_contents(world.search, arena, world.workspace, &id, 1, &content));
     check(!content.found);
     struct search_graph_answer graph;
-    check_err(search_graph(world.search, arena, &(struct search_graph_request){.workspace = 2, .id = id, .depth = 1, .limit = 9},
-                           &graph), ERR_NOT_FOUND);
+    struct search_graph_request request = {.workspace = world.workspace, .id = id, .depth = 1, .limit = 9};
+    check_err(search_graph(world.search, arena, &request, &graph), ERR_NOT_FOUND);
 }
 
 TEST(search, a_quoted_phrase_must_match)
@@ -607,7 +583,7 @@ TEST(search, a_quoted_phrase_must_match)
     struct fact facts[] = {{.title = "Handle out of memory", .content = "now"}, {.title = "Memory is out of the question"},
                            {.title = "Server", .content = "ran Out  of\nMemory"}};
     INSERT(&world, facts);
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("\"out of memory\"")});
+    struct search_answer answer = FIND(&world, .query = STR("\"out of memory\""));
     check_int(answer.total, 2);
     check(has(&world, &answer, &facts[0]) && has(&world, &answer, &facts[2]));
 }
@@ -620,7 +596,7 @@ TEST(search, pages_follow_each_other_and_end)
     for (int i = 0; i < 30; i++) facts[i] = (struct fact){.title = "Session timeout", .at = i};
     INSERT(&world, facts);
     for (int offset = 0; offset < 40; offset += 10) {
-        struct search_answer answer = ask(&world, (struct search_request){.query = STR("session"), .offset = offset});
+        struct search_answer answer = FIND(&world, .query = STR("session"), .offset = offset);
         check_int(answer.total, 30);
         check_int(answer.count, offset < 30 ? 10 : 0);
         for (size_t i = 0; i < answer.count; i++) (*map_at(seen, answer.items[i].id))++;
@@ -635,7 +611,7 @@ TEST(search, collapse_leaves_the_best_event_of_an_object)
                            {.title = "Session timeout", .source_id = "pr:acme/api#7:opened", .at = 1},
                            {.title = "Session timeout", .source_id = "pr:acme/api#77:opened", .at = 1}};
     INSERT(&world, facts);
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("session"), .collapse = true});
+    struct search_answer answer = FIND(&world, .query = STR("session"), .collapse = true);
     check_int(answer.total, 2);
     check(has(&world, &answer, &facts[0]) && has(&world, &answer, &facts[2]));
 }
@@ -645,7 +621,7 @@ TEST(search, a_known_entity_of_the_query_comes_first)
     struct world world WORLD_SCOPE = world_begin(arena);
     struct fact facts[] = {{.title = "Something about sessions"}, {.title = "Unrelated words", .entities = {"project:ENG-42"}}};
     INSERT(&world, facts);
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("ENG-42 sessions")});
+    struct search_answer answer = FIND(&world, .query = STR("ENG-42 sessions"));
     check(str_eq(answer.items[0].id, public_id(&world, &facts[1])));
     check(answer.items[0].score >= 0.92 * 0.85 * 0.9);
 }
@@ -655,15 +631,15 @@ TEST(search, an_alias_of_an_entity_is_followed)
     struct world world WORLD_SCOPE = world_begin(arena);
     struct fact facts[] = {{.title = "First", .entities = {"project:ENG-42"}}, {.title = "Second", .entities = {"project:ENG-7"}}};
     INSERT(&world, facts);
-    sql(&world, "UPDATE entity SET aliases = '[\"ENG-7\"]' WHERE workspace_id = 1 AND key = 'ENG-42'");
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("ENG-42")});
+    write_sql(&world, "UPDATE entity SET aliases = '[\"ENG-7\"]' WHERE workspace_id = 1 AND key = 'ENG-42'");
+    struct search_answer answer = FIND(&world, .query = STR("ENG-42"));
     check(has(&world, &answer, &facts[0]) && has(&world, &answer, &facts[1]));
 }
 
 static size_t count_of_types(struct world *world, const char *asked)
 {
     struct str type = str_of(asked);
-    return ask(world, (struct search_request){.query = STR("thing"), .filters = {.types = &type, .type_count = 1}}).total;
+    return FIND(world, .query = STR("thing"), .filters = {.types = &type, .type_count = 1}).total;
 }
 
 TEST(filters, types_are_known_in_any_spelling_and_by_family)
@@ -690,20 +666,20 @@ TEST(filters, types_are_known_in_any_spelling_and_by_family)
 static size_t count_of_actor(struct world *world, const char *asked)
 {
     struct str name = str_of(asked);
-    return ask(world, (struct search_request){.query = STR("thing"), .filters = {.actors = &name, .actor_count = 1}}).total;
+    return FIND(world, .query = STR("thing"), .filters = {.actors = &name, .actor_count = 1}).total;
 }
 
 static void name_people(struct world *world)
 {
-    sql(world, "INSERT INTO actor_name (workspace_id, name, kind, actor_id) VALUES "
-               "(1, 'jelte fennema-nio', 'full', 'github:1'), (1, 'jelte', 'word', 'github:1'), "
-               "(1, 'fennema', 'word', 'github:1'), (1, 'nio', 'word', 'github:1'), (1, 'jeltef', 'username', 'github:1'), "
-               "(1, 'jelte@example.org', 'email', 'github:1'), (1, 'jelte smith', 'full', 'github:2'), "
-               "(1, 'jelte', 'word', 'github:2'), (1, 'smith', 'word', 'github:2')");
-    sql(world, "INSERT INTO actor_profile (workspace_id, actor_id, xid, display_name, observation_count, expertise_domains, "
-               "updated_at) VALUES (1, 'github:1', 'p1', 'Jelte Fennema-Nio', 5, "
-               "'[{\"topic\":\"pooling\",\"weight\":1},{\"topic\":\"tls\",\"weight\":0.5}]', 0), "
-               "(1, 'github:2', 'p2', 'Jelte Smith', 9, '[]', 0)");
+    write_sql(world, "INSERT INTO actor_name (workspace_id, name, kind, actor_id) VALUES "
+                     "(1, 'jelte fennema-nio', 'full', 'github:1'), (1, 'jelte', 'word', 'github:1'), "
+                     "(1, 'fennema', 'word', 'github:1'), (1, 'nio', 'word', 'github:1'), (1, 'jeltef', 'username', 'github:1'), "
+                     "(1, 'jelte@example.org', 'email', 'github:1'), (1, 'jelte smith', 'full', 'github:2'), "
+                     "(1, 'jelte', 'word', 'github:2'), (1, 'smith', 'word', 'github:2')");
+    write_sql(world, "INSERT INTO actor_profile (workspace_id, actor_id, xid, display_name, observation_count, expertise_domains, "
+                     "updated_at) VALUES (1, 'github:1', 'p1', 'Jelte Fennema-Nio', 5, "
+                     "'[{\"topic\":\"pooling\",\"weight\":1},{\"topic\":\"tls\",\"weight\":0.5}]', 0), "
+                     "(1, 'github:2', 'p2', 'Jelte Smith', 9, '[]', 0)");
 }
 
 TEST(filters, people_are_known_by_name_user_name_and_address)
@@ -725,8 +701,9 @@ TEST(filters, dates_are_inclusive)
     struct world world WORLD_SCOPE = world_begin(arena);
     struct fact facts[] = {{.title = "thing", .at = 1}, {.title = "thing", .at = 2}, {.title = "thing", .at = 3}};
     INSERT(&world, facts);
-    struct search_answer answer = ask(&world, (struct search_request){
-        .query = STR("thing"), .filters = {.has_start = true, .start = new_year + DAYS(2), .has_end = true, .end = new_year + DAYS(3)}});
+    struct search_answer answer = FIND(
+        &world, .query = STR("thing"),
+        .filters = {.has_start = true, .start = new_year + DAYS(2), .has_end = true, .end = new_year + DAYS(3)});
     check_int(answer.total, 2);
     check(!has(&world, &answer, &facts[0]));
 }
@@ -737,8 +714,7 @@ TEST(filters, any_of_the_sources_will_do)
     struct fact facts[] = {{.title = "thing"}, {.title = "thing", .source = "linear"}, {.title = "thing", .source = "sentry"}};
     struct str  sources[] = {STR("linear"), STR("sentry")};
     INSERT(&world, facts);
-    struct search_answer answer = ask(&world, (struct search_request){
-        .query = STR("thing"), .filters = {.sources = sources, .source_count = 2}});
+    struct search_answer answer = FIND(&world, .query = STR("thing"), .filters = {.sources = sources, .source_count = 2});
     check_int(answer.total, 2);
     check(!has(&world, &answer, &facts[0]));
 }
@@ -749,7 +725,7 @@ TEST(context, people_of_the_query_with_what_they_know)
     struct fact facts[] = {{.title = "thing"}};
     INSERT(&world, facts);
     name_people(&world);
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("what did @jeltef or jelte do?"), .context = true});
+    struct search_answer answer = FIND(&world, .query = STR("what did @jeltef or jelte do?"), .context = true);
     check(answer.actor);
     check_int(answer.actor_count, 2);
     check_str(answer.actors[0].name, "Jelte Fennema-Nio"); /* mentioned: before the one with more observations */
@@ -765,18 +741,18 @@ TEST(context, a_person_with_several_ids_is_named_once)
     INSERT(&world, facts);
     name_people(&world);
     for (int i = 3; i <= 9; i++) {
-        sql(&world, str_z(arena, str_printf(arena,
+        write_sql(&world, str_z(arena, str_printf(arena,
             "INSERT INTO actor_name (workspace_id, name, kind, actor_id) VALUES (1, 'jelte', 'word', 'git:%d'), "
             "(1, 'fennema', 'word', 'git:%d')", i, i)));
-        sql(&world, str_z(arena, str_printf(arena,
+        write_sql(&world, str_z(arena, str_printf(arena,
             "INSERT INTO actor_profile (workspace_id, actor_id, xid, display_name, observation_count, expertise_domains, "
             "updated_at) VALUES (1, 'git:%d', 'q%d', 'Jelte Fennema-Nio', 7, '[]', 0)", i, i)));
     }
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("what did jelte do?"), .context = true});
+    struct search_answer answer = FIND(&world, .query = STR("what did jelte do?"), .context = true);
     check_int(answer.actor_count, 2);
     check_str(answer.actors[0].name, "Jelte Smith");
     check_str(answer.actors[1].name, "Jelte Fennema-Nio");
-    answer = ask(&world, (struct search_request){.query = STR("Jelte Fennema pooling"), .context = true, .mode = SEARCH_FAST});
+    answer = FIND(&world, .query = STR("Jelte Fennema pooling"), .context = true, .mode = SEARCH_FAST);
     check_str(answer.actors[0].name, "Jelte Fennema-Nio"); /* named in full: before who did more */
     check(str_eq(answer.items[0].id, public_id(&world, &facts[1])));
 }
@@ -785,7 +761,7 @@ TEST(context, a_part_of_a_user_name_is_no_mention)
 {
     struct world world WORLD_SCOPE = world_begin(arena);
     name_people(&world);
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("jeltefoo and elte"), .context = true});
+    struct search_answer answer = FIND(&world, .query = STR("jeltefoo and elte"), .context = true);
     check(!answer.actor);
 }
 
@@ -795,7 +771,7 @@ TEST(context, items_of_a_mentioned_person_are_raised)
     struct fact facts[] = {{.title = "pooling", .at = 2}, {.title = "pooling", .at = 1, .actor = "github:1"}};
     INSERT(&world, facts);
     name_people(&world);
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("pooling work jeltef"), .mode = SEARCH_FAST});
+    struct search_answer answer = FIND(&world, .query = STR("pooling work jeltef"), .mode = SEARCH_FAST);
     check(str_eq(answer.items[0].id, public_id(&world, &facts[1])));
 }
 
@@ -806,9 +782,9 @@ TEST(context, two_words_of_a_name_mean_the_person)
                            {.title = "pooling", .at = 1, .actor = "github:1"}};
     INSERT(&world, facts);
     name_people(&world);
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("Jelte Fennema's pooling"), .mode = SEARCH_FAST});
+    struct search_answer answer = FIND(&world, .query = STR("Jelte Fennema's pooling"), .mode = SEARCH_FAST);
     check(str_eq(answer.items[0].id, public_id(&world, &facts[2])));
-    answer = ask(&world, (struct search_request){.query = STR("pooling by Jelte"), .mode = SEARCH_FAST}); /* a namesake is nobody */
+    answer = FIND(&world, .query = STR("pooling by Jelte"), .mode = SEARCH_FAST); /* a namesake is nobody */
     check(str_eq(answer.items[0].id, public_id(&world, &facts[0])));
 }
 
@@ -818,10 +794,10 @@ TEST(search, items_of_the_time_that_a_question_names_are_raised)
     struct fact facts[] = {{.title = "pooling", .at = 50}, {.title = "pooling", .at = 20}};
     INSERT(&world, facts);
     struct search_request request = {.query = STR("pooling in January 2024"), .mode = SEARCH_FAST};
-    struct search_answer  answer = ask(&world, request);
+    struct search_answer  answer = find(&world, request);
     check(str_eq(answer.items[0].id, public_id(&world, &facts[1])));
     request.filters = (struct search_filters){.has_end = true, .end = new_year + DAYS(60)}; /* a filter says it better */
-    answer = ask(&world, request);
+    answer = find(&world, request);
     check(str_eq(answer.items[0].id, public_id(&world, &facts[0])));
 }
 
@@ -843,7 +819,7 @@ TEST(context, the_nearest_clusters)
 {
     struct world world WORLD_SCOPE = world_begin(arena);
     check_ok(db_write(world.db, arena, put_cluster, &world));
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("session timeout"), .context = true});
+    struct search_answer answer = FIND(&world, .query = STR("session timeout"), .context = true);
     check(answer.cluster);
     check_int(answer.cluster_count, 1);
     check_str(answer.clusters[0].topic, "Session handling");
@@ -866,14 +842,14 @@ TEST(cache, the_same_request_is_answered_from_memory_for_a_minute)
     struct fact facts[] = {{.title = "Session timeout"}};
     struct search_request request = {.query = STR("session"), .highlights = true, .context = true};
     INSERT(&world, facts);
-    ask(&world, request);
-    sql(&world, "UPDATE observation SET title = 'changed behind the index' WHERE workspace_id = 1");
-    check_str(ask(&world, request).items[0].title, "Session timeout");
+    find(&world, request);
+    write_sql(&world, "UPDATE observation SET title = 'changed behind the index' WHERE workspace_id = 1");
+    check_str(find(&world, request).items[0].title, "Session timeout");
     request.limit = 11;
-    check_str(ask(&world, request).items[0].title, "changed behind the index");
+    check_str(find(&world, request).items[0].title, "changed behind the index");
     request.limit = 10;
     time_set(time_now() + SECONDS(61));
-    check_str(ask(&world, request).items[0].title, "changed behind the index");
+    check_str(find(&world, request).items[0].title, "changed behind the index");
 }
 
 TEST(cache, a_change_of_the_index_ends_it)
@@ -881,9 +857,9 @@ TEST(cache, a_change_of_the_index_ends_it)
     struct world world WORLD_SCOPE = world_with_result_cache(arena);
     struct fact first[] = {{.title = "Session timeout"}}, second[] = {{.title = "Session expiry"}};
     INSERT(&world, first);
-    check_int(ask(&world, (struct search_request){.query = STR("session")}).total, 1);
+    check_int(FIND(&world, .query = STR("session")).total, 1);
     INSERT(&world, second);
-    check_int(ask(&world, (struct search_request){.query = STR("session")}).total, 2);
+    check_int(FIND(&world, .query = STR("session")).total, 2);
 }
 
 TEST(cache, holds_no_more_than_its_entries)
@@ -934,7 +910,7 @@ TEST(search, many_at_once_while_others_write)
     for (int i = 0; i < 20; i++) {
         struct fact more[] = {{.title = "Session timeout again", .at = i}};
         INSERT(&world, more);
-        answer = ask(&world, (struct search_request){.query = STR("session"), .limit = 50});
+        answer = FIND(&world, .query = STR("session"), .limit = 50);
         check_int(answer.total, (size_t)i + 2);
     }
     workers_stop(workers);
@@ -1060,7 +1036,7 @@ TEST(url, patterns_find_the_latest_event_of_the_object)
         {.title = "g", .source_id = "sentry-issue:web:WEB-1:created", .url = "https://acme.sentry.io/issues/55/"},
         {.title = "h", .source_id = "deployment:dpl_abc:succeeded"}, {.title = "i", .url = "https://blog.example.org/Post"}};
     INSERT(&world, facts);
-    sql(&world, str_z(arena, str_printf(arena,
+    write_sql(&world, str_z(arena, str_printf(arena,
         "INSERT INTO observation_reference (workspace_id, ref_type, ref_key, scope, observation_id, role) VALUES "
         "(1, 'issue', 'acme/api#7', '', %lld, 'self'), (1, 'issue', 'acme/api#7', '', %lld, 'self'), "
         "(1, 'issue', 'acme/api#7', '', %lld, 'mention'), "
@@ -1185,7 +1161,7 @@ TEST(graph, an_outermost_hub_whose_edges_were_not_all_looked_at_says_so)
     relate(&world, &f[0], &f[1], "fixes", 1);
     struct search_graph_request request = {.id = f[0].xid, .depth = 1};
     check(!graph(&world, request).truncated);
-    sql(&world, str_z(arena, str_printf(arena,
+    write_sql(&world, str_z(arena, str_printf(arena,
         "INSERT INTO relationship (workspace_id, id, xid, source_observation_id, target_observation_id, relationship_type, "
         "linking_key, linking_key_type, confidence, metadata, created_at) SELECT 1, 500000 + id, 'leaf' || id, %lld, id, "
         "'references', 'key', 'issue', 0.8, '{}', 0 FROM observation WHERE title = 'leaf'", (long long)f[1].id)));
@@ -1291,17 +1267,17 @@ TEST(captured, is_found_by_words_people_and_keys)
     struct world world WORLD_SCOPE = world_begin(arena);
     struct memory_result results[CAPTURED];
     capture_events(&world, results);
-    check(str_eq(ask(&world, (struct search_request){.query = STR("timeouts of sessions")}).items[0].id, results[PULL_REQUEST].public_id));
-    check(str_eq(ask(&world, (struct search_request){.query = STR("SESSION_TTL")}).items[0].id, results[PULL_REQUEST].public_id));
+    check(str_eq(FIND(&world, .query = STR("timeouts of sessions")).items[0].id, results[PULL_REQUEST].public_id));
+    check(str_eq(FIND(&world, .query = STR("SESSION_TTL")).items[0].id, results[PULL_REQUEST].public_id));
     struct str names[] = {STR("Zoe Fennema"), STR("@zoe@example.org"), STR("ZO\xc3\x8b FENNEMA-NIO")};
     for (int i = 0; i < 3; i++) {
-        struct search_answer answer = ask(&world, (struct search_request){.query = STR("anything"), .filters = {.actors = &names[i], .actor_count = 1}});
-        struct search_answer all = ask(&world, (struct search_request){.query = STR("signed out"), .filters = {.actors = &names[i], .actor_count = 1}});
+        struct search_answer answer = FIND(&world, .query = STR("anything"), .filters = {.actors = &names[i], .actor_count = 1});
+        struct search_answer all = FIND(&world, .query = STR("signed out"), .filters = {.actors = &names[i], .actor_count = 1});
         check(answer.total <= 1);
         check_int(all.total, 1);
         check(str_eq(all.items[0].id, results[ISSUE].public_id));
     }
-    struct search_answer number = ask(&world, (struct search_request){.query = STR("#12")});
+    struct search_answer number = FIND(&world, .query = STR("#12"));
     check(number.entity);
     check(number.count >= 2);
 }
@@ -1335,7 +1311,7 @@ TEST(captured, context_names_people_and_clusters)
     struct world world WORLD_SCOPE = world_begin(arena);
     struct memory_result results[CAPTURED];
     capture_events(&world, results);
-    struct search_answer answer = ask(&world, (struct search_request){.query = STR("what did fennema report on sessions"), .context = true});
+    struct search_answer answer = FIND(&world, .query = STR("what did fennema report on sessions"), .context = true);
     check_int(answer.actor_count, 1);
     check_str(answer.actors[0].name, "Zo\xc3\xab Fennema-Nio");
     check(answer.cluster_count >= 1);

@@ -175,14 +175,7 @@ static struct activity_points series(struct fixture *f, struct activity_series a
 
 static int64_t rows_of(struct fixture *f, const char *table)
 {
-    struct db_rows rows;
-    int64_t        n = -1;
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    check_ok(db_read_begin(f->db, f->arena, &tx));
-    check_ok(db_query(tx, &rows, str_z(f->arena, str_printf(f->arena, "SELECT COUNT(*) FROM %s", table))));
-    db_next(&rows, &n);
-    check_ok(db_done(&rows));
-    return n;
+    return count(f, str_z(f->arena, str_printf(f->arena, "SELECT COUNT(*) FROM %s", table)));
 }
 
 /* Let the engine roll up and sweep as of now: a day's crons. */
