@@ -30,6 +30,7 @@ struct activity {
     int64_t    id;
     struct str public_id;      /* "act_..." */
     int64_t    org, workspace; /* row ids; org 0: the workspace's; workspace 0: of the organisation */
+    struct str org_id, workspace_id; /* public, when read; {NULL, 0}: none, or gone */
     struct activity_actor actor;
     struct str category;       /* follows from the action */
     struct str action;         /* "job.cancelled" */
@@ -67,6 +68,9 @@ struct activity_filter {
 /* Newest first, in the order of recording. */
 MUST_CHECK struct err *activity_list(struct db_tx *tx, int64_t workspace, const struct activity_filter *filter,
                                      struct activity **list, size_t *n);
+/* The same of an organisation: its own and those of all its workspaces. */
+MUST_CHECK struct err *activity_list_of_org(struct db_tx *tx, int64_t org, const struct activity_filter *filter,
+                                            struct activity **list, size_t *n);
 /* Errors: ERR_NOT_FOUND. */
 MUST_CHECK struct err *activity_get(struct db_tx *tx, int64_t workspace, struct str public_id, struct activity *found);
 /* What led to it and what it led to, oldest first, at most 50. */

@@ -36,6 +36,8 @@ void activity_write(struct json_out *out, const char *key, const struct activity
 {
     json_begin(out, key, '{');
     json_put(out, "id", activity->public_id);
+    json_put(out, "orgId", activity->org_id);
+    json_put(out, "workspaceId", activity->workspace_id);
     put_actor(out, &activity->actor);
     json_put(out, "category", activity->category);
     json_put(out, "action", activity->action);
@@ -113,7 +115,7 @@ struct err *activity_export(struct arena *arena, struct db *db, int64_t workspac
     struct activity activity;
     struct db_rows  rows;
     struct err     *err = db_read_begin(db, work, &tx);
-    if (!err) err = activity_query(tx, &rows, workspace, filter, ACTIVITY_MAX_EXPORT);
+    if (!err) err = activity_query(tx, &rows, (struct activity_owner){.workspace = workspace}, filter, ACTIVITY_MAX_EXPORT);
     if (err) return err_new(arena, err->code, STR_FMT, STR_ARG(err_text(arena, err)));
     if (format == ACTIVITY_CSV) buf_bytes(&all, header, sizeof header - 1);
     else buf_char(&all, '[');

@@ -32,8 +32,8 @@ bool activity_next(struct db_rows *rows, struct activity *activity)
     struct str actor_type = {0}, status = {0}, impact = {0};
     struct activity_actor *actor = &activity->actor;
     *activity = (struct activity){0};
-    if (!db_next(rows, &activity->id, &activity->workspace, &activity->org, &activity->public_id, &actor_type,
-                 &actor->user, &actor->email, &actor->ip, &actor->key, &actor->user_agent, &actor->request,
+    if (!db_next(rows, &activity->id, &activity->workspace, &activity->org, &activity->org_id, &activity->workspace_id,
+                 &activity->public_id, &actor_type, &actor->user, &actor->email, &actor->ip, &actor->key, &actor->user_agent, &actor->request,
                  &activity->category, &activity->action, &activity->entity_type, &activity->entity_id,
                  &activity->entity_name, &activity->source, &activity->changes, &activity->reason, &status, &impact,
                  &activity->metadata, &activity->job, &activity->related, &activity->ts, &activity->created_at))
@@ -68,7 +68,17 @@ static struct str text_or_empty(struct str text)
     return text.s ? text : STR("");
 }
 
-struct err *activity_query(struct db_tx *tx, struct db_rows *rows, int64_t workspace,
+#define FITTING                                                                                                      \
+    " AND id < $2 AND ts >= $3 AND ts < $4 "                                                                          \
+    "AND ($5 = '' OR $5 LIKE '%,' || category || ',%') AND ($6 = '' OR $6 LIKE '%,' || category || ',%') "            \
+    "AND ($7 = '' OR $7 LIKE '%,' || action || ',%') AND ($8 = '' OR status = $8) "                                   \
+    "AND ($9 = '' OR $9 LIKE '%,' || source || ',%') AND ($10 = '' OR action = $10) "                                 \
+    "AND ($11 = '' OR actor_type = $11) AND ($12 = '' OR actor_user = $12) AND ($13 = '' OR status = $13) "           \
+    "AND ($14 = '' OR entity_type = $14) AND ($15 = '' OR entity_id = $15) "                                          \
+    "AND ($16 = '' OR words LIKE $16 ESCAPE '\\') ORDER BY id DESC LIMIT $17"
+
+/* Those of an organisation are found by walking through all: an instance has few organisations. */
+struct err *activity_query(struct db_tx *tx, struct db_rows *rows, struct activity_owner owner,
                            const struct activity_filter *filter, int64_t limit)
 {
     struct str categories = name_list(tx->arena, filter->categories, filter->category_count);
@@ -77,14 +87,10 @@ struct err *activity_query(struct db_tx *tx, struct db_rows *rows, int64_t works
     bool grouped = group < GROUP_COUNT;
     return db_query(
         tx, rows,
-        "SELECT " ACTIVITY_COLUMNS " FROM activity WHERE workspace_id = $1 AND id < $2 AND ts >= $3 AND ts < $4 "
-        "AND ($5 = '' OR $5 LIKE '%,' || category || ',%') AND ($6 = '' OR $6 LIKE '%,' || category || ',%') "
-        "AND ($7 = '' OR $7 LIKE '%,' || action || ',%') AND ($8 = '' OR status = $8) "
-        "AND ($9 = '' OR $9 LIKE '%,' || source || ',%') AND ($10 = '' OR action = $10) "
-        "AND ($11 = '' OR actor_type = $11) AND ($12 = '' OR actor_user = $12) AND ($13 = '' OR status = $13) "
-        "AND ($14 = '' OR entity_type = $14) AND ($15 = '' OR entity_id = $15) "
-        "AND ($16 = '' OR words LIKE $16 ESCAPE '\\') ORDER BY id DESC LIMIT $17",
-        workspace, filter->before ? filter->before : INT64_MAX, filter->from, filter->to ? filter->to : INT64_MAX,
+        owner.workspace ? "SELECT " ACTIVITY_COLUMNS " FROM activity WHERE workspace_id = $1" FITTING
+                        : "SELECT " ACTIVITY_COLUMNS " FROM activity WHERE org_id = $1" FITTING,
+        owner.workspace ? owner.workspace : owner.org,
+        filter->before ? filter->before : INT64_MAX, filter->from, filter->to ? filter->to : INT64_MAX,
         categories, grouped ? groups[group].categories : "", grouped ? groups[group].actions : "",
         grouped ? groups[group].status : "", name_list(tx->arena, filter->sources, filter->source_count),
         text_or_empty(filter->action), text_or_empty(filter->actor_type), text_or_empty(filter->actor_user),
@@ -103,12 +109,24 @@ static struct err *gather(struct db_rows *rows, struct activity **list, size_t *
     return db_done(rows);
 }
 
+static struct err *list_of(struct db_tx *tx, struct activity_owner owner, const struct activity_filter *filter,
+                           struct activity **list, size_t *n)
+{
+    struct db_rows rows;
+    TRY(activity_query(tx, &rows, owner, filter, filter->limit ? filter->limit : DEFAULT_LIMIT));
+    return gather(&rows, list, n);
+}
+
 struct err *activity_list(struct db_tx *tx, int64_t workspace, const struct activity_filter *filter,
                           struct activity **list, size_t *n)
 {
-    struct db_rows rows;
-    TRY(activity_query(tx, &rows, workspace, filter, filter->limit ? filter->limit : DEFAULT_LIMIT));
-    return gather(&rows, list, n);
+    return list_of(tx, (struct activity_owner){.workspace = workspace}, filter, list, n);
+}
+
+struct err *activity_list_of_org(struct db_tx *tx, int64_t org, const struct activity_filter *filter,
+                                 struct activity **list, size_t *n)
+{
+    return list_of(tx, (struct activity_owner){.org = org}, filter, list, n);
 }
 
 /* ---- one --------------------------------------------------------------------------------------------------------- */

@@ -1,4 +1,5 @@
-/* activities.c - W/activities: the timeline, its counts, comparison and export (console.md 3). */
+/* activities.c - W/activities: the timeline, its counts, comparison and export (console.md 3); O/activities: that of a
+ * whole organisation. */
 #include "api/call.h"
 
 struct activity_actor api_actor(const struct api_call *call)
@@ -75,25 +76,53 @@ static struct err *read_query(struct api_call *call, struct query *query, struct
 
 /* ---- list, one --------------------------------------------------------------------------------------------------- */
 
-struct err *api_activity_list(struct api_call *call)
+/* One more than the page has, to see whether there is another. */
+static struct err *read_page(struct api_call *call, struct api_page *page, struct activity_filter *filter)
 {
-    struct query           query;
-    struct activity_filter filter;
-    struct api_page        page;
-    struct activity       *list;
-    size_t                 n;
-    TRY(read_query(call, &query, &filter));
-    TRY(api_page(call, &page));
-    filter.before = page.before;
-    filter.limit = page.limit + 1;
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    TRY(db_read_begin(call->app->db, call->arena, &tx));
-    TRY(activity_list(tx, call->workspace.id, &filter, &list, &n));
-    bool more = api_page_more(&page, &n);
+    struct query query;
+    TRY(read_query(call, &query, filter));
+    TRY(api_page(call, page));
+    filter->before = page->before;
+    filter->limit = page->limit + 1;
+    return NULL;
+}
+
+static void send_page(struct api_call *call, const struct api_page *page, const struct activity *list, size_t n)
+{
+    bool more = api_page_more(page, &n);
     struct json_out out = api_answer(call);
     json_begin(&out, "data", '[');
     for (size_t i = 0; i < n; i++) activity_write(&out, NULL, &list[i]);
     api_page_end(&out, call, more, n ? list[n - 1].id : 0);
+}
+
+struct err *api_activity_list(struct api_call *call)
+{
+    struct activity_filter filter;
+    struct api_page        page;
+    struct activity       *list;
+    size_t                 n;
+    TRY(read_page(call, &page, &filter));
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(call->app->db, call->arena, &tx));
+    TRY(activity_list(tx, call->workspace.id, &filter, &list, &n));
+    send_page(call, &page, list, n);
+    return NULL;
+}
+
+struct err *api_activity_list_of_org(struct api_call *call)
+{
+    struct activity_filter  filter;
+    struct api_page         page;
+    struct org_organization org;
+    struct activity        *list;
+    size_t                  n;
+    TRY(read_page(call, &page, &filter));
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(call->app->db, call->arena, &tx));
+    TRY(org_find(tx, api_parameter(call, "org"), &org));
+    TRY(activity_list_of_org(tx, org.id, &filter, &list, &n));
+    send_page(call, &page, list, n);
     return NULL;
 }
 

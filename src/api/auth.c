@@ -228,6 +228,10 @@ struct err *api_resolve_workspace(struct api_call *call)
 {
     struct str org = api_parameter(call, "org"), name = api_parameter(call, "ws");
     struct str wanted = str_trim(net_header_get(call->request, "X-Workspace-ID"));
+    if (org.s && !name.s) {
+        call->workspace = (struct org_workspace){0}; /* the route is the organisation's */
+        return NULL;
+    }
     if (org.s)
         TRY(workspace_of_path(call, org, name));
     else if (call->key.id == 0)

@@ -302,6 +302,7 @@ struct err *api_statistics(struct api_call *call);
 struct err *api_statistics_comparison(struct api_call *call);
 struct err *api_metric_series(struct api_call *call);
 struct err *api_activity_list(struct api_call *call);
+struct err *api_activity_list_of_org(struct api_call *call);
 struct err *api_activity_get(struct api_call *call);
 struct err *api_activity_stats(struct api_call *call);
 struct err *api_activity_comparison(struct api_call *call);

@@ -57,6 +57,7 @@ const struct api_route api_routes[] = {
     {"GET",    W "/activities/comparison",   API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_activity_comparison, "activityComparison"},
     {"GET",    W "/activities/export",       API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       true,  api_activity_export, "exportActivities"},
     {"GET",    W "/activities/{id}",         API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_activity_get,  "getActivity"},
+    {"GET",    "/v1/orgs/{org}/activities",  API_PEOPLE,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_activity_list_of_org, "listOrgActivities"},
     {"GET",    W "/stream",                  API_SCOPED,  ORG_ADMIN,  API_RATE_NONE,   API_NO_BODY,       0,       false, api_stream_open,   "streamNews"},
     {"POST",   "/v1/events",                 API_SCOPED,  ORG_INGEST, API_RATE_EVENTS, API_NO_BODY,       0,       false, api_events_ingest, "ingestEvents"},
     {"GET",    "/v1/events/{id}",            API_SCOPED,  ORG_INGEST, API_RATE_NONE,   API_NO_BODY,       0,       false, api_ingested_get,  "getIngestedEvent"},

@@ -252,6 +252,25 @@ static struct err *one_workspace(struct db_rows *rows, struct org_workspace *ws)
     return found ? NULL : err_new(rows->tx->arena, ERR_NOT_FOUND, "Workspace not found");
 }
 
+/* Text from a request may be anything; what no name can be is not found rather than an error of the database. */
+static bool is_searchable(struct str text)
+{
+    return text.n > 0 && text.n <= NAME_MAX_CHARS && utf8_valid(text);
+}
+
+struct err *org_find(struct db_tx *tx, struct str name, struct org_organization *org)
+{
+    bool           found = false;
+    struct db_rows rows;
+    if (is_searchable(name)) {
+        TRY(db_query(tx, &rows, "SELECT id, public_id, slug FROM organization WHERE public_id = $1 OR slug = $2", name,
+                     str_lower(tx->arena, name)));
+        found = db_next(&rows, &org->id, &org->public_id, &org->slug);
+        TRY(db_done(&rows));
+    }
+    return found ? NULL : err_new(tx->arena, ERR_NOT_FOUND, "Organization not found");
+}
+
 static struct err *by_former_name(struct db_tx *tx, struct str org, struct str name, struct org_workspace *ws)
 {
     struct db_rows rows;
@@ -268,12 +287,6 @@ struct err *org_workspace_by_id(struct db_tx *tx, int64_t id, struct org_workspa
     struct db_rows rows;
     TRY(db_query(tx, &rows, WORKSPACE_COLUMNS "WHERE w.id = $1 AND w.state = 'active'", id));
     return one_workspace(&rows, ws);
-}
-
-/* Text from a request may be anything; what no name can be is not found rather than an error of the database. */
-static bool is_searchable(struct str text)
-{
-    return text.n > 0 && text.n <= NAME_MAX_CHARS && utf8_valid(text);
 }
 
 struct err *org_workspace_find(struct db_tx *tx, struct str org, struct str name, struct org_workspace *ws)

@@ -16,6 +16,13 @@ struct org_workspace {
     int64_t    created_at;
 };
 
+struct org_organization {
+    int64_t    id; /* row id */
+    struct str public_id, slug;
+};
+/* By id or slug, any case. ERR_NOT_FOUND "Organization not found". */
+MUST_CHECK struct err *org_find(struct db_tx *tx, struct str name, struct org_organization *org);
+
 /* Make `local`/`main` if the database has no organisation. Idempotent. */
 MUST_CHECK struct err *org_prepare(struct db *db, struct arena *arena);
 

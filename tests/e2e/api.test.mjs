@@ -160,6 +160,26 @@ test('the socket is private and manages keys; a revoked key dies at once', async
   assert.ok(!it.server.log().includes(made.body.key));
 });
 
+test('the activities of an organisation are for people', async (t) => {
+  const it = await world(t);
+  const socket = join(it.home, 'data', 'lightfast.sock');
+  const ask = async (target) => {
+    const answer = await askSocket(socket, 'GET', target);
+    it.validate(answerSchema(it.document, 'listOrgActivities', answer.status), answer.body, `listOrgActivities ${answer.status}`);
+    return answer;
+  };
+  await askSocket(socket, 'POST', '/v1/orgs/local/workspaces/main/api-keys', { name: 'ci', scopes: ['admin'] });
+  const [told] = (await ask('/v1/orgs/local/activities?category=api_key&limit=1')).body.data;
+  assert.deepEqual([told.action, told.metadata.keyName], ['apikey.created', 'ci']);
+  const mine = await askSocket(socket, 'GET', '/v1/workspace');
+  assert.deepEqual([told.orgId, told.workspaceId], [mine.body.organization.id, mine.body.id]);
+  assert.equal((await ask(`/v1/orgs/${told.orgId}/activities?action=apikey.revoked`)).body.data.length, 0);
+  assert.equal((await ask('/v1/orgs/local/activities?category=gossip')).status, 400);
+  assert.equal((await ask('/v1/orgs/nobody/activities')).status, 404);
+  const answer = await fetch(it.server.url + '/v1/orgs/local/activities', { headers: { authorization: `Bearer ${it.key}` } });
+  assert.equal(answer.status, 403);
+});
+
 test('one connection carries pipelined requests', async (t) => {
   const it = await world(t);
   const { hostname, port } = new URL(it.server.url);

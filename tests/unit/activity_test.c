@@ -20,14 +20,14 @@ TEST(activity, what_was_recorded_is_read_back_whole)
     check(str_starts(id, STR("act_")));
     struct str expected = str_printf(
         arena,
-        "{\"id\":\"" STR_FMT "\",\"actorType\":\"api\",\"actorUserId\":\"user_1\",\"actorEmail\":\"ada@example.com\","
+        "{\"id\":\"" STR_FMT "\",\"orgId\":null,\"workspaceId\":\"" STR_FMT "\",\"actorType\":\"api\",\"actorUserId\":\"user_1\",\"actorEmail\":\"ada@example.com\","
         "\"actorIp\":\"203.0.113.9\",\"apiKeyId\":\"key_1\",\"userAgent\":\"curl/8\",\"requestId\":\"req-1\","
         "\"category\":\"api_key\",\"action\":\"apikey.revoked\",\"entityType\":\"api_key\",\"entityId\":\"key_2\","
         "\"entityName\":\"ci\",\"sourceType\":\"github\",\"changes\":{\"isActive\":{\"from\":true,\"to\":false}},"
         "\"reason\":\"leaked\",\"status\":\"failure\",\"impact\":{\"documents\":1,\"events\":2,\"errors\":3,"
         "\"durationMs\":4},\"metadata\":{\"keyName\":\"ci\"},\"jobId\":\"job_1\",\"relatedActivityId\":\"act_1\","
         "\"timestamp\":\"2026-01-05T14:29:59.995Z\",\"createdAt\":\"2026-01-05T14:30:00.000Z\"}",
-        STR_ARG(id));
+        STR_ARG(id), STR_ARG(all.at[0].workspace_id));
     check_str(json_out_text(&out), str_z(arena, expected));
 }
 
@@ -138,6 +138,28 @@ TEST(activity, another_workspace_does_not_see_it)
     check_err(activity_get(tx, OTHER, id, &found), ERR_NOT_FOUND);
     check_err(activity_get(tx, WORKSPACE, STR("act_' OR 1=1"), &found), ERR_NOT_FOUND);
     check_ok(activity_get(tx, WORKSPACE, id, &found));
+}
+
+TEST(activity, an_organisation_sees_its_own_and_those_of_all_its_workspaces)
+{
+    FIXTURE(f);
+    struct listed        all;
+    struct org_workspace main = main_workspace(f.db, arena);
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    RECORD(&f, .action = STR("apikey.created"));
+    RECORD(&f, .action = STR("permission.member_joined"), .workspace = OTHER, .org = 1);
+    RECORD(&f, .action = STR("apikey.revoked"), .workspace = OTHER, .org = 2);
+    check_ok(db_read_begin(f.db, arena, &tx));
+    check_ok(activity_list_of_org(tx, 1, &(struct activity_filter){0}, &all.at, &all.n));
+    check_int(all.n, 2);
+    check_str(all.at[0].action, "permission.member_joined");
+    check(str_eq(all.at[0].org_id, main.org_public_id));
+    check(!all.at[0].workspace_id.s); /* there is none of that number */
+    check(str_eq(all.at[1].workspace_id, main.public_id));
+    check_ok(activity_list_of_org(tx, 1, &(struct activity_filter){.action = STR("apikey.created"), .before = all.at[0].id}, &all.at, &all.n));
+    check_int(all.n, 1);
+    check_ok(activity_list_of_org(tx, 3, &(struct activity_filter){0}, &all.at, &all.n));
+    check_int(all.n, 0);
 }
 
 TEST(activity, counts_are_by_category_actor_and_status_within_the_interval)
@@ -386,6 +408,7 @@ int main(void)
         RUN(activity, each_filter_leaves_out_what_it_does_not_name),
         RUN(activity, the_chain_is_what_led_here_and_what_came_of_it),
         RUN(activity, another_workspace_does_not_see_it),
+        RUN(activity, an_organisation_sees_its_own_and_those_of_all_its_workspaces),
         RUN(activity, counts_are_by_category_actor_and_status_within_the_interval),
         RUN(activity, csv_cells_are_quoted_and_formulas_defused),
         RUN(activity, json_export_is_an_array_of_what_passes_the_filter),
