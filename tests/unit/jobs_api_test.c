@@ -1,30 +1,5 @@
 /* jobs_api_test.c - jobs, events and activities as the API tells of them, on a real engine. */
-#include "check.h"
-#include "directory.h"
-
-#include "api/call.h"
-#include "flow/flow.h"
-
-#include <stdlib.h>
-#include <unistd.h>
-
-#define W "/v1/orgs/local/workspaces/main"
-
-struct fixture {
-    struct arena *arena;
-    struct config config;
-    struct app    app;
-    struct flow  *flow;
-    int64_t       workspace;
-    char          dir[DIRECTORY_PATH];
-};
-
-struct answer {
-    int               status;
-    const json_value *body;
-    struct str        text;
-    struct net_reply  reply;
-};
+#include "api_world.h"
 
 /* ---- functions to look at ---------------------------------------------------------------------------------------- */
 
@@ -76,87 +51,36 @@ static const struct flow_function *const functions[] = {&greeting, &door, &waiti
 
 static bool door_open; /* what the world outside is like */
 
-/* ---- the fixture ------------------------------------------------------------------------------------------------- */
+/* ---- asking for jobs ------------------------------------------------------------------------------------------------- */
 
-static void fixture_start(struct fixture *f, struct arena *arena)
+/* FIXTURE with these functions and the door shut. */
+static void open_house(struct fixture *f)
 {
-    struct org_workspace workspace;
-    f->arena = arena;
     door_open = false;
-    directory_make(f->dir);
-    f->app.config = &f->config;
-    f->app.started_at = time_now();
-    check_ok(db_open(arena, (struct db_config){.data_dir = str_of(f->dir)}, &f->app.db));
-    check_ok(org_prepare(f->app.db, arena));
-    struct db_tx *tx DB_READ_SCOPE = NULL;
-    check_ok(db_read_begin(f->app.db, arena, &tx));
-    check_ok(org_workspace_default(tx, STR(""), &workspace));
-    f->workspace = workspace.id;
-    f->app.api = api_create(&f->app);
-    f->flow = flow_create(f->app.db, (struct flow_config){.workers = 2});
-    check_ok(flow_register(f->flow, arena, functions, sizeof functions / sizeof *functions, &door_open));
-    check_ok(flow_start(f->flow, arena));
+    fixture_engine(f, functions, sizeof functions / sizeof *functions, &door_open);
 }
-
-static void fixture_end(struct fixture *f)
-{
-    if (!f->app.db) return;
-    flow_stop(f->flow);
-    flow_destroy(f->flow);
-    api_destroy(f->app.api);
-    db_close(f->app.db);
-    directory_remove(f->dir);
-}
-#define FIXTURE(name)                                                  \
-    struct fixture name __attribute__((cleanup(fixture_end))) = {0};   \
-    fixture_start(&name, arena)
-
-static struct answer answer_to(struct fixture *f, struct net_request *request)
-{
-    struct answer answer = {0};
-    api_handle(&f->app, request, &answer.reply);
-    answer.status = answer.reply.status;
-    answer.text = answer.reply.body;
-    if (!answer.reply.content_type) check_ok(json_parse(f->arena, answer.text, &answer.body));
-    return answer;
-}
-
-static struct answer ask(struct fixture *f, const char *method, struct str target, const char *body)
-{
-    return answer_to(f, net_request_local(f->arena, method, target, str_of(body)));
-}
-#define GET(f, target) ask((f), "GET", STR(target), "")
+#define JOBS(name) FIXTURE(name); open_house(&name)
 
 /* "/jobs/{id}{action}" */
 static struct answer on_job(struct fixture *f, const char *method, struct str id, const char *action)
 {
-    return ask(f, method, str_printf(f->arena, W "/jobs/" STR_FMT "%s", STR_ARG(id), action), "");
+    return ask(f, method, TARGET(f, W "/jobs/" STR_FMT "%s", STR_ARG(id), action), "");
 }
 
-static struct answer ask_as(struct fixture *f, struct str key, const char *method, struct str target)
-{
-    struct net_request *request = net_request_local(f->arena, method, target, STR(""));
-    request->local = false;
-    request->remote = STR("203.0.113.9");
-    net_request_header(request, "Authorization", str_printf(f->arena, "Bearer " STR_FMT, STR_ARG(key)));
-    net_request_header(request, "User-Agent", STR("lightfast-test/1"));
-    return answer_to(f, request);
-}
-
-struct sending { int64_t workspace; struct str name, data, id; };
+struct sending { struct str name, data, id; };
 
 static struct err *write_event(struct db_tx *tx, void *arg)
 {
     const struct sending *sending = arg;
-    return flow_send(tx, .workspace = sending->workspace, .name = sending->name, .data = sending->data,
+    return flow_send(tx, .workspace = 1, .name = sending->name, .data = sending->data,
                      .id = sending->id, .cause = FLOW_WEBHOOK);
 }
 
 static void send_event(struct fixture *f, const char *name, const char *data, const char *id)
 {
-    struct sending sending = {f->workspace, str_of(name), str_of(data), str_of(id)};
+    struct sending sending = {str_of(name), str_of(data), str_of(id)};
     check_ok(db_write(f->app.db, f->arena, write_event, &sending));
-    flow_settle(f->flow);
+    flow_settle(f->app.flow);
 }
 
 static struct str newest(struct fixture *f)
@@ -164,25 +88,11 @@ static struct str newest(struct fixture *f)
     return json_str(GET(f, W "/jobs?limit=1").body, "data.0.id");
 }
 
-static struct str problem(const struct answer *answer, const char *field)
-{
-    check_int(answer->status, 400);
-    check_str(json_str(answer->body, "error"), "VALIDATION_ERROR");
-    return json_str(json_member(json_get(answer->body, "details"), str_of(field)), "0");
-}
-
-static struct str header(const struct answer *answer, const char *name)
-{
-    for (size_t i = 0; i < answer->reply.header_count; i++)
-        if (str_eq_nocase(answer->reply.headers[i].name, str_of(name))) return answer->reply.headers[i].value;
-    return (struct str){0};
-}
-
 /* ---- lists ------------------------------------------------------------------------------------------------------- */
 
 TEST(jobs, are_listed_newest_first_and_counted_over_the_whole_filter)
 {
-    FIXTURE(f);
+    JOBS(f);
     for (int i = 0; i < 3; i++) send_event(&f, "guest.came", "{\"name\":\"Ada\"}", "");
     send_event(&f, "guest.knocked", "{\"name\":\"Bob\"}", "");
     struct answer answer = GET(&f, W "/jobs?status=completed&limit=2");
@@ -199,11 +109,11 @@ TEST(jobs, are_listed_newest_first_and_counted_over_the_whole_filter)
 
 TEST(jobs, a_page_ends_exactly_with_the_last_job)
 {
-    FIXTURE(f);
+    JOBS(f);
     for (int i = 0; i < 4; i++) send_event(&f, "guest.knocked", "{}", "");
     struct answer first = GET(&f, W "/jobs?limit=2");
     struct str    cursor = json_str(first.body, "nextCursor");
-    struct answer second = ask(&f, "GET", str_printf(arena, W "/jobs?limit=2&cursor=" STR_FMT, STR_ARG(cursor)), "");
+    struct answer second = GET(&f, TARGET(&f, W "/jobs?limit=2&cursor=" STR_FMT, STR_ARG(cursor)));
     check_int(json_count(json_get(second.body, "data")), 2);
     check(!str_eq(json_str(first.body, "data.1.id"), json_str(second.body, "data.0.id")));
     check(!json_bool(second.body, "hasMore", true));
@@ -217,12 +127,12 @@ TEST(jobs, each_filter_leaves_out_what_it_does_not_name)
         {"?trigger=manual", 0}, {"?sourceId=src_1", 1}, {"?repositoryId=src_1", 1}, {"?sourceId=src_2", 0}, {"?q=greet", 1},
         {"?q=nobody", 0}, {"?from=2000-01-01", 3}, {"?to=2000-01-01", 0}, {"?from=2000-01-01&to=2099-01-01&q=door", 1},
     };
-    FIXTURE(f);
+    JOBS(f);
     send_event(&f, "guest.came", "{\"name\":\"Ada\",\"sourceId\":\"src_1\"}", "");
     send_event(&f, "guest.knocked", "{}", "");
     send_event(&f, "guest.waits", "{}", "");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct answer answer = ask(&f, "GET", str_printf(arena, W "/jobs%s", rows[i].query), "");
+        struct answer answer = GET(&f, TARGET(&f, W "/jobs%s", rows[i].query));
         check_int(answer.status, 200);
         size_t n = json_count(json_get(answer.body, "data"));
         if (n != (size_t)rows[i].n) fail_msg("%s finds %zu, expected %d", rows[i].query, n, rows[i].n);
@@ -231,7 +141,7 @@ TEST(jobs, each_filter_leaves_out_what_it_does_not_name)
 
 TEST(jobs, every_problem_of_a_query_is_reported_at_once)
 {
-    FIXTURE(f);
+    JOBS(f);
     struct answer answer = GET(&f, W "/jobs?status=lost&limit=500&from=yesterday&cursor=x&system=maybe");
     check_str(problem(&answer, "status"),
               "Invalid enum value. Expected 'queued' | 'running' | 'completed' | 'failed' | 'cancelled', received 'lost'");
@@ -245,7 +155,7 @@ TEST(jobs, every_problem_of_a_query_is_reported_at_once)
 
 TEST(jobs, the_recent_ones_are_ten)
 {
-    FIXTURE(f);
+    JOBS(f);
     for (int i = 0; i < 12; i++) send_event(&f, "guest.knocked", "{}", "");
     check_int(json_count(json_get(GET(&f, W "/jobs/recent").body, "data")), 10);
     check_int(json_count(json_get(GET(&f, W "/jobs/recent?limit=1").body, "data")), 1);
@@ -255,7 +165,7 @@ TEST(jobs, the_recent_ones_are_ten)
 
 TEST(jobs, one_job_tells_its_steps_input_and_output)
 {
-    FIXTURE(f);
+    JOBS(f);
     send_event(&f, "guest.came", "{\"name\":\"Ada\"}", "");
     struct answer answer = on_job(&f, "GET", newest(&f), "");
     check_int(answer.status, 200);
@@ -276,7 +186,7 @@ TEST(jobs, one_job_tells_its_steps_input_and_output)
 
 TEST(jobs, a_failed_one_says_why)
 {
-    FIXTURE(f);
+    JOBS(f);
     send_event(&f, "guest.knocked", "{}", "");
     struct answer answer = on_job(&f, "GET", newest(&f), "");
     check_str(json_str(answer.body, "status"), "failed");
@@ -286,7 +196,7 @@ TEST(jobs, a_failed_one_says_why)
 
 TEST(jobs, an_unknown_one_is_not_found)
 {
-    FIXTURE(f);
+    JOBS(f);
     check_int(on_job(&f, "GET", STR("job_V1StGXR8Z5jdHi6B4myT0"), "").status, 404);
     check_int(on_job(&f, "POST", STR("job_"), "/cancel").status, 404);
     check_int(GET(&f, W "/events/nothing").status, 404);
@@ -294,7 +204,7 @@ TEST(jobs, an_unknown_one_is_not_found)
 
 TEST(events, may_have_escaped_slashes_in_their_ids)
 {
-    FIXTURE(f);
+    JOBS(f);
     send_event(&f, "guest.came", "{}", "run_1/send/0");
     check_int(GET(&f, W "/events/run_1/send/0").status, 404);
     check_str(json_str(GET(&f, W "/events/run_1%2Fsend%2F0").body, "id"), "run_1/send/0");
@@ -302,7 +212,7 @@ TEST(events, may_have_escaped_slashes_in_their_ids)
 
 TEST(events, tell_what_became_of_them_at_each_function)
 {
-    FIXTURE(f);
+    JOBS(f);
     send_event(&f, "guest.came", "{\"name\":\"Ada\"}", "visit-1");
     struct answer answer = GET(&f, W "/events/visit-1");
     check_int(answer.status, 200);
@@ -320,20 +230,20 @@ static struct answer ingest(struct fixture *f, const char *query)
     struct net_request *request = net_request_local(f->arena, "POST", str_printf(f->arena, "/v1/events%s", query),
         STR("{\"source\":\"ci\",\"sourceType\":\"build.failed\",\"sourceId\":\"ci:1\",\"title\":\"Build failed\"}"));
     net_request_header(request, "Content-Type", STR("application/json"));
-    struct answer answer = answer_to(f, request);
-    flow_settle(f->flow);
+    struct answer answer = send_request(f, request);
+    flow_settle(f->app.flow);
     return answer;
 }
 
 static struct str became(struct fixture *f, const struct answer *sent)
 {
     struct str id = json_str(sent->body, "results.0.eventId");
-    return json_str(ask(f, "GET", str_printf(f->arena, "/v1/events/" STR_FMT, STR_ARG(id)), "").body, "status");
+    return json_str(GET(f, TARGET(f, "/v1/events/" STR_FMT, STR_ARG(id))).body, "status");
 }
 
 TEST(events, whose_capture_failed_may_be_sent_again)
 {
-    FIXTURE(f);
+    JOBS(f);
     struct answer first = ingest(&f, "");
     check_int(first.status, 202);
     check_str(became(&f, &first), "failed");
@@ -349,7 +259,7 @@ TEST(events, whose_capture_failed_may_be_sent_again)
 
 TEST(events, are_atomic_or_not_but_never_something_else)
 {
-    FIXTURE(f);
+    JOBS(f);
     struct answer answer = ingest(&f, "?atomic=1");
     check(problem(&answer, "atomic").n > 0);
     check_int(ingest(&f, "?atomic=false").status, 202);
@@ -359,14 +269,14 @@ TEST(events, are_atomic_or_not_but_never_something_else)
 
 TEST(jobs, cancelling_stops_a_waiting_one_once_and_is_told)
 {
-    FIXTURE(f);
+    JOBS(f);
     send_event(&f, "guest.waits", "{}", "");
     struct str id = newest(&f);
     check_str(json_str(on_job(&f, "GET", id, "").body, "status"), "running");
     struct answer answer = on_job(&f, "POST", id, "/cancel");
     check_int(answer.status, 200);
     check(json_bool(answer.body, "success", false));
-    flow_settle(f.flow);
+    flow_settle(f.app.flow);
     check_str(json_str(on_job(&f, "GET", id, "").body, "status"), "cancelled");
     check_int(on_job(&f, "POST", id, "/cancel").status, 409);
 
@@ -380,14 +290,14 @@ TEST(jobs, cancelling_stops_a_waiting_one_once_and_is_told)
 
 TEST(jobs, a_restart_is_a_new_job_that_names_the_old_one)
 {
-    FIXTURE(f);
+    JOBS(f);
     send_event(&f, "guest.came", "{\"name\":\"Ada\"}", "");
     struct str    old = newest(&f);
     struct answer answer = on_job(&f, "POST", old, "/restart");
     check_int(answer.status, 200);
     struct str fresh = json_str(answer.body, "jobId");
     check(!str_eq(old, fresh));
-    flow_settle(f.flow);
+    flow_settle(f.app.flow);
     answer = on_job(&f, "GET", fresh, "");
     check_str(json_str(answer.body, "status"), "completed");
     check_str(json_str(answer.body, "trigger"), "manual");
@@ -401,43 +311,43 @@ TEST(jobs, a_restart_is_a_new_job_that_names_the_old_one)
 
 TEST(jobs, resuming_goes_on_in_the_same_job)
 {
-    FIXTURE(f);
+    JOBS(f);
     send_event(&f, "guest.knocked", "{\"name\":\"Bob\"}", "");
     struct str id = newest(&f);
     door_open = true;
     struct answer answer = on_job(&f, "POST", id, "/resume");
     check_int(answer.status, 200);
     check(str_eq(json_str(answer.body, "jobId"), id));
-    flow_settle(f.flow);
+    flow_settle(f.app.flow);
     check_str(json_str(on_job(&f, "GET", id, "").body, "status"), "completed");
     check_int(on_job(&f, "POST", id, "/resume").status, 409);
 }
 
 TEST(jobs, a_bulk_action_takes_those_that_it_fits)
 {
-    FIXTURE(f);
+    JOBS(f);
     for (int i = 0; i < 3; i++) send_event(&f, "guest.knocked", "{}", "");
     send_event(&f, "guest.waits", "{}", "");
-    struct answer answer = ask(&f, "POST", STR(W "/jobs/bulk"), "{\"action\":\"cancel\"}");
+    struct answer answer = ask(&f, "POST", W "/jobs/bulk", "{\"action\":\"cancel\"}");
     check_int(answer.status, 200);
     check_int(json_int(answer.body, "count", -1), 1);
     door_open = true;
-    answer = ask(&f, "POST", STR(W "/jobs/bulk"), "{\"action\":\"resume\",\"functionId\":[\"door\"],\"status\":[\"failed\"]}");
+    answer = ask(&f, "POST", W "/jobs/bulk", "{\"action\":\"resume\",\"functionId\":[\"door\"],\"status\":[\"failed\"]}");
     check_int(json_int(answer.body, "count", -1), 3);
-    flow_settle(f.flow);
+    flow_settle(f.app.flow);
     check_int(json_int(GET(&f, W "/jobs").body, "meta.counts.completed", -1), 3);
-    answer = ask(&f, "POST", STR(W "/jobs/bulk"), "{\"action\":\"resume\",\"functionId\":[\"door\"]}");
+    answer = ask(&f, "POST", W "/jobs/bulk", "{\"action\":\"resume\",\"functionId\":[\"door\"]}");
     check_int(json_int(answer.body, "count", -1), 0);
     check_int(json_int(GET(&f, W "/activities?group=jobs").body, "data.0.metadata.count", -1), 3);
 }
 
 TEST(jobs, a_bulk_action_must_be_named)
 {
-    FIXTURE(f);
-    struct answer answer = ask(&f, "POST", STR(W "/jobs/bulk"), "{\"status\":[\"lost\"]}");
+    JOBS(f);
+    struct answer answer = ask(&f, "POST", W "/jobs/bulk", "{\"status\":[\"lost\"]}");
     check_str(problem(&answer, "action"), "Required");
     check(problem(&answer, "status").n > 0);
-    answer = ask(&f, "POST", STR(W "/jobs/bulk"), "{\"action\":\"explode\"}");
+    answer = ask(&f, "POST", W "/jobs/bulk", "{\"action\":\"explode\"}");
     check_str(problem(&answer, "action"), "Invalid enum value. Expected 'cancel' | 'restart' | 'resume', received 'explode'");
 }
 
@@ -454,37 +364,36 @@ static const json_value *greeting_of(struct fixture *f)
 
 TEST(functions, queue_up_while_they_are_paused)
 {
-    FIXTURE(f);
-    check_int(ask(&f, "POST", STR("/v1/admin/functions/greeting/pause"), "").status, 200);
+    JOBS(f);
+    check_int(ask(&f, "POST", "/v1/admin/functions/greeting/pause", "").status, 200);
     send_event(&f, "guest.came", "{}", "");
     check_int(json_bool(greeting_of(&f), "paused", false), true);
     check_int(json_int(greeting_of(&f), "queued", -1), 1);
     check_str(json_str(GET(&f, W "/jobs?functionId=greeting").body, "data.0.status"), "queued");
-    check_int(ask(&f, "POST", STR("/v1/admin/functions/greeting/resume"), "").status, 200);
-    flow_settle(f.flow);
+    check_int(ask(&f, "POST", "/v1/admin/functions/greeting/resume", "").status, 200);
+    flow_settle(f.app.flow);
     check_int(json_bool(greeting_of(&f), "paused", true), false);
     check_str(json_str(GET(&f, W "/jobs?functionId=greeting").body, "data.0.status"), "completed");
     check_str(json_str(GET(&f, W "/activities?limit=1").body, "data.0.action"), "job.function_resumed");
-    check_int(ask(&f, "POST", STR("/v1/admin/functions/nobody/pause"), "").status, 404);
+    check_int(ask(&f, "POST", "/v1/admin/functions/nobody/pause", "").status, 404);
 }
 
 TEST(functions, are_not_open_to_keys)
 {
-    FIXTURE(f);
-    struct answer key = ask(&f, "POST", STR(W "/api-keys"), "{\"name\":\"k\",\"scopes\":[\"read\",\"admin\"]}");
-    struct str text = json_str(key.body, "key");
-    check_int(ask_as(&f, text, "GET", STR("/v1/admin/functions")).status, 403);
-    check_int(ask_as(&f, text, "POST", STR("/v1/admin/functions/greeting/pause")).status, 403);
+    JOBS(f);
+    struct str key = new_secret(&f, "\"read\",\"admin\"");
+    check_int(ask_as(&f, key, "GET", "/v1/admin/functions", "").status, 403);
+    check_int(ask_as(&f, key, "POST", "/v1/admin/functions/greeting/pause", "").status, 403);
     check_int(json_bool(greeting_of(&f), "paused", true), false);
 }
 
 TEST(deliveries, of_an_unknown_outcome_are_not_asked_for)
 {
-    FIXTURE(f);
+    JOBS(f);
     struct answer answer = GET(&f, W "/deliveries?outcome=nope");
     check(problem(&answer, "outcome").n > 0);
     check_int(GET(&f, W "/deliveries?outcome=failed").status, 200);
-    answer = ask(&f, "POST", STR(W "/deliveries/bulk"), "{\"from\":\"2026-01-01\",\"to\":\"2026-02-01\",\"outcome\":\"nope\"}");
+    answer = ask(&f, "POST", W "/deliveries/bulk", "{\"from\":\"2026-01-01\",\"to\":\"2026-02-01\",\"outcome\":\"nope\"}");
     check(problem(&answer, "outcome").n > 0);
 }
 
@@ -492,7 +401,7 @@ TEST(deliveries, of_an_unknown_outcome_are_not_asked_for)
 
 TEST(figures, are_those_of_the_jobs)
 {
-    FIXTURE(f);
+    JOBS(f);
     send_event(&f, "guest.knocked", "{}", "");
     door_open = true;
     for (int i = 0; i < 2; i++) send_event(&f, "guest.knocked", "{}", "");
@@ -521,7 +430,7 @@ TEST(figures, are_those_of_the_jobs)
 
 TEST(figures, of_an_empty_workspace_are_zero_and_healthy)
 {
-    FIXTURE(f);
+    JOBS(f);
     check_near(json_real(GET(&f, W "/jobs/statistics?hours=1").body, "successRate", -1), 0, 0);
     check(!json_bool(GET(&f, W "/jobs/percentiles").body, "hasData", true));
     check_str(json_str(GET(&f, W "/health").body, "workspaceHealth"), "healthy");
@@ -530,23 +439,15 @@ TEST(figures, of_an_empty_workspace_are_zero_and_healthy)
 
 /* ---- activities -------------------------------------------------------------------------------------------------- */
 
-static struct str new_key(struct fixture *f, const char *scope, struct str *id)
-{
-    struct str    body = str_printf(f->arena, "{\"name\":\"ci\",\"scopes\":[\"%s\"]}", scope);
-    struct answer answer = ask(f, "POST", STR(W "/api-keys"), str_z(f->arena, body));
-    check_int(answer.status, 201);
-    if (id) *id = json_str(answer.body, "id");
-    return json_str(answer.body, "key");
-}
-
 TEST(activities, of_keys_tell_who_and_what_and_no_secret)
 {
-    FIXTURE(f);
-    struct str    id, secret = new_key(&f, "read", &id);
-    struct answer rotated = ask(&f, "POST", str_printf(arena, W "/api-keys/" STR_FMT "/rotate", STR_ARG(id)), "");
+    JOBS(f);
+    const json_value *key = new_key(&f, "\"read\"");
+    struct str    id = json_str(key, "id"), secret = json_str(key, "key");
+    struct answer rotated = ask(&f, "POST", TARGET(&f, W "/api-keys/" STR_FMT "/rotate", STR_ARG(id)), "");
     struct str    fresh = json_str(rotated.body, "id");
-    check_int(ask(&f, "POST", str_printf(arena, W "/api-keys/" STR_FMT "/revoke", STR_ARG(fresh)), "").status, 200);
-    check_int(ask(&f, "DELETE", str_printf(arena, W "/api-keys/" STR_FMT, STR_ARG(fresh)), "").status, 200);
+    check_int(ask(&f, "POST", TARGET(&f, W "/api-keys/" STR_FMT "/revoke", STR_ARG(fresh)), "").status, 200);
+    check_int(ask(&f, "DELETE", TARGET(&f, W "/api-keys/" STR_FMT, STR_ARG(fresh)), "").status, 200);
     struct answer answer = GET(&f, W "/activities?category=api_key");
     check_str(json_str(answer.body, "data.0.action"), "apikey.deleted");
     check_str(json_str(answer.body, "data.1.action"), "apikey.revoked");
@@ -562,22 +463,22 @@ TEST(activities, of_keys_tell_who_and_what_and_no_secret)
 
 TEST(activities, a_change_that_failed_is_not_told)
 {
-    FIXTURE(f);
-    check_int(ask(&f, "DELETE", STR(W "/api-keys/key_V1StGXR8Z5jdHi6B4myT0"), "").status, 404);
+    JOBS(f);
+    check_int(ask(&f, "DELETE", W "/api-keys/key_V1StGXR8Z5jdHi6B4myT0", "").status, 404);
     check_int(json_count(json_get(GET(&f, W "/activities").body, "data")), 0);
 }
 
 TEST(activities, through_a_key_name_the_key_its_address_and_the_request)
 {
-    FIXTURE(f);
-    struct str id, key = new_key(&f, "admin", &id);
+    JOBS(f);
+    const json_value *key = new_key(&f, "\"admin\"");
     send_event(&f, "guest.waits", "{}", "");
-    struct answer cancelled =
-        ask_as(&f, key, "POST", str_printf(arena, W "/jobs/" STR_FMT "/cancel", STR_ARG(newest(&f))));
+    const char   *target = TARGET(&f, W "/jobs/" STR_FMT "/cancel", STR_ARG(newest(&f)));
+    struct answer cancelled = ask_as(&f, json_str(key, "key"), "POST", target, "");
     check_int(cancelled.status, 200);
     struct answer answer = GET(&f, W "/activities?limit=1&actorType=api");
     check_str(json_str(answer.body, "data.0.action"), "job.cancelled");
-    check(str_eq(json_str(answer.body, "data.0.apiKeyId"), id));
+    check(str_eq(json_str(answer.body, "data.0.apiKeyId"), json_str(key, "id")));
     check_str(json_str(answer.body, "data.0.actorIp"), "203.0.113.9");
     check_str(json_str(answer.body, "data.0.userAgent"), "lightfast-test/1");
     check(str_eq(json_str(answer.body, "data.0.requestId"), json_str(cancelled.body, "requestId")));
@@ -587,18 +488,18 @@ TEST(activities, through_a_key_name_the_key_its_address_and_the_request)
 TEST(activities, need_the_scope_admin_as_jobs_do)
 {
     static const char *const targets[] = {W "/jobs", W "/activities", W "/health", W "/events/x", W "/activities/export"};
-    FIXTURE(f);
-    struct str key = new_key(&f, "read", NULL);
+    JOBS(f);
+    struct str key = new_secret(&f, "\"read\"");
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
-        check_int(ask_as(&f, key, "GET", str_of(targets[i])).status, 403);
+        check_int(ask_as(&f, key, "GET", targets[i], "").status, 403);
 }
 
 TEST(activities, one_is_told_with_its_chain)
 {
-    FIXTURE(f);
-    new_key(&f, "read", NULL);
+    JOBS(f);
+    new_key(&f, "\"read\"");
     struct str    id = json_str(GET(&f, W "/activities").body, "data.0.id");
-    struct answer answer = ask(&f, "GET", str_printf(arena, W "/activities/" STR_FMT, STR_ARG(id)), "");
+    struct answer answer = GET(&f, TARGET(&f, W "/activities/" STR_FMT, STR_ARG(id)));
     check_int(answer.status, 200);
     check_str(json_str(answer.body, "activity.action"), "apikey.created");
     check_int(json_count(json_get(answer.body, "related")), 0);
@@ -607,8 +508,8 @@ TEST(activities, one_is_told_with_its_chain)
 
 TEST(activities, are_counted_and_compared)
 {
-    FIXTURE(f);
-    for (int i = 0; i < 3; i++) new_key(&f, "read", NULL);
+    JOBS(f);
+    for (int i = 0; i < 3; i++) new_key(&f, "\"read\"");
     struct answer answer = GET(&f, W "/activities/stats?timeRange=7d");
     check_int(json_int(answer.body, "total", -1), 3);
     check_int(json_int(answer.body, "byCategory.api_key", -1), 3);
@@ -631,8 +532,8 @@ TEST(activities, are_counted_and_compared)
 
 TEST(activities, an_export_is_a_file_and_is_told)
 {
-    FIXTURE(f);
-    new_key(&f, "read", NULL);
+    JOBS(f);
+    new_key(&f, "\"read\"");
     struct answer csv = GET(&f, W "/activities/export?category=api_key");
     check_int(csv.status, 200);
     check_str(str_of(csv.reply.content_type), "text/csv; charset=utf-8");
@@ -650,7 +551,7 @@ TEST(activities, an_export_is_a_file_and_is_told)
 
 TEST(activities, a_bad_filter_is_named)
 {
-    FIXTURE(f);
+    JOBS(f);
     struct answer answer = GET(&f, W "/activities?category=job,gossip&actorType=cat&to=later");
     check(str_ends(problem(&answer, "category"), STR("received 'gossip'")));
     check(str_ends(problem(&answer, "actorType"), STR("received 'cat'")));
