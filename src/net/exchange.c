@@ -125,6 +125,13 @@ void net_reply_send(struct net_request *request)
     finish_job(request->job);
 }
 
+/* The descriptor may be another's once the job is abandoned: then the answer is the same whatever it says. */
+bool net_client_left(const struct net_request *request)
+{
+    const struct job *job = request->job;
+    return job && (atomic_load(&job->state) == JOB_ABANDONED || socket_left(job->fd));
+}
+
 /* On a worker. */
 static void run_handler(void *arg)
 {
@@ -164,6 +171,7 @@ static void *on_request_line(void *cls, const char *uri, struct MHD_Connection *
     struct listener   *listener = cls;
     struct connection *connection = connection_of(mhd);
     struct job        *job = job_create(listener->server, mhd);
+    job->fd = connection->fd;
     struct str         path = {0}, query = str_dup(job->request.arena, str_of(uri));
     str_cut(&query, '?', &path);
     job->request.path = net_decode(job->request.arena, path, false);

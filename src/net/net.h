@@ -62,6 +62,9 @@ typedef void (*net_handler)(void *arg, struct net_request *request, struct net_r
 bool net_may_reply_later(const struct net_request *request);
 void net_reply_later(struct net_request *request);
 void net_reply_send(struct net_request *request);
+/* Does nobody wait for the reply any more: the client has closed the connection or its half of it, or was answered by a
+ * deadline or the stop? For handlers that take long, any number of times; each is a system call. Not after the reply. */
+bool net_client_left(const struct net_request *request);
 /* Bytes of body that this request may have; asked once the headers are there. */
 typedef size_t (*net_body_limit)(void *arg, struct str method, struct str path);
 /* Milliseconds its handler may take, waiting for a worker included; 0 = no limit. Past it the client gets 504 while the

@@ -35,17 +35,15 @@ static void cut_off(struct connection *connection)
     shutdown(connection->fd, SHUT_RDWR);
 }
 
-/* A suspended connection is not in the loop's epoll set: its end is seen here. A client that has closed its half has no
- * use for an endless reply. */
-static bool has_left(const struct connection *connection)
+bool socket_left(int fd)
 {
-    struct pollfd look = {.fd = connection->fd, .events = POLLRDHUP};
+    struct pollfd look = {.fd = fd, .events = POLLRDHUP};
     return poll(&look, 1, 0) > 0 && (look.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
 static void tend(struct connection *connection, int64_t now, bool look)
 {
-    if (look && has_left(connection)) stream_cut(connection->stream);
+    if (look && socket_left(connection->fd)) stream_cut(connection->stream);
     if (!stream_tend(connection->stream, now)) shutdown(connection->fd, SHUT_RDWR);
 }
 

@@ -26,6 +26,7 @@ struct job {
     struct net_reply   reply;
     struct net_server *server;
     struct MHD_Connection *mhd;
+    int                fd;      /* of the connection, which is open until the job is done or abandoned */
     _Atomic int        state;
     size_t             body_limit, body_capacity;
     uint64_t           received;
@@ -85,6 +86,10 @@ void stream_leave(struct net_stream *stream); /* the connection is done with it 
 /* listen.c */
 MUST_CHECK struct err *listen_all(struct arena *arena, struct net_server *server);
 void listen_remove_socket(struct str path);
+
+/* A suspended connection is not in the loop's epoll set: its end is seen here. A client that has closed its half has no
+ * use for a reply that may take long. */
+bool socket_left(int fd);
 
 /* exchange.c: the callbacks of one listener, cls is its struct listener */
 struct MHD_Daemon *exchange_daemon(struct listener *listener);

@@ -44,11 +44,29 @@ static void gate_pass(void)
     pthread_mutex_unlock(&gate_lock);
 }
 
+static _Atomic int looked; /* how often "/left" has found its client still there */
+
+static void gate_count(int change)
+{
+    pthread_mutex_lock(&gate_lock);
+    gate_inside += change;
+    pthread_cond_broadcast(&gate_changed);
+    pthread_mutex_unlock(&gate_lock);
+}
+
+static void stay_until_the_client_leaves(const struct net_request *request)
+{
+    gate_count(1);
+    for (; !net_client_left(request); looked++) nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    gate_count(-1);
+}
+
 /* Says what it was asked: "METHOD PATH?QUERY BODY-BYTES STATE LOCAL". */
 static void describe(void *arg, struct net_request *request, struct net_reply *reply)
 {
     static const char *const states[] = {"ok", "too-large", "refused"};
     if (str_eq(request->path, STR("/gate"))) gate_pass();
+    if (str_eq(request->path, STR("/left"))) stay_until_the_client_leaves(request);
     reply->status = request->body_state == NET_BODY_OK ? 200 : request->body_state == NET_BODY_REFUSED ? 503 : 413;
     struct buf said = buf_in(request->arena);
     buf_printf(&said, STR_FMT " ", STR_ARG(request->method));
@@ -66,7 +84,7 @@ static size_t thousand(void *arg, struct str method, struct str path)
 
 static int64_t gate_limit(void *arg, struct str method, struct str path)
 {
-    return str_eq(path, STR("/gate")) ? 100 : 0;
+    return str_eq(path, STR("/gate")) || str_eq(path, STR("/left")) ? 100 : 0;
 }
 
 struct running {
@@ -334,6 +352,32 @@ TEST(net, a_client_that_leaves_early_harms_nothing)
     finish(running);
 }
 
+TEST(net, a_handler_learns_that_its_client_has_left)
+{
+    struct running running = serve(arena, (struct net_server_config){0});
+    int            fd = dial_server(running);
+    looked = 0;
+    say(fd, "GET /left HTTP/1.1\r\nHost: h\r\n\r\n");
+    while (looked < 5) nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    gate_wait_inside(1);
+    close(fd);
+    gate_wait_inside(0);
+    finish(running);
+}
+
+TEST(net, a_handler_learns_that_its_client_was_answered_for)
+{
+    struct running running = serve(arena, (struct net_server_config){.time_limit = gate_limit});
+    int            fd = dial_server(running), after = dial_server(running);
+    say(fd, "GET /left HTTP/1.1\r\nHost: h\r\n\r\n");
+    check(has(hear_until(arena, fd, "}"), "HTTP/1.1 504 "));
+    gate_wait_inside(0); /* the client is still there */
+    close(fd);
+    say(after, "GET /after HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    check(has(hear_all(arena, after), "GET /after? 0 ok"));
+    finish(running);
+}
+
 /* Leaves the reply to a thread that passes the gate first. */
 static void *answer_at_the_gate(void *arg)
 {
@@ -592,6 +636,8 @@ int main(int argc, char **argv)
         RUN(net, a_body_that_may_end_in_two_places_is_refused_and_the_connection_closed),
         RUN(net, a_decoded_nul_does_not_end_the_path),
         RUN(net, a_client_that_leaves_early_harms_nothing),
+        RUN(net, a_handler_learns_that_its_client_has_left),
+        RUN(net, a_handler_learns_that_its_client_was_answered_for),
         RUN(net, a_reply_may_come_from_another_thread_after_the_handler),
         RUN(net, a_handler_past_its_time_limit_is_answered_for),
         RUN(net, the_unix_socket_is_private_and_local),
