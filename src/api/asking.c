@@ -187,6 +187,7 @@ static bool is_stopped(void *arg)
     if (atomic_load(&asking->call->api->askings->stopping) || atomic_load(&asking->stop)) return true;
     const struct net_request *request = asking->call->request;
     if (request->stopped && request->stopped(request->listener)) return true;
+    if (!asking->form && net_client_left(request)) return true; /* the answer in one piece: its request is still there */
     bool read_by_sockets = asking->form && !asking->detached && asking->call->request->job;
     return read_by_sockets && !has_reader(asking);
 }

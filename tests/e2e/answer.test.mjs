@@ -198,6 +198,24 @@ test('who disconnects from events stops the model', async (t) => {
   assert.equal((await ask(it, { query: 'helm' })).status, 200); // its place is free again
 });
 
+test('who leaves before an answer in one piece stops the model', async (t) => {
+  const service = await model(t, [{ type: 'hold' }, said('Too late.')]);
+  const it = await world(t, service.settings, 'read,answer,admin');
+  const gone = new AbortController();
+  const answer = assert.rejects(fetchAs(it, '/v1/answer', { body: question, signal: gone.signal }));
+  await until('the question to the model', () => service.asked.length === 1);
+  gone.abort();
+  await answer;
+  await until('the end of the call to the model', () => service.closed === 1);
+  service.release();
+  assert.equal((await ask(it, { query: 'helm' })).status, 200);
+  const told = await until('the activity of the other answer', async () => { // of one that ran into its time there would be one too
+    const { data } = await (await fetchAs(it, '/v1/orgs/local/workspaces/main/activities?action=search.answer')).json();
+    return data.length && data;
+  });
+  assert.deepEqual(told.map((each) => each.metadata.query), ['helm']);
+});
+
 test('a model that breaks off before its first word leaves quoting, after it an error', async (t) => {
   const down = await world(t, { LIGHTFAST_LLM_PROVIDER: 'anthropic', LIGHTFAST_LLM_API_KEY: secret,
     LIGHTFAST_LLM_MODELS_DEFAULT: 'm', LIGHTFAST_LLM_BASE_URL: 'http://127.0.0.1:9' });
