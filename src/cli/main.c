@@ -10,6 +10,13 @@
 #include <unistd.h>
 
 // clang-format off
+#define SEARCH_FILTERS \
+    {"mode", "MODE", "fast, balanced or thorough (balanced)"}, \
+    {"source", "NAME", "only from github, git, linear ... (a,b for several)"}, \
+    {"type", "TYPE", "only pull_request, push, release ... (a,b for several)"}, \
+    {"actor", "NAME", "only by this person"}, \
+    {"since", "DATE|Nd", "not older"}, \
+    {"until", "DATE", "not newer"}
 #define JOB_FILTERS \
     {{"status", "LIST", "queued, running, completed, failed, cancelled (a,b for several)"}, \
     {"function", "NAME", "only jobs of this function (a,b for several)"}, \
@@ -51,12 +58,7 @@ const struct cli_command cli_commands[] = {
      cli_search, 1, -1, true,
      {{"limit", "N", "results, 1 to 100 (10)"},
       {"offset", "N", "skip so many"},
-      {"mode", "MODE", "fast, balanced or thorough (balanced)"},
-      {"source", "NAME", "only from github, git, linear ... (a,b for several)"},
-      {"type", "TYPE", "only pull_request, push, release ... (a,b for several)"},
-      {"actor", "NAME", "only by this person"},
-      {"since", "DATE|Nd", "not older"},
-      {"until", "DATE", "not newer"},
+      SEARCH_FILTERS,
       {"collapse", NULL, "one result per pull request or issue"}}},
     {"ask", "QUESTION...", "an answer with its sources, written by a language model if one is configured",
      "lightfast ask why was the session timeout raised\n"
@@ -66,12 +68,7 @@ const struct cli_command cli_commands[] = {
      cli_ask_question, 1, -1, true,
      {{"max-sources", "N", "cite at most so many, 1 to 20 (8)"},
       {"session", "NAME", "go on with what was asked under this name"},
-      {"mode", "MODE", "fast, balanced or thorough (balanced)"},
-      {"source", "NAME", "only from github, git, linear ... (a,b for several)"},
-      {"type", "TYPE", "only pull_request, push, release ... (a,b for several)"},
-      {"actor", "NAME", "only by this person"},
-      {"since", "DATE|Nd", "not older"},
-      {"until", "DATE", "not newer"}}},
+      SEARCH_FILTERS}},
     {"similar", "ID|URL", "what resembles an observation", "lightfast similar https://github.com/acme/api/pull/87",
      cli_similar, 1, 1, true,
      {{"limit", "N", "results, 1 to 50 (10)"}, {"threshold", "X", "least score, 0 to 1 (0.5)"},
