@@ -19,15 +19,6 @@ static struct err *absolute(struct cli *cli, struct str path, struct str *out)
     return NULL;
 }
 
-static struct err *ask_local(struct cli *cli, const char *path, struct str body, const json_value **reply)
-{
-    struct cli_client client;
-    TRY(cli_connect(cli, &client));
-    struct err *err = cli_ask(&client, "POST", str_of(path), body, reply);
-    cli_disconnect(&client);
-    return err;
-}
-
 int cli_backup(struct cli *cli)
 {
     struct str file;
@@ -38,7 +29,7 @@ int cli_backup(struct cli *cli)
     json_begin(&out, NULL, '{');
     json_put(&out, "file", file);
     json_end(&out);
-    err = ask_local(cli, "/v1/admin/backup", json_out_text(&out), &reply);
+    err = cli_post(cli, "/v1/admin/backup", json_out_text(&out), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json)
         cli_print_json(cli, reply);
@@ -63,7 +54,7 @@ static void print_key(const struct cli *cli, const json_value *key)
 int cli_re_encrypt(struct cli *cli)
 {
     const json_value *reply;
-    struct err *err = ask_local(cli, "/v1/admin/re-encrypt", STR("{}"), &reply);
+    struct err *err = cli_post(cli, "/v1/admin/re-encrypt", STR("{}"), &reply);
     if (err) return cli_fail(cli, err);
     int64_t closed = json_int(reply, "closed", 0);
     if (cli->json) {
@@ -97,7 +88,7 @@ int cli_restore(struct cli *cli)
 int cli_doctor(struct cli *cli)
 {
     const json_value *reply;
-    struct err *err = ask_local(cli, "/v1/admin/doctor", cli_has(cli, "fix") ? STR("{\"fix\":true}") : STR("{}"), &reply);
+    struct err *err = cli_post(cli, "/v1/admin/doctor", cli_has(cli, "fix") ? STR("{\"fix\":true}") : STR("{}"), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json) cli_print_json(cli, reply);
     int status = CLI_OK;

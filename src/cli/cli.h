@@ -110,6 +110,11 @@ MUST_CHECK struct err *cli_exchange(struct cli_client *client, struct arena *are
 /* The path of the workspace's own routes: "/v1/orgs/local/workspaces/main". */
 MUST_CHECK struct err *cli_workspace_path(struct cli_client *client, struct str *path);
 
+/* For a command with one question: connect, cli_ask, disconnect. The second takes a path below the workspace's: "/jobs". */
+MUST_CHECK struct err *cli_post(struct cli *cli, const char *path, struct str body, const json_value **reply);
+MUST_CHECK struct err *cli_ask_workspace(struct cli *cli, const char *method, struct str path, struct str body,
+                                         const json_value **reply);
+
 /* ---- output -------------------------------------------------------------------------------------------------------- */
 
 /* Print the reply as --json wants it (indented, one document). */
@@ -121,11 +126,13 @@ void cli_text(const struct cli *cli, enum cli_style style, struct str text);
 /* Escaped HTML with <mark>, as search answers have it: marked words in colour, lines broken at the terminal's width and
  * indented by `indent` columns, at which the cursor stands. */
 void cli_marked(const struct cli *cli, struct str html, int indent);
-/* "/ID/action" of the first argument: one segment of the path, whatever was typed. */
-struct str cli_id_path(const struct cli *cli, const char *action);
+/* "/jobs/ID/action" of the first argument: one segment of the path, whatever was typed. */
+struct str cli_id_path(const struct cli *cli, const char *collection, const char *action);
 /* "3 days ago", "in 2019" */
 struct str cli_age(struct arena *arena, int64_t at);
 
+/* "a,b" as a member that is an array; none if the option was not given. */
+void cli_put_list(struct json_out *out, const char *key, struct str list);
 /* The member `filters` of a request, from --source, --type, --actor, --since and --until. */
 MUST_CHECK struct err *cli_put_filters(struct cli *cli, struct json_out *out);
 bool cli_is_mode(struct str name); /* of a search */

@@ -167,3 +167,27 @@ struct err *cli_workspace_path(struct cli_client *client, struct str *path)
     *path = str_printf(client->cli->arena, "/v1/orgs/" STR_FMT "/workspaces/" STR_FMT, STR_ARG(org), STR_ARG(id));
     return NULL;
 }
+
+/* ---- commands that ask once ---------------------------------------------------------------------------------------- */
+
+struct err *cli_post(struct cli *cli, const char *path, struct str body, const json_value **reply)
+{
+    struct cli_client client;
+    TRY(cli_connect(cli, &client));
+    struct err *err = cli_ask(&client, "POST", str_of(path), body, reply);
+    cli_disconnect(&client);
+    return err;
+}
+
+struct err *cli_ask_workspace(struct cli *cli, const char *method, struct str path, struct str body,
+                              const json_value **reply)
+{
+    struct cli_client client;
+    struct str base;
+    TRY(cli_connect(cli, &client));
+    struct err *err = cli_workspace_path(&client, &base);
+    if (!err)
+        err = cli_ask(&client, method, str_printf(cli->arena, STR_FMT STR_FMT, STR_ARG(base), STR_ARG(path)), body, reply);
+    cli_disconnect(&client);
+    return err;
+}

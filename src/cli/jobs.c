@@ -5,19 +5,6 @@
 
 enum { ID_COLUMNS = 25, MAX_OUTPUT = 2000 };
 
-static struct err *ask(struct cli *cli, const char *method, struct str what, struct str body, const json_value **reply)
-{
-    struct cli_client client;
-    struct str path;
-    TRY(cli_connect(cli, &client));
-    struct err *err = cli_workspace_path(&client, &path);
-    if (!err)
-        err = cli_ask(&client, method, str_printf(cli->arena, STR_FMT "/" STR_FMT, STR_ARG(path), STR_ARG(what)), body,
-                      reply);
-    cli_disconnect(&client);
-    return err;
-}
-
 static struct str age_of(struct cli *cli, struct str time)
 {
     int64_t at;
@@ -90,7 +77,8 @@ int cli_jobs_list(struct cli *cli)
         add_parameter(cli, &query, filters[i].option, filters[i].parameter);
     buf_printf(&query, "%climit=%lld%s", query.n ? '&' : '?', (long long)limit, cli_has(cli, "system") ? "&system=true" : "");
     const json_value *reply;
-    struct err *err = ask(cli, "GET", str_printf(cli->arena, "jobs" STR_FMT, STR_ARG(buf_str(&query))), STR(""), &reply);
+    struct str path = str_printf(cli->arena, "/jobs" STR_FMT, STR_ARG(buf_str(&query)));
+    struct err *err = cli_ask_workspace(cli, "GET", path, STR(""), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json) {
         cli_print_json(cli, reply);
@@ -141,8 +129,7 @@ int cli_jobs_show(struct cli *cli)
     static const char *const fields[] = {"functionId", "trigger", "triggeredBy", "sourceId", "createdAt", "startedAt",
                                          "completedAt", "parentJobId", "restartOfJobId"};
     const json_value *job;
-    struct str        id = net_encode(cli->arena, cli->positional[0]);
-    struct err       *err = ask(cli, "GET", str_printf(cli->arena, "jobs/" STR_FMT, STR_ARG(id)), STR(""), &job);
+    struct err       *err = cli_ask_workspace(cli, "GET", cli_id_path(cli, "/jobs", ""), STR(""), &job);
     if (err) return cli_fail(cli, err);
     if (cli->json) {
         cli_print_json(cli, job);
@@ -163,8 +150,7 @@ int cli_jobs_show(struct cli *cli)
 static int act(struct cli *cli, const char *action, const char *done)
 {
     const json_value *reply;
-    struct str        id = net_encode(cli->arena, cli->positional[0]);
-    struct err *err = ask(cli, "POST", str_printf(cli->arena, "jobs/" STR_FMT "/%s", STR_ARG(id), action), STR(""), &reply);
+    struct err       *err = cli_ask_workspace(cli, "POST", cli_id_path(cli, "/jobs", action), STR(""), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json)
         cli_print_json(cli, reply);
@@ -175,17 +161,17 @@ static int act(struct cli *cli, const char *action, const char *done)
 
 int cli_jobs_cancel(struct cli *cli)
 {
-    return act(cli, "cancel", "Cancelled");
+    return act(cli, "/cancel", "Cancelled");
 }
 
 int cli_jobs_restart(struct cli *cli)
 {
-    return act(cli, "restart", "Restarted as");
+    return act(cli, "/restart", "Restarted as");
 }
 
 int cli_jobs_resume(struct cli *cli)
 {
-    return act(cli, "resume", "Resumed");
+    return act(cli, "/resume", "Resumed");
 }
 
 /* ---- an event ---------------------------------------------------------------------------------------------------- */
@@ -193,8 +179,8 @@ int cli_jobs_resume(struct cli *cli)
 int cli_show_event(struct cli *cli, struct str id)
 {
     const json_value *event;
-    struct err       *err = ask(cli, "GET", str_printf(cli->arena, "events/" STR_FMT, STR_ARG(net_encode(cli->arena, id))),
-                                STR(""), &event);
+    struct str        path = str_printf(cli->arena, "/events/" STR_FMT, STR_ARG(net_encode(cli->arena, id)));
+    struct err       *err = cli_ask_workspace(cli, "GET", path, STR(""), &event);
     if (err) return cli_fail(cli, err);
     if (cli->json) {
         cli_print_json(cli, event);

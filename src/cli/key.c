@@ -4,19 +4,6 @@
 #include "base/time.h"
 #include "org/org.h"
 
-
-static struct err *ask(struct cli *cli, const char *method, const char *what, struct str body, const json_value **reply)
-{
-    struct cli_client client;
-    struct str path;
-    TRY(cli_connect(cli, &client));
-    struct err *err = cli_workspace_path(&client, &path);
-    if (!err)
-        err = cli_ask(&client, method, str_printf(cli->arena, STR_FMT "/api-keys%s", STR_ARG(path), what), body, reply);
-    cli_disconnect(&client);
-    return err;
-}
-
 static int put_expiry(struct cli *cli, struct json_out *out)
 {
     struct str expires = cli_value(cli, "expires");
@@ -61,7 +48,7 @@ int cli_key_create(struct cli *cli)
     if (status) return status;
     json_end(&out);
     const json_value *reply;
-    struct err *err = ask(cli, "POST", "", json_out_text(&out), &reply);
+    struct err *err = cli_ask_workspace(cli, "POST", STR("/api-keys"), json_out_text(&out), &reply);
     return err ? cli_fail(cli, err) : print_secret(cli, reply);
 }
 
@@ -76,7 +63,7 @@ int cli_key_rotate(struct cli *cli)
     if (status) return status;
     json_end(&out);
     const json_value *reply;
-    struct err *err = ask(cli, "POST", cli_id_path(cli, "/rotate").s, json_out_text(&out), &reply);
+    struct err *err = cli_ask_workspace(cli, "POST", cli_id_path(cli, "/api-keys", "/rotate"), json_out_text(&out), &reply);
     return err ? cli_fail(cli, err) : print_secret(cli, reply);
 }
 
@@ -100,7 +87,7 @@ static const char *state_of(const json_value *key)
 int cli_key_list(struct cli *cli)
 {
     const json_value *reply;
-    struct err *err = ask(cli, "GET", "?limit=100", STR(""), &reply);
+    struct err *err = cli_ask_workspace(cli, "GET", STR("/api-keys?limit=100"), STR(""), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json) {
         cli_print_json(cli, reply);
@@ -121,7 +108,7 @@ int cli_key_list(struct cli *cli)
 static int end_key(struct cli *cli, const char *method, const char *action, const char *done)
 {
     const json_value *reply;
-    struct err *err = ask(cli, method, cli_id_path(cli, action).s, STR(""), &reply);
+    struct err *err = cli_ask_workspace(cli, method, cli_id_path(cli, "/api-keys", action), STR(""), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json)
         cli_print_json(cli, reply);

@@ -102,9 +102,10 @@ void cli_marked(const struct cli *cli, struct str html, int indent)
     if (marked && cli->color) fputs("\033[0m", stdout);
 }
 
-struct str cli_id_path(const struct cli *cli, const char *action)
+struct str cli_id_path(const struct cli *cli, const char *collection, const char *action)
 {
-    return str_printf(cli->arena, "/" STR_FMT "%s", STR_ARG(net_encode(cli->arena, cli->positional[0])), action);
+    struct str id = net_encode(cli->arena, cli->positional[0]);
+    return str_printf(cli->arena, "%s/" STR_FMT "%s", collection, STR_ARG(id), action);
 }
 
 struct str cli_age(struct arena *arena, int64_t at)

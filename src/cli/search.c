@@ -5,8 +5,7 @@
 
 enum { INDENT = 5 }; /* of what belongs to a numbered result */
 
-/* "a,b" as a JSON array */
-static void put_list(struct json_out *out, const char *key, struct str list)
+void cli_put_list(struct json_out *out, const char *key, struct str list)
 {
     if (!list.s) return;
     json_begin(out, key, '[');
@@ -15,14 +14,9 @@ static void put_list(struct json_out *out, const char *key, struct str list)
     json_end(out);
 }
 
-/* Begin a request whose answer needs the API; ends the program's work with a status on failure. */
 static int ask(struct cli *cli, const char *path, struct str body, const json_value **reply)
 {
-    struct cli_client client;
-    struct err *err = cli_connect(cli, &client);
-    if (err) return cli_fail(cli, err);
-    err = cli_ask(&client, "POST", str_of(path), body, reply);
-    cli_disconnect(&client);
+    struct err *err = cli_post(cli, path, body, reply);
     return err ? cli_fail(cli, err) : CLI_OK;
 }
 
@@ -84,9 +78,9 @@ static struct err *date_range(struct cli *cli, struct json_out *out)
 struct err *cli_put_filters(struct cli *cli, struct json_out *out)
 {
     json_begin(out, "filters", '{');
-    put_list(out, "sourceTypes", cli_value(cli, "source"));
-    put_list(out, "observationTypes", cli_value(cli, "type"));
-    put_list(out, "actorNames", cli_value(cli, "actor"));
+    cli_put_list(out, "sourceTypes", cli_value(cli, "source"));
+    cli_put_list(out, "observationTypes", cli_value(cli, "type"));
+    cli_put_list(out, "actorNames", cli_value(cli, "actor"));
     TRY(date_range(cli, out));
     json_end(out);
     return NULL;
@@ -172,7 +166,7 @@ int cli_related(struct cli *cli)
     json_begin(&out, NULL, '{');
     json_put(&out, "id", cli->positional[0]);
     json_put(&out, "limit", limit);
-    put_list(&out, "types", cli_value(cli, "type"));
+    cli_put_list(&out, "types", cli_value(cli, "type"));
     json_end(&out);
     const json_value *reply;
     int status = ask(cli, "/v1/related", json_out_text(&out), &reply);
@@ -213,7 +207,7 @@ int cli_graph(struct cli *cli)
     json_put(&out, "id", cli->positional[0]);
     json_put(&out, "depth", depth);
     json_put(&out, "limit", limit);
-    put_list(&out, "types", cli_value(cli, "type"));
+    cli_put_list(&out, "types", cli_value(cli, "type"));
     json_end(&out);
     const json_value *reply;
     int status = ask(cli, "/v1/graph", json_out_text(&out), &reply);

@@ -3,27 +3,6 @@
 
 #include <unistd.h>
 
-static struct err *ask(struct cli *cli, const char *method, struct str what, struct str body, const json_value **reply)
-{
-    struct cli_client client;
-    struct str        path;
-    TRY(cli_connect(cli, &client));
-    struct err *err = cli_workspace_path(&client, &path);
-    if (!err)
-        err = cli_ask(&client, method, str_printf(cli->arena, STR_FMT "/sources" STR_FMT, STR_ARG(path), STR_ARG(what)),
-                      body, reply);
-    cli_disconnect(&client);
-    return err;
-}
-
-static void put_list(struct json_out *out, const char *key, struct str list)
-{
-    json_begin(out, key, '[');
-    for (struct str item; str_cut(&list, ',', &item);)
-        if (str_trim(item).n) json_put(out, NULL, str_trim(item));
-    json_end(out);
-}
-
 /* ---- add --------------------------------------------------------------------------------------------------------------- */
 
 /* A secret on the command line would be seen by everybody who lists processes. */
@@ -47,7 +26,7 @@ int cli_source_add(struct cli *cli)
     json_put(&out, "sourceType", cli->positional[0]);
     if (name.s) json_put(&out, "name", name);
     if (cli_has(cli, "resource-id")) json_put(&out, "resourceId", cli_value(cli, "resource-id"));
-    if (cli_has(cli, "events")) put_list(&out, "events", cli_value(cli, "events"));
+    cli_put_list(&out, "events", cli_value(cli, "events"));
     if (cli_has(cli, "shared")) json_put_bool(&out, "shared", true);
     if (cli_has(cli, "secret-stdin")) {
         int status = read_secret(cli, &secret);
@@ -55,7 +34,7 @@ int cli_source_add(struct cli *cli)
         json_put(&out, "secret", secret);
     }
     json_end(&out);
-    struct err *err = ask(cli, "POST", STR(""), json_out_text(&out), &reply);
+    struct err *err = cli_ask_workspace(cli, "POST", STR("/sources"), json_out_text(&out), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json) {
         cli_print_json(cli, reply);
@@ -73,7 +52,7 @@ int cli_source_add(struct cli *cli)
 int cli_source_list(struct cli *cli)
 {
     const json_value *reply;
-    struct err       *err = ask(cli, "GET", STR("?limit=100"), STR(""), &reply);
+    struct err       *err = cli_ask_workspace(cli, "GET", STR("/sources?limit=100"), STR(""), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json) {
         cli_print_json(cli, reply);
@@ -100,12 +79,12 @@ int cli_source_set(struct cli *cli)
         return cli_usage(cli, "nothing to set: give --events, --branches or --bots");
     json_begin(&out, NULL, '{');
     json_begin(&out, "sync", '{');
-    if (cli_has(cli, "events")) put_list(&out, "events", cli_value(cli, "events"));
-    if (cli_has(cli, "branches")) put_list(&out, "branches", cli_value(cli, "branches"));
+    cli_put_list(&out, "events", cli_value(cli, "events"));
+    cli_put_list(&out, "branches", cli_value(cli, "branches"));
     if (bots.s) json_put_bool(&out, "includeBots", str_eq(bots, STR("yes")));
     json_end(&out);
     json_end(&out);
-    struct err *err = ask(cli, "PATCH", cli_id_path(cli, ""), json_out_text(&out), &reply);
+    struct err *err = cli_ask_workspace(cli, "PATCH", cli_id_path(cli, "/sources", ""), json_out_text(&out), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json) cli_print_json(cli, reply);
     else printf("set " STR_FMT "\n", STR_ARG(cli->positional[0]));
@@ -115,7 +94,7 @@ int cli_source_set(struct cli *cli)
 int cli_source_secret(struct cli *cli)
 {
     const json_value *reply;
-    struct err       *err = ask(cli, "POST", cli_id_path(cli, "/webhook-secret"), STR(""), &reply);
+    struct err       *err = cli_ask_workspace(cli, "POST", cli_id_path(cli, "/sources", "/webhook-secret"), STR(""), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json) cli_print_json(cli, reply);
     else printf(STR_FMT "\n", STR_ARG(json_str(reply, "secret")));
@@ -126,7 +105,7 @@ int cli_source_remove(struct cli *cli)
 {
     const json_value *reply;
     const char       *what = cli_has(cli, "delete-data") ? "?deleteData=true" : "";
-    struct err       *err = ask(cli, "DELETE", cli_id_path(cli, what), STR(""), &reply);
+    struct err       *err = cli_ask_workspace(cli, "DELETE", cli_id_path(cli, "/sources", what), STR(""), &reply);
     if (err) return cli_fail(cli, err);
     if (cli->json) cli_print_json(cli, reply);
     else printf("removed " STR_FMT "\n", STR_ARG(cli->positional[0]));
