@@ -102,6 +102,12 @@ MUST_CHECK struct err *mcp_check_cursor(struct mcp_call *call); /* every list is
 MUST_CHECK struct err *mcp_workspace_path(struct mcp_call *call, struct str *path);
 /* Item by id, in full; NULL if there is none. */
 MUST_CHECK struct err *mcp_fetch_item(struct mcp_call *call, struct str id, const json_value **item);
+/* That item and what it is linked with, as Markdown. */
+MUST_CHECK struct err *mcp_put_linked(struct mcp_call *call, struct str id, const json_value *item, struct buf *out);
+
+/* What lists call a tool, a prompt or a resource; not every revision has titles. */
+struct mcp_names { const char *name, *title, *description; };
+void mcp_put_names(struct json_out *out, const struct mcp_revision *revision, struct mcp_names names);
 
 /* ---- progress (progress.c) ------------------------------------------------------------------------------------------- */
 

@@ -59,16 +59,15 @@ struct err *mcp_prompts_list(struct mcp_call *call, struct json_out *out)
     TRY(mcp_check_cursor(call));
     json_begin(out, "prompts", '[');
     for (size_t i = 0; i < sizeof prompts / sizeof *prompts; i++) {
+        const struct prompt *prompt = &prompts[i];
         json_begin(out, NULL, '{');
-        json_put(out, "name", prompts[i].name);
-        if (call->revision->structured) json_put(out, "title", prompts[i].title);
-        json_put(out, "description", prompts[i].description);
+        mcp_put_names(out, call->revision, (struct mcp_names){prompt->name, prompt->title, prompt->description});
         json_begin(out, "arguments", '[');
-        for (size_t k = 0; k <= MOST_ARGUMENTS && prompts[i].arguments[k].name; k++) {
+        for (size_t k = 0; k <= MOST_ARGUMENTS && prompt->arguments[k].name; k++) {
             json_begin(out, NULL, '{');
-            json_put(out, "name", prompts[i].arguments[k].name);
-            json_put(out, "description", prompts[i].arguments[k].description);
-            json_put(out, "required", prompts[i].arguments[k].required);
+            json_put(out, "name", prompt->arguments[k].name);
+            json_put(out, "description", prompt->arguments[k].description);
+            json_put(out, "required", prompt->arguments[k].required);
             json_end(out);
         }
         json_end(out);
@@ -90,14 +89,11 @@ static void put_resource(struct buf *out, struct str uri, struct str text)
 
 static struct err *gather_item(struct mcp_call *call, struct str id, struct buf *out)
 {
-    const json_value *item, *related;
+    const json_value *item;
     struct buf text = buf_in(call->arena);
     TRY(mcp_fetch_item(call, id, &item));
     if (!item) return mcp_refuse(call, MCP_INVALID_PARAMS, "Observation not found: " STR_FMT, STR_ARG(str_slice(id, 0, 100)));
-    mcp_put_item(&text, item);
-    struct str target = str_printf(call->arena, "/v1/related/" STR_FMT, STR_ARG(net_encode(call->arena, id)));
-    TRY(mcp_fetch(call, "GET", target, STR(""), &related));
-    mcp_put_relations(&text, related);
+    TRY(mcp_put_linked(call, id, item, &text));
     put_resource(out, str_printf(call->arena, "lightfast://observation/" STR_FMT, STR_ARG(json_str(item, "id"))), buf_str(&text));
     return NULL;
 }

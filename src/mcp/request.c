@@ -71,6 +71,23 @@ struct err *mcp_fetch_item(struct mcp_call *call, struct str id, const json_valu
     return NULL;
 }
 
+struct err *mcp_put_linked(struct mcp_call *call, struct str id, const json_value *item, struct buf *out)
+{
+    const json_value *related;
+    struct str target = str_printf(call->arena, "/v1/related/" STR_FMT, STR_ARG(net_encode(call->arena, id)));
+    mcp_put_item(out, item);
+    TRY(mcp_fetch(call, "GET", target, STR(""), &related));
+    mcp_put_relations(out, related);
+    return NULL;
+}
+
+void mcp_put_names(struct json_out *out, const struct mcp_revision *revision, struct mcp_names names)
+{
+    json_put(out, "name", names.name);
+    if (revision->structured) json_put(out, "title", names.title);
+    json_put(out, "description", names.description);
+}
+
 /* ---- who this is ----------------------------------------------------------------------------------------------------- */
 
 void mcp_put_server_info(struct json_out *out, const char *key)

@@ -31,23 +31,16 @@ static const struct template { const char *uri, *parameter, *name, *title, *desc
 
 /* ---- lists ------------------------------------------------------------------------------------------------------------- */
 
-static void put_names(struct mcp_call *call, struct json_out *out, const char *name, const char *title,
-                      const char *description, const char *type)
-{
-    json_put(out, "name", name);
-    if (call->revision->structured) json_put(out, "title", title);
-    json_put(out, "description", description);
-    json_put(out, "mimeType", type);
-}
-
 struct err *mcp_resources_list(struct mcp_call *call, struct json_out *out)
 {
     TRY(mcp_check_cursor(call));
     json_begin(out, "resources", '[');
     for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
+        const struct resource *resource = &resources[i];
         json_begin(out, NULL, '{');
-        json_put(out, "uri", resources[i].uri);
-        put_names(call, out, resources[i].name, resources[i].title, resources[i].description, JSON_TYPE);
+        json_put(out, "uri", resource->uri);
+        mcp_put_names(out, call->revision, (struct mcp_names){resource->name, resource->title, resource->description});
+        json_put(out, "mimeType", JSON_TYPE);
         json_end(out);
     }
     json_end(out);
@@ -62,7 +55,8 @@ struct err *mcp_templates_list(struct mcp_call *call, struct json_out *out)
         const struct template *template = &templates[i];
         json_begin(out, NULL, '{');
         json_put(out, "uriTemplate", str_printf(call->arena, "%s{%s}", template->uri, template->parameter));
-        put_names(call, out, template->name, template->title, template->description, MARKDOWN_TYPE);
+        mcp_put_names(out, call->revision, (struct mcp_names){template->name, template->title, template->description});
+        json_put(out, "mimeType", MARKDOWN_TYPE);
         json_end(out);
     }
     json_end(out);
@@ -141,14 +135,11 @@ struct err *mcp_recent(struct mcp_call *call, struct str *text)
 
 static struct err *read_observation(struct mcp_call *call, struct str name, struct str *text)
 {
-    const json_value *item, *related;
+    const json_value *item;
     struct buf out = buf_in(call->arena);
     TRY(mcp_fetch_item(call, name, &item));
     if (!item || str_starts(name, STR("doc_"))) return NULL;
-    mcp_put_item(&out, item);
-    struct str target = str_printf(call->arena, "/v1/related/" STR_FMT, STR_ARG(net_encode(call->arena, name)));
-    TRY(mcp_fetch(call, "GET", target, STR(""), &related));
-    mcp_put_relations(&out, related);
+    TRY(mcp_put_linked(call, name, item, &out));
     *text = buf_str(&out);
     return NULL;
 }
@@ -165,36 +156,32 @@ static struct err *read_document(struct mcp_call *call, struct str name, struct 
     return NULL;
 }
 
-/* One object of the workspace by a path below it. */
-static struct err *fetch_of_workspace(struct mcp_call *call, const char *kind, struct str name, const json_value **object)
+/* What the workspace has one of by name, and how it is written. */
+struct kind { const char *collection; void (*put)(struct buf *out, const json_value *object); };
+
+static struct err *read_object(struct mcp_call *call, struct kind kind, struct str name, struct str *text)
 {
+    const json_value *object;
     struct str path;
+    struct buf out = buf_in(call->arena);
     TRY(mcp_workspace_path(call, &path));
-    struct str target = str_printf(call->arena, STR_FMT "/%s/" STR_FMT, STR_ARG(path), kind,
+    struct str target = str_printf(call->arena, STR_FMT "/%s/" STR_FMT, STR_ARG(path), kind.collection,
                                    STR_ARG(net_encode(call->arena, name)));
-    return mcp_fetch(call, "GET", target, STR(""), object);
+    TRY(mcp_fetch(call, "GET", target, STR(""), &object));
+    if (!object) return NULL;
+    kind.put(&out, object);
+    *text = buf_str(&out);
+    return NULL;
 }
 
 static struct err *read_cluster(struct mcp_call *call, struct str name, struct str *text)
 {
-    const json_value *cluster;
-    struct buf out = buf_in(call->arena);
-    TRY(fetch_of_workspace(call, "clusters", name, &cluster));
-    if (!cluster) return NULL;
-    mcp_put_cluster(&out, cluster);
-    *text = buf_str(&out);
-    return NULL;
+    return read_object(call, (struct kind){"clusters", mcp_put_cluster}, name, text);
 }
 
 static struct err *read_person(struct mcp_call *call, struct str name, struct str *text)
 {
-    const json_value *person;
-    struct buf out = buf_in(call->arena);
-    TRY(fetch_of_workspace(call, "actors", name, &person));
-    if (!person) return NULL;
-    mcp_put_person(&out, person);
-    *text = buf_str(&out);
-    return NULL;
+    return read_object(call, (struct kind){"actors", mcp_put_person}, name, text);
 }
 
 /* ---- resources/read ---------------------------------------------------------------------------------------------------- */

@@ -87,9 +87,7 @@ static const struct tool {
 static void put_tool(struct json_out *out, const struct tool *tool, const struct mcp_revision *revision)
 {
     json_begin(out, NULL, '{');
-    json_put(out, "name", tool->name);
-    if (revision->structured) json_put(out, "title", tool->title);
-    json_put(out, "description", tool->description);
+    mcp_put_names(out, revision, (struct mcp_names){tool->name, tool->title, tool->description});
     api_put_schema(out, "inputSchema", tool->operation, tool->properties);
     json_begin(out, "annotations", '{');
     json_put(out, "title", tool->title);
