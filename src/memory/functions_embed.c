@@ -92,7 +92,6 @@ static struct err *take_vectors(struct embedding *e, struct db_tx *tx, bool *ass
     TRY(work_open(&work, e->memory, tx, e->run->workspace));
     TRY(observation_load(&work, e->id, &item, &stored, &found));
     if (!found) return err_new(tx->arena, ERR_NOT_FOUND, "Observation not found");
-    observation_work(&work, &stored);
     work.embedding = true;
     work.model = e->batch.model;
     work.dim = e->batch.dim;
@@ -146,7 +145,6 @@ static struct err *cluster_without(struct embedding *e, struct db_tx *tx, bool *
     TRY(observation_load(&work, e->id, &item, &stored, &found));
     *assigned = found && !stored.cluster;
     if (!*assigned) return work_close(&work);
-    observation_work(&work, &stored);
     TRY(clusters_assign(&work, &item, stored.actor, &stored.cluster));
     TRY(db_exec(tx, "UPDATE observation SET cluster_id = $3 WHERE workspace_id = $1 AND id = $2", work.workspace, e->id,
                 stored.cluster));

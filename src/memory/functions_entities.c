@@ -147,7 +147,6 @@ static struct err *store_entities(const struct extraction *e, struct db_tx *tx, 
     TRY(work_open(&work, e->memory, tx, e->run->workspace));
     TRY(observation_load(&work, e->id, &item, &stored, &found));
     if (!found) return err_new(tx->arena, ERR_NOT_FOUND, "Observation not found");
-    observation_work(&work, &stored);
     TRY(count_links(tx, work.workspace, e->id, &before));
     struct prepared_event named = {.event = item.event};
     named.analysis.entities = NEW_ARRAY(tx->arena, struct memory_entity, e->entities.n);

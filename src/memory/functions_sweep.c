@@ -33,7 +33,6 @@ static struct err *finish_observation(struct upkeep *upkeep, struct db_tx *tx, i
     TRY(work_open(&work, upkeep->memory, tx, upkeep->workspace));
     TRY(observation_load(&work, id, &item, &stored, &found));
     if (!found) return work_close(&work);
-    observation_work(&work, &stored);
     TRY(relations_link(&work, &item, id));
     TRY(actors_reconcile(&work, &item, stored.actor));
     TRY(work_close(&work));

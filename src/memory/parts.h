@@ -125,12 +125,10 @@ void observation_remember(struct work *work, struct observation_facts facts);
 /* Milliseconds until a failed embedding is tried again: 1, 2, 4 ... 60 minutes. */
 int64_t embedding_pause(int64_t attempts);
 /* A stored observation as it was prepared, with its stored topics and with the entities that a model found in it,
- * but without vectors. *found is false if there is none. */
+ * but without vectors. *found is false if there is none. The working set goes on where it was captured: history may join
+ * closed clusters. */
 MUST_CHECK struct err *observation_load(struct work *work, int64_t id, struct prepared_event *item,
                                         struct stored_observation *stored, bool *found);
-
-/* The working set goes on where the observation was captured: history may join closed clusters. */
-void observation_work(struct work *work, const struct stored_observation *stored);
 
 /* references.c: rows of observation_reference */
 MUST_CHECK struct err *references_write(struct work *work, int64_t observation, const struct memory_analysis *analysis);

@@ -73,6 +73,8 @@ struct err *observation_load(struct work *work, int64_t id, struct prepared_even
     if (!source_ingestion_parse(ingestion, &stored->ingestion))
         return err_new(work->arena, ERR_INTERNAL, "observation " STR_FMT " has an unknown ingestion source",
                        STR_ARG(stored->xid));
+    work->ingestion = stored->ingestion;
+    work->history = stored->ingestion == SOURCE_BACKFILL || stored->ingestion == SOURCE_MANUAL;
     event.actor = read_actor(work->arena, actor);
     read_references(work->arena, references, &event);
     struct arena *scratch ARENA_SCOPE = arena_create();
@@ -83,10 +85,4 @@ struct err *observation_load(struct work *work, int64_t id, struct prepared_even
     read_topics(work->arena, topics, content, &item->analysis);
     item->embedding_status = "disabled";
     return add_model_entities(work, id, &item->analysis);
-}
-
-void observation_work(struct work *work, const struct stored_observation *stored)
-{
-    work->ingestion = stored->ingestion;
-    work->history = stored->ingestion == SOURCE_BACKFILL || stored->ingestion == SOURCE_MANUAL;
 }
