@@ -84,4 +84,5 @@ struct upkeep {
     int64_t        done;
     bool           more; /* call again */
 };
+struct outbox upkeep_outbox(struct db_tx *tx, const struct upkeep *upkeep);
 MUST_CHECK struct err *for_each_workspace(struct flow_run *run, db_write_fn fn, int64_t *done);

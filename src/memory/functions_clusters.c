@@ -36,6 +36,14 @@ struct err *for_each_workspace(struct flow_run *run, db_write_fn fn, int64_t *do
     return NULL;
 }
 
+struct outbox upkeep_outbox(struct db_tx *tx, const struct upkeep *upkeep)
+{
+    return (struct outbox){.arena = tx->arena,
+                           .workspace = upkeep->workspace,
+                           .workspace_id = upkeep->workspace_id,
+                           .org_id = upkeep->org_id};
+}
+
 /* ---- closing ----------------------------------------------------------------------------------------------------- */
 
 struct closed_cluster {
@@ -62,10 +70,7 @@ static struct err *close_idle(struct db_tx *tx, void *arg)
 {
     struct upkeep        *upkeep = arg;
     struct index_writer   writer;
-    struct outbox         outbox = {.arena = tx->arena,
-                                    .workspace = upkeep->workspace,
-                                    .workspace_id = upkeep->workspace_id,
-                                    .org_id = upkeep->org_id};
+    struct outbox         outbox = upkeep_outbox(tx, upkeep);
     struct closed_cluster one;
     struct db_rows        rows;
     int64_t               now = time_now();

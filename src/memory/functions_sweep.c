@@ -13,14 +13,6 @@ static struct err *fold_log(struct db_tx *tx, void *arg)
     return index_writer_close(&writer);
 }
 
-static struct outbox outbox_of(struct db_tx *tx, const struct upkeep *upkeep)
-{
-    return (struct outbox){.arena = tx->arena,
-                           .workspace = upkeep->workspace,
-                           .workspace_id = upkeep->workspace_id,
-                           .org_id = upkeep->org_id};
-}
-
 /* ---- captures that did not come to their end --------------------------------------------------------------------- */
 
 /* Edges and merges; both find what is there already. */
@@ -58,7 +50,7 @@ static struct err *tell_finished(const struct upkeep *upkeep, struct db_tx *tx, 
 static struct err *finish_unfinished(struct db_tx *tx, void *arg)
 {
     struct upkeep *upkeep = arg;
-    struct outbox  outbox = outbox_of(tx, upkeep);
+    struct outbox  outbox = upkeep_outbox(tx, upkeep);
     struct db_rows rows;
     int64_t        id;
     VEC(int64_t) ids = {0};
@@ -85,7 +77,7 @@ _Static_assert(FLOW_MAX_SEND / MEMORY_MOST_NEWS >= UNFINISHED_AT_ONCE,
 static struct err *send_missed(struct db_tx *tx, void *arg)
 {
     struct upkeep *upkeep = arg;
-    struct outbox  outbox = outbox_of(tx, upkeep);
+    struct outbox  outbox = upkeep_outbox(tx, upkeep);
     int64_t        queued;
     upkeep->done = 0;
     upkeep->more = false;
