@@ -27,6 +27,10 @@ struct activity_ended { const char *function, *status; int64_t duration; };
 void activity_count_job(struct activity_recorder *recorder, const struct activity_ended *ended);
 void activity_count_capture(struct activity_recorder *recorder, struct str source, const char *outcome);
 
+/* watermark.c: of work that has a row in instance_fact */
+MUST_CHECK struct err *activity_watermark_read(struct db_tx *tx, const char *name, int64_t *mark);
+MUST_CHECK struct err *activity_watermark_write(struct db_tx *tx, const char *name, int64_t mark);
+
 /* evaluate.c */
 MUST_CHECK struct err *activity_evaluate(struct db *db, struct arena *arena, int64_t *changed);
 

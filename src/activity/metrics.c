@@ -137,20 +137,11 @@ static struct err *roll_hour(struct db *db, struct rollup *rollup, bool *more)
     return *more ? db_write(db, work, write_totals, rollup) : NULL;
 }
 
-static struct err *read_until(struct db_tx *tx, int64_t *until)
-{
-    struct db_rows rows;
-    struct str     value = {0};
-    *until = 0;
-    TRY(db_query(tx, &rows, "SELECT value FROM instance_fact WHERE name = 'metrics_rolled_until'"));
-    if (db_next(&rows, &value) && !str_to_int(value, until)) *until = 0;
-    return db_done(&rows);
-}
+#define ROLLED_UNTIL "metrics_rolled_until"
 
 static struct err *write_until(struct db_tx *tx, void *arg)
 {
-    return db_exec(tx, "UPDATE instance_fact SET value = $1 WHERE name = 'metrics_rolled_until'",
-                   str_printf(tx->arena, "%lld", (long long)*(int64_t *)arg));
+    return activity_watermark_write(tx, ROLLED_UNTIL, *(int64_t *)arg);
 }
 
 static struct err *start_of_rollup(struct db *db, struct arena *arena, int64_t **workspaces, size_t *n, int64_t *from)
@@ -160,7 +151,7 @@ static struct err *start_of_rollup(struct db *db, struct arena *arena, int64_t *
     int64_t        id;
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(db, arena, &tx));
-    TRY(read_until(tx, from));
+    TRY(activity_watermark_read(tx, ROLLED_UNTIL, from));
     TRY(db_query(tx, &rows, "SELECT id FROM workspace ORDER BY id"));
     while (db_next(&rows, &id)) *VEC_PUSH(arena, &found) = id;
     *workspaces = found.at;
@@ -267,7 +258,7 @@ struct err *activity_metric_series(struct db_tx *tx, const struct activity_serie
     struct series series = {
         .asked = asked, .places = map_create(tx->arena), .groups = map_create(tx->arena), .points = points};
     *points = (struct activity_points){0};
-    TRY(read_until(tx, &rolled));
+    TRY(activity_watermark_read(tx, ROLLED_UNTIL, &rolled));
     TRY(add_hours(tx, &series, rolled));
     TRY(add_samples(tx, &series, rolled));
     if (points->n) qsort(points->at, points->n, sizeof *points->at, by_time_and_group);

@@ -242,20 +242,11 @@ static void write_gathered(struct db *db, struct gathered *g)
 
 /* ---- the log of deliveries --------------------------------------------------------------------------------------- */
 
+#define DELIVERIES_TOLD "deliveries_told"
 struct deliveries {
     int64_t told, seen; /* rows: told before, and now */
     struct { struct activity *at; size_t n, capacity; } activities;
 };
-
-static struct err *read_told(struct db_tx *tx, int64_t *told)
-{
-    struct db_rows rows;
-    struct str     value = {0};
-    *told = 0;
-    TRY(db_query(tx, &rows, "SELECT value FROM instance_fact WHERE name = 'deliveries_told'"));
-    if (db_next(&rows, &value) && !str_to_int(value, told)) *told = 0;
-    return db_done(&rows);
-}
 
 struct delivery {
     int64_t    id, workspace, received_at;
@@ -306,7 +297,7 @@ static struct err *read_deliveries(struct db *db, struct arena *arena, struct de
     struct db_rows  rows;
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(db, arena, &tx));
-    TRY(read_told(tx, &all->told));
+    TRY(activity_watermark_read(tx, DELIVERIES_TOLD, &all->told));
     all->seen = all->told;
     TRY(db_query(tx, &rows,
                  "SELECT d.id, x.workspace_id, d.received_at, d.public_id, d.source, d.event, d.action, d.delivery_id, "
@@ -329,8 +320,7 @@ static struct err *write_deliveries(struct db_tx *tx, void *arg)
 {
     const struct deliveries *all = arg;
     for (size_t i = 0; i < all->activities.n; i++) TRY(activity_record(tx, &all->activities.at[i]));
-    return db_exec(tx, "UPDATE instance_fact SET value = $1 WHERE name = 'deliveries_told'",
-                   str_printf(tx->arena, "%lld", (long long)all->seen));
+    return activity_watermark_write(tx, DELIVERIES_TOLD, all->seen);
 }
 
 /* *more: there may be others. */
