@@ -1,4 +1,4 @@
-/* memory_world.h - a fresh database with one workspace, events in short form, and questions asked in SQL. */
+/* memory_world.h - a fresh database with one workspace, events in short form, some that several tests tell. */
 #pragma once
 #include "org_world.h"
 #include "sql.h"
@@ -45,7 +45,7 @@ static inline struct world world_begin(struct arena *arena)
     return world_begin_with(arena, (struct embed_config){.provider = STR("builtin")});
 }
 
-/* ---- events ----------------------------------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------------------------------------ */
 
 struct short_reference { const char *type, *id, *label, *url; };
 struct short_event { /* what is not given has a default */
@@ -73,7 +73,7 @@ static inline struct source_event event_of(struct arena *arena, struct short_eve
     return event;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 struct store_call {
     struct world         *world;
@@ -145,7 +145,7 @@ static inline struct err *run_merge(struct db_tx *tx, void *arg)
 #define settle(w) check_ok(db_write((w)->db, (w)->arena, run_settle, &(struct change){.world = (w)}))
 #define merge(w, a, b) check_ok(db_write((w)->db, (w)->arena, run_merge, &(struct change){.world = (w), .from = (a), .into = (b)}))
 
-/* ---- asking ----------------------------------------------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
 
 /* "from -type(confidence,method,key type)-> to" of every edge, by source ids. */
 static inline struct str edges(struct world *world)
@@ -154,4 +154,32 @@ static inline struct str edges(struct world *world)
                       "json_extract(r.metadata, '$.detectionMethod') || ',' || r.linking_key_type || ')-> ' || b.source_id "
                       "FROM relationship r JOIN observation a ON a.id = r.source_observation_id "
                       "JOIN observation b ON b.id = r.target_observation_id ORDER BY 1");
+}
+
+/* How much there is of all that captures write. */
+static const char *const everything =
+    "SELECT (SELECT COUNT(*) FROM observation) || ' ' || (SELECT COUNT(*) FROM observation_reference) || ' ' || "
+    "(SELECT COUNT(*) FROM relationship) || ' ' || (SELECT COALESCE(SUM(occurrence_count), 0) FROM entity) || ' ' || "
+    "(SELECT COUNT(*) FROM entity_observation) || ' ' || (SELECT COALESCE(SUM(observation_count), 0) FROM cluster) || ' ' || "
+    "(SELECT COUNT(*) FROM cluster) || ' ' || (SELECT COUNT(*) FROM actor_identity) || ' ' || "
+    "(SELECT COUNT(*) FROM actor_name) || ' ' || (SELECT COUNT(*) FROM actor_profile) || ' ' || "
+    "(SELECT COUNT(*) FROM temporal_state) || ' ' || (SELECT COUNT(*) FROM search_log) || ' ' || "
+    "(SELECT seq || ',' || next_id FROM workspace_counter)";
+
+/* ---- events of several tests ------------------------------------------------------------------------------------- */
+
+#define SHA_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1"
+#define SHA_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb2"
+
+static const struct short_event tracked[] = {
+    {.id = "pr:acme/api#12:opened", .type = "pull-request.opened", .title = "[PR Opened] Login", .refs = {{"pr", "#12"}}},
+    {.id = "linear-issue:ENG:ENG-42:create", .source = "linear", .type = "issue.created", .title = "[Issue Created] ENG-42: Login",
+     .metadata = "{}", .day = 1,
+     .refs = {{"issue", "ENG-42"}, {"pr", "#12", "tracked_in", "https://github.com/acme/api/pull/12"}}},
+};
+
+static inline struct short_event work_on_parser(struct arena *arena, int n, double day)
+{
+    return (struct short_event){.id = str_z(arena, str_printf(arena, "push:acme/api:%d", n)),
+                                .title = "[Push] Parser drops the last token", .body = "ENG-5", .actor = "7", .name = "ada", .day = day};
 }
