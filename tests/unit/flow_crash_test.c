@@ -443,11 +443,6 @@ TEST(flow, a_step_cut_off_by_the_shutdown_runs_again_and_uses_up_no_attempt)
     check_int(count(&w, "SELECT count(*) FROM flow_attempt"), 0);
 }
 
-static struct err *cancel_in(struct db_tx *tx, void *run)
-{
-    return flow_cancel(tx, (int64_t)(intptr_t)run, STR("by hand"));
-}
-
 TEST(flow, cancelling_reaches_the_executing_step)
 {
     gate = (struct gate){0};

@@ -114,3 +114,8 @@ static inline struct flow_job only_job(struct world *w)
     check_int(n, 1);
     return jobs[0];
 }
+
+static inline struct err *cancel_in(struct db_tx *tx, void *run)
+{
+    return flow_cancel(tx, (int64_t)(intptr_t)run, STR("by hand"));
+}
