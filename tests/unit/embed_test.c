@@ -1,19 +1,11 @@
-/* embed_test.c - words and pieces, the built-in table, an item's views, vectors over HTTP, the HTTP client. */
+/* embed_test.c - words and pieces, the built-in table, the views of an item. */
 #include "check.h"
-#include "directory.h"
 
-#include "base/time.h"
 #include "embed/parts.h"
 #include "json/json.h"
-#include "net/net.h"
 
-#include <arpa/inet.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 static struct str words_of(struct arena *arena, struct str text)
 {
@@ -41,7 +33,7 @@ static struct str repeat(struct arena *arena, const char *text, size_t n)
     return buf_str(&b);
 }
 
-/* ---- words --------------------------------------------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------------------------------------------------- */
 
 TEST(words, everything_but_letters_and_digits_separates)
 {
@@ -87,7 +79,7 @@ TEST(words, malformed_bytes_separate)
     check_str(WORDS("left\xff\xc3(right\xe2\x82"), "left right");
 }
 
-/* ---- pieces -------------------------------------------------------------------------------------------------------- */
+/* ---- pieces ------------------------------------------------------------------------------------------------------ */
 
 TEST(pieces, are_at_most_the_window)
 {
@@ -113,7 +105,7 @@ TEST(pieces, a_word_that_never_fits_is_cut)
     check_str(str_skip(text, rest), " next");
 }
 
-/* ---- data/model/vectors.jsonl ----------------------------------------------------------------------------------- */
+/* ---- data/model/vectors.jsonl ------------------------------------------------------------------------------------ */
 
 static struct str read_file(struct arena *arena, const char *path)
 {
@@ -220,7 +212,7 @@ TEST(model, a_text_without_pieces_has_no_vector)
     embed_destroy(embed);
 }
 
-/* ---- arithmetic ---------------------------------------------------------------------------------------------------- */
+/* ---- arithmetic -------------------------------------------------------------------------------------------------- */
 
 TEST(vector, quantised_keeps_its_direction)
 {
@@ -248,7 +240,7 @@ TEST(vector, cosine_of_none_is_zero)
     check_near(embed_cosine(a, (struct embed_vector){0}, 2), 0, 0);
 }
 
-/* ---- items -------------------------------------------------------------------------------------------------------- */
+/* ---- items ------------------------------------------------------------------------------------------------------- */
 
 TEST(item, has_a_view_of_the_title_and_one_of_the_whole)
 {
@@ -350,7 +342,7 @@ TEST(item, a_title_longer_than_the_window_leaves_room_for_the_body)
     embed_destroy(embed);
 }
 
-/* ---- choice of provider ---------------------------------------------------------------------------------------------- */
+/* ---- choice of provider ------------------------------------------------------------------------------------------ */
 
 TEST(provider, none_gives_no_vectors)
 {
@@ -380,401 +372,8 @@ TEST(provider, unknown_or_incomplete_is_refused)
     }
 }
 
-/* ---- a server for the HTTP tests: answers one scripted reply after the other ------------------------------------------ */
-
-struct script {
-    int         listener;
-    char        address[64];   /* "http://127.0.0.1:43210" */
-    const char *replies[4];    /* whole HTTP replies; the last repeats; NULL: hold the connection open without a word */
-    int         connections, requests;
-    char        last[16384];   /* the last request */
-    pthread_t   thread;
-};
-
-static bool read_request(int fd, char *text, size_t size)
-{
-    size_t n = 0, wanted = 0;
-    for (;;) {
-        ssize_t got = read(fd, text + n, size - 1 - n);
-        if (got <= 0) return false;
-        n += (size_t)got;
-        text[n] = 0;
-        const char *end = strstr(text, "\r\n\r\n"), *length = strcasestr(text, "content-length:");
-        if (!end) continue;
-        wanted = (size_t)(end + 4 - text) + (length && length < end ? (size_t)atoi(length + 15) : 0);
-        if (n >= wanted) return true;
-    }
-}
-
-static void *serve(void *arg)
-{
-    struct script *script = arg;
-    for (int fd; (fd = accept(script->listener, NULL, NULL)) >= 0; close(fd)) {
-        script->connections++;
-        while (read_request(fd, script->last, sizeof script->last)) {
-            int i = script->requests++;
-            while (i > 0 && !(i < 4 && script->replies[i])) i--;
-            const char *reply = script->replies[i];
-            if (!reply) continue;
-            size_t n = strlen(reply);
-            if (write(fd, reply, n) != (ssize_t)n) break;
-            if (strstr(reply, "Connection: close")) break;
-        }
-    }
-    close(script->listener);
-    return NULL;
-}
-
-static void listen_on(struct script *script, const struct sockaddr *address, socklen_t n)
-{
-    assert_return_code(bind(script->listener, address, n), 0);
-    assert_return_code(listen(script->listener, 8), 0);
-    assert_int_equal(pthread_create(&script->thread, NULL, serve, script), 0);
-}
-
-static void script_start(struct script *script)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t          n = sizeof address;
-    script->listener = socket(AF_INET, SOCK_STREAM, 0);
-    listen_on(script, (struct sockaddr *)&address, n);
-    getsockname(script->listener, (struct sockaddr *)&address, &n);
-    snprintf(script->address, sizeof script->address, "http://127.0.0.1:%d", ntohs(address.sin_port));
-}
-
-/* The client keeps its connection open, so the thread may stay in read(): it is left behind, with the socket that it will
- * try to accept from, and its script is static. */
-static void script_stop(struct script *script)
-{
-    shutdown(script->listener, SHUT_RDWR);
-    pthread_detach(script->thread);
-}
-
-#define OK_JSON(length) "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " length "\r\n\r\n"
-#define STATUS(line) "HTTP/1.1 " line "\r\nContent-Length: 0\r\n\r\n"
-/* {"data":[{"index":1,...},{"index":0,...}]}: out of order, as the API allows */
-#define TWO_VECTORS OK_JSON("77") "{\"data\":[{\"index\":1,\"embedding\":[0,1,0]},{\"index\":0,\"embedding\":[1,0,0.5]}]} "
-
-static struct embed *remote(struct arena *arena, const char *base, int dim)
-{
-    struct embed *embed;
-    struct embed_config config = {.provider = STR("openai"), .base_url = str_of(base), .api_key = STR("sk-secret-key"),
-                                  .model = STR("small"), .dim = dim};
-    check_ok(embed_create(arena, config, &embed));
-    return embed;
-}
-
-static const struct str two_texts[] = {{"first", 5}, {"second \"quoted\"", 15}};
-
-TEST(http, vectors_are_asked_for_and_read)
-{
-    static struct script script = {.replies = {TWO_VECTORS}};
-    script_start(&script);
-    struct embed       *embed = remote(arena, script.address, 0);
-    struct embed_vector v[2];
-    check(!embed_inline(embed));
-    check_int(embed_dim(embed), 0);
-    check_ok(embed_texts(embed, arena, false, two_texts, 2, v));
-    check_int(embed_dim(embed), 3);
-    check_int(v[0].x[0], 127);
-    check_int(v[0].x[2], 64);
-    check_int(v[1].x[1], 127);
-    check(strstr(script.last, "POST /v1/embeddings HTTP/1.1\r\n"));
-    check(strstr(script.last, "Authorization: Bearer sk-secret-key\r\n"));
-    check(strstr(script.last, "{\"model\":\"small\",\"input\":[\"first\",\"second \\\"quoted\\\"\"]}"));
-    embed_destroy(embed);
-    script_stop(&script);
-}
-
-TEST(http, base_address_may_end_in_v1)
-{
-    static struct script script = {.replies = {TWO_VECTORS}};
-    script_start(&script);
-    struct embed       *embed = remote(arena, str_printf(arena, "%s/v1/", script.address).s, 0);
-    struct embed_vector v[2];
-    check_ok(embed_texts(embed, arena, false, two_texts, 2, v));
-    check(strstr(script.last, "POST /v1/embeddings HTTP/1.1\r\n"));
-    embed_destroy(embed);
-    script_stop(&script);
-}
-
-TEST(http, a_wanted_dimension_is_asked_for_and_is_part_of_the_name)
-{
-    static struct script script = {.replies = {TWO_VECTORS}};
-    script_start(&script);
-    struct embed       *embed = remote(arena, script.address, 3);
-    struct embed_vector v[2];
-    check_str(embed_model(embed), "small@3");
-    check_ok(embed_texts(embed, arena, false, two_texts, 2, v));
-    check(strstr(script.last, "\"dimensions\":3"));
-    embed_destroy(embed);
-    script_stop(&script);
-}
-
-TEST(http, an_item_is_one_call)
-{
-    static struct script script = {.replies = {TWO_VECTORS}};
-    script_start(&script);
-    struct embed      *embed = remote(arena, script.address, 0);
-    struct embed_views views;
-    check_ok(embed_item(embed, arena, STR("Title"), STR("Body"), &views));
-    check_int(script.requests, 1);
-    check(strstr(script.last, "\"input\":[\"Title\",\"Title\\nBody\"]"));
-    check_int(views.n, 2);
-    check_int(views.full, 1);
-    embed_destroy(embed);
-    script_stop(&script);
-}
-
-TEST(http, empty_texts_are_not_sent)
-{
-    static struct script script = {.replies = {STATUS("500 Oops")}};
-    script_start(&script);
-    struct embed       *embed = remote(arena, script.address, 0);
-    struct embed_vector v[2];
-    check_ok(embed_texts(embed, arena, false, (struct str[]){STR(""), STR(" \n")}, 2, v));
-    check(v[0].x == NULL && v[1].x == NULL);
-    check_int(script.requests, 0);
-    embed_destroy(embed);
-    script_stop(&script);
-}
-
-static struct err *ask_twice(struct arena *arena, struct script *script, struct embed_vector *v)
-{
-    script_start(script);
-    struct embed *embed = remote(arena, script->address, 0);
-    struct err   *failed = embed_texts(embed, arena, false, two_texts, 2, v);
-    embed_destroy(embed);
-    script_stop(script);
-    return failed;
-}
-
-TEST(http, a_busy_service_is_asked_once_more)
-{
-    static struct script script = {.replies = {STATUS("503 Busy"), TWO_VECTORS}};
-    struct embed_vector v[2];
-    check_ok(ask_twice(arena, &script, v));
-    check_int(script.requests, 2);
-}
-
-TEST(http, a_service_that_stays_busy_is_unavailable)
-{
-    static struct script script = {.replies = {STATUS("429 Slow down")}};
-    struct embed_vector v[2];
-    check_err(ask_twice(arena, &script, v), ERR_UNAVAILABLE);
-    check_int(script.requests, 2);
-}
-
-TEST(http, a_wait_longer_than_the_budget_is_not_waited)
-{
-    static struct script script = {.replies = {"HTTP/1.1 429 Slow down\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n"}};
-    struct embed_vector v[2];
-    check_err(ask_twice(arena, &script, v), ERR_UNAVAILABLE);
-    check_int(script.requests, 1);
-}
-
-TEST(http, a_refusal_is_permanent_and_never_shows_the_key)
-{
-    static struct script script = {
-        .replies = {"HTTP/1.1 401 Unauthorized\r\nContent-Length: 28\r\n\r\nIncorrect key: sk-secret-key"}};
-    struct embed_vector v[2];
-    struct err *failed = ask_twice(arena, &script, v);
-    check_err(failed, ERR_INVALID);
-    check_int(script.requests, 1);
-    check(str_find(err_text(arena, failed), STR("secret"), 0) == SIZE_MAX);
-}
-
-TEST(http, answers_are_checked)
-{
-    static struct script scripts[] = {
-        {.replies = {OK_JSON("9") "not json!"}},
-        {.replies = {OK_JSON("11") "{\"data\":[]}"}},
-        {.replies = {OK_JSON("54") "{\"data\":[{\"embedding\":[1]},{\"embedding\":[\"x\"]}],\"a\":1}"}},
-        {.replies = {OK_JSON("69") "{\"data\":[{\"index\":0,\"embedding\":[1]},{\"index\":0,\"embedding\":[1]}]}   "}},
-        {.replies = {OK_JSON("45") "{\"data\":[{\"embedding\":[]},{\"embedding\":[1]}]}"}},
-    };
-    for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
-        struct embed_vector v[2];
-        check_err(ask_twice(arena, &scripts[i], v), ERR_UNAVAILABLE);
-    }
-}
-
-TEST(http, another_dimension_than_before_is_refused)
-{
-    static struct script script = {.replies = {TWO_VECTORS, OK_JSON("46") "{\"data\":[{\"embedding\":[1]},{\"embedding\":[1]}]}"}};
-    script_start(&script);
-    struct embed       *embed = remote(arena, script.address, 0);
-    struct embed_vector v[2];
-    check_ok(embed_texts(embed, arena, false, two_texts, 2, v));
-    check_err(embed_texts(embed, arena, false, two_texts, 2, v), ERR_INVALID);
-    embed_destroy(embed);
-    script_stop(&script);
-}
-
-/* ---- the client -------------------------------------------------------------------------------------------------------- */
-
-static struct err *get(struct arena *arena, const char *url, struct net_answer *answer)
-{
-    return net_http(arena, &(struct net_call){.method = "GET", .url = str_of(url), .timeout_ms = 5000}, answer);
-}
-
-TEST(client, connections_are_used_again)
-{
-    static struct script script = {.replies = {OK_JSON("2") "{}"}};
-    script_start(&script);
-    for (int i = 0; i < 3; i++) {
-        struct net_answer answer;
-        check_ok(get(arena, script.address, &answer));
-        check_str(answer.body, "{}");
-    }
-    check_int(script.requests, 3);
-    check_int(script.connections, 1);
-    script_stop(&script);
-}
-
-TEST(client, redirects_are_answers)
-{
-    static struct script script = {
-        .replies = {"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"}};
-    script_start(&script);
-    struct net_answer answer;
-    check_ok(get(arena, script.address, &answer));
-    check_int(answer.status, 302);
-    script_stop(&script);
-}
-
-TEST(client, retry_after_is_reported)
-{
-    static struct script script = {.replies = {"HTTP/1.1 429 No\r\nretry-after: 7\r\nContent-Length: 0\r\n\r\n"}};
-    script_start(&script);
-    struct net_answer answer;
-    check_ok(get(arena, script.address, &answer));
-    check_int(answer.status, 429);
-    check_str(answer.retry_after, "7");
-    script_stop(&script);
-}
-
-TEST(client, longer_answers_than_allowed_are_refused)
-{
-    static struct script script = {.replies = {OK_JSON("10") "0123456789"}};
-    script_start(&script);
-    struct net_answer answer;
-    struct net_call   call = {.method = "GET", .url = str_of(script.address), .max_reply = 9};
-    check_err(net_http(arena, &call, &answer), ERR_TOO_LARGE);
-    call.max_reply = 10;
-    check_ok(net_http(arena, &call, &answer));
-    script_stop(&script);
-}
-
-TEST(client, a_cut_answer_is_an_error)
-{
-    static struct script script = {.replies = {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\nhalf"}};
-    script_start(&script);
-    struct net_answer answer;
-    check_err(get(arena, script.address, &answer), ERR_UNAVAILABLE);
-    script_stop(&script);
-}
-
-TEST(client, silence_ends_in_a_timeout)
-{
-    static struct script script = {.replies = {NULL}};
-    script_start(&script);
-    struct net_answer answer;
-    struct net_call   call = {.method = "GET", .url = str_of(script.address), .timeout_ms = 100};
-    check_err(net_http(arena, &call, &answer), ERR_TIMEOUT);
-    script_stop(&script);
-}
-
-TEST(client, nobody_listening_is_unavailable)
-{
-    struct net_answer answer;
-    check_err(get(arena, "http://127.0.0.1:1/", &answer), ERR_UNAVAILABLE);
-}
-
-TEST(client, only_http_is_spoken)
-{
-    struct net_answer answer;
-    check_err(get(arena, "file:///etc/passwd", &answer), ERR_INVALID);
-    check_err(get(arena, "gopher://127.0.0.1/", &answer), ERR_INVALID);
-    check_err(get(arena, "", &answer), ERR_INVALID);
-}
-
-TEST(client, headers_cannot_be_smuggled)
-{
-    struct net_answer answer;
-    struct net_call   call = {.method = "GET", .url = STR("http://127.0.0.1:1/"),
-                              .headers = {{STR("X-Name"), STR("a\r\nX-Other: b")}}, .header_count = 1};
-    check_err(net_http(arena, &call, &answer), ERR_INVALID);
-}
-
-TEST(client, proxies_of_the_environment_are_not_used_on_this_machine)
-{
-    static struct script script = {.replies = {OK_JSON("2") "{}"}};
-    script_start(&script);
-    setenv("http_proxy", "http://127.0.0.1:1", 1);
-    struct net_answer answer;
-    struct err       *failed = get(arena, script.address, &answer);
-    unsetenv("http_proxy");
-    check_ok(failed);
-    script_stop(&script);
-}
-
-TEST(client, speaks_through_a_unix_socket)
-{
-    static struct script script = {.replies = {OK_JSON("2") "{}"}};
-    char               directory[DIRECTORY_PATH];
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    directory_make(directory);
-    snprintf(address.sun_path, sizeof address.sun_path, "%s/socket", directory);
-    script.listener = socket(AF_UNIX, SOCK_STREAM, 0);
-    listen_on(&script, (struct sockaddr *)&address, sizeof address);
-
-    struct net_answer answer;
-    struct net_call   call = {.method = "POST", .url = STR("http://localhost/v1/search"), .body = STR("{\"q\":1}"),
-                              .socket_path = str_of(address.sun_path)};
-    struct err *failed = net_http(arena, &call, &answer);
-    directory_remove(directory);
-    check_ok(failed);
-    check_int(answer.status, 200);
-    check(strstr(script.last, "POST /v1/search HTTP/1.1\r\n"));
-    check(strstr(script.last, "\r\n\r\n{\"q\":1}"));
-    script_stop(&script);
-}
-
-struct parallel {
-    const char *url;
-    int         good;
-};
-
-static void *get_many(void *arg)
-{
-    struct parallel *parallel = arg;
-    for (int i = 0; i < 20; i++) {
-        struct arena     *work ARENA_SCOPE = arena_create();
-        struct net_answer answer;
-        if (!get(work, parallel->url, &answer) && str_eq(answer.body, STR("{}"))) parallel->good++;
-    }
-    return NULL;
-}
-
-TEST(client, serves_many_threads)
-{
-    static struct script script = {.replies = {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"}};
-    script_start(&script);
-    pthread_t       threads[4];
-    struct parallel parallel[4];
-    for (int i = 0; i < 4; i++) {
-        parallel[i] = (struct parallel){.url = script.address};
-        pthread_create(&threads[i], NULL, get_many, &parallel[i]);
-    }
-    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
-    for (int i = 0; i < 4; i++) check_int(parallel[i].good, 20);
-    script_stop(&script);
-}
-
 int main(void)
 {
-    net_client_start();
     const struct CMUnitTest tests[] = {
         RUN(words, everything_but_letters_and_digits_separates),
         RUN(words, mixed_case_is_split),
@@ -806,29 +405,6 @@ int main(void)
         RUN(item, a_title_longer_than_the_window_leaves_room_for_the_body),
         RUN(provider, none_gives_no_vectors),
         RUN(provider, unknown_or_incomplete_is_refused),
-        RUN(http, vectors_are_asked_for_and_read),
-        RUN(http, base_address_may_end_in_v1),
-        RUN(http, a_wanted_dimension_is_asked_for_and_is_part_of_the_name),
-        RUN(http, an_item_is_one_call),
-        RUN(http, empty_texts_are_not_sent),
-        RUN(http, a_busy_service_is_asked_once_more),
-        RUN(http, a_service_that_stays_busy_is_unavailable),
-        RUN(http, a_wait_longer_than_the_budget_is_not_waited),
-        RUN(http, a_refusal_is_permanent_and_never_shows_the_key),
-        RUN(http, answers_are_checked),
-        RUN(http, another_dimension_than_before_is_refused),
-        RUN(client, connections_are_used_again),
-        RUN(client, redirects_are_answers),
-        RUN(client, retry_after_is_reported),
-        RUN(client, longer_answers_than_allowed_are_refused),
-        RUN(client, a_cut_answer_is_an_error),
-        RUN(client, silence_ends_in_a_timeout),
-        RUN(client, nobody_listening_is_unavailable),
-        RUN(client, only_http_is_spoken),
-        RUN(client, headers_cannot_be_smuggled),
-        RUN(client, proxies_of_the_environment_are_not_used_on_this_machine),
-        RUN(client, speaks_through_a_unix_socket),
-        RUN(client, serves_many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
