@@ -1,4 +1,4 @@
-/* browse.c - W/observations, W/clusters/{id}, W/actors/{id}: what there is, without a question (console.md 2.4). */
+/* browse.c - W/observations, W/clusters, W/actors: what there is, without a question (console.md 2.2). */
 #include "api/call.h"
 
 #include <stdio.h>
@@ -51,25 +51,36 @@ static void put_newest(struct json_out *out, const struct search_listed *items, 
     json_end(out);
 }
 
-/* ---- observations ------------------------------------------------------------------------------------------------------ */
+/* ---- pages ------------------------------------------------------------------------------------------------------------- */
 
-/* Where a page begins: the time and the row of the last observation before it. */
-static void read_cursor(struct api_call *call, struct str cursor, struct search_list_request *request)
+/* A cursor is where a page begins: the list's letter, the time and the row of the last item before it. */
+static bool read_cursor(const char *text, char letter, struct search_list_request *request)
 {
-    long long   at = 0, id = 0;
-    int         used = 0;
-    const char *text = str_z(call->arena, cursor);
-    if (sscanf(text, "o%lld.%lld%n", &at, &id, &used) == 2 && (size_t)used == cursor.n && id > 0) {
-        request->before_at = at;
-        request->before_id = id;
-    } else
+    long long at = 0, row = 0;
+    int       used = 0;
+    if (*text != letter || sscanf(text + 1, "%lld.%lld%n", &at, &row, &used) != 2 || text[1 + used] || row <= 0) return false;
+    request->before_at = at;
+    request->before_id = row;
+    return true;
+}
+
+static struct str cursor_of(struct arena *arena, char letter, int64_t at, int64_t row)
+{
+    return str_printf(arena, "%c%lld.%lld", letter, (long long)at, (long long)row);
+}
+
+static struct err *read_page(struct api_call *call, char letter, struct api_page *page, struct search_list_request *request)
+{
+    *page = (struct api_page){0};
+    *request = (struct search_list_request){.workspace = call->workspace.id};
+    TRY(api_query_fields(call, api_list_fields, page));
+    if (page->cursor.n && !read_cursor(str_z(call->arena, page->cursor), letter, request))
         api_issue(call, STR("cursor"), "Invalid cursor");
+    request->limit = page->limit + 1;
+    return api_check(call);
 }
 
-static struct str cursor_of(struct arena *arena, const struct search_listed *last)
-{
-    return str_printf(arena, "o%lld.%lld", (long long)last->occurred_at, (long long)last->row);
-}
+/* ---- observations ------------------------------------------------------------------------------------------------------ */
 
 struct err *api_put_observation_counts(struct json_out *out, const struct api_call *call)
 {
@@ -90,21 +101,18 @@ struct err *api_put_observation_counts(struct json_out *out, const struct api_ca
 
 struct err *api_observations(struct api_call *call)
 {
-    struct api_page            page = {0};
+    struct api_page            page;
     struct search_listed      *items;
     size_t                     n;
-    struct search_list_request request = {.workspace = call->workspace.id};
-    TRY(api_query_fields(call, api_list_fields, &page));
-    if (page.cursor.n) read_cursor(call, page.cursor, &request);
-    TRY(api_check(call));
-    request.limit = page.limit + 1;
+    struct search_list_request request;
+    TRY(read_page(call, 'o', &page, &request));
     TRY(search_list(call->app->search, call->arena, &request, &items, &n));
     bool more = api_page_more(&page, &n);
     struct json_out out = api_answer(call);
     json_begin(&out, "data", '[');
     for (size_t i = 0; i < n; i++) put_listed(&out, &items[i]);
     json_end(&out);
-    json_put(&out, "nextCursor", more ? cursor_of(call->arena, &items[n - 1]) : (struct str){0});
+    json_put(&out, "nextCursor", more ? cursor_of(call->arena, 'o', items[n - 1].occurred_at, items[n - 1].row) : (struct str){0});
     json_put(&out, "hasMore", more);
     json_begin(&out, "meta", '{');
     TRY(api_put_observation_counts(&out, call));
@@ -113,25 +121,53 @@ struct err *api_observations(struct api_call *call)
     return NULL;
 }
 
-/* ---- one of a kind ----------------------------------------------------------------------------------------------------- */
+/* ---- clusters ---------------------------------------------------------------------------------------------------------- */
+
+static void put_topic(struct json_out *out, const struct search_topic *topic)
+{
+    json_put(out, "id", topic->id);
+    json_put(out, "topicLabel", topic->label);
+    json_put(out, "status", topic->status);
+    put_if(out, "activityStatus", topic->activity);
+    put_if(out, "summary", topic->summary);
+    put_json(out, "keyTopics", topic->key_topics);
+    put_json(out, "keyContributors", topic->key_contributors);
+    put_json(out, "keywords", topic->keywords);
+    json_put(out, "observationCount", topic->count);
+    json_put_time(out, "firstObservationAt", topic->first_at);
+    json_put_time(out, "lastObservationAt", topic->last_at);
+    if (topic->closed_at) json_put_time(out, "closedAt", topic->closed_at);
+}
+
+struct err *api_clusters(struct api_call *call)
+{
+    struct api_page            page;
+    struct search_topic       *topics;
+    size_t                     n;
+    struct search_list_request request;
+    TRY(read_page(call, 'c', &page, &request));
+    TRY(search_topics(call->app->search, call->arena, &request, &topics, &n));
+    bool more = api_page_more(&page, &n);
+    struct json_out out = api_answer(call);
+    json_begin(&out, "data", '[');
+    for (size_t i = 0; i < n; i++) {
+        json_begin(&out, NULL, '{');
+        put_topic(&out, &topics[i]);
+        json_end(&out);
+    }
+    json_end(&out);
+    json_put(&out, "nextCursor", more ? cursor_of(call->arena, 'c', topics[n - 1].last_at, topics[n - 1].row) : (struct str){0});
+    json_put_bool(&out, "hasMore", more);
+    api_send(call, 200, &out);
+    return NULL;
+}
 
 struct err *api_cluster(struct api_call *call)
 {
     struct search_topic topic;
     TRY(search_topic_get(call->app->search, call->arena, call->workspace.id, api_parameter(call, "id"), &topic));
     struct json_out out = api_answer(call);
-    json_put(&out, "id", topic.id);
-    json_put(&out, "topicLabel", topic.label);
-    json_put(&out, "status", topic.status);
-    put_if(&out, "activityStatus", topic.activity);
-    put_if(&out, "summary", topic.summary);
-    put_json(&out, "keyTopics", topic.key_topics);
-    put_json(&out, "keyContributors", topic.key_contributors);
-    put_json(&out, "keywords", topic.keywords);
-    json_put(&out, "observationCount", topic.count);
-    json_put_time(&out, "firstObservationAt", topic.first_at);
-    json_put_time(&out, "lastObservationAt", topic.last_at);
-    if (topic.closed_at) json_put_time(&out, "closedAt", topic.closed_at);
+    put_topic(&out, &topic);
     put_json(&out, "entities", topic.entities);
     json_begin(&out, "actors", '[');
     for (size_t i = 0; i < topic.actor_count; i++) {
@@ -143,6 +179,69 @@ struct err *api_cluster(struct api_call *call)
     json_end(&out);
     put_newest(&out, topic.newest, topic.newest_count);
     api_send_with_id(call, &out);
+    return NULL;
+}
+
+/* ---- people ------------------------------------------------------------------------------------------------------------ */
+
+struct people_query {
+    struct api_page page;
+    struct str      text;
+};
+
+/* clang-format off */
+static const struct api_field people_fields[] = {
+    {"search", NULL, API_TEXT,    offsetof(struct people_query, text),        .most = 191},
+    {"limit",  NULL, API_INTEGER, offsetof(struct people_query, page.limit),  .least = 1, .most = 50, .otherwise = 20},
+    {"cursor", NULL, API_TEXT,    offsetof(struct people_query, page.cursor), .most = 100},
+    {0},
+};
+/* clang-format on */
+
+/* Of people the cursor is how busy the last one before the page is, and their profile. */
+static bool read_place(struct arena *arena, const char *text, struct search_people_request *request)
+{
+    long long busy = 0;
+    int       used = 0;
+    char      xid[22];
+    if (sscanf(text, "p%lld.%21[0-9A-Za-z]%n", &busy, xid, &used) != 2 || text[used]) return false;
+    request->before_count = busy;
+    request->before_xid = str_dup(arena, str_of(xid));
+    return true;
+}
+
+static void put_people(struct json_out *out, const struct search_person *people, size_t n)
+{
+    json_begin(out, "data", '[');
+    for (size_t i = 0; i < n; i++) {
+        json_begin(out, NULL, '{');
+        json_put(out, "id", people[i].id);
+        json_put(out, "displayName", people[i].name);
+        json_put(out, "observationCount", people[i].count);
+        json_end(out);
+    }
+    json_end(out);
+}
+
+struct err *api_actors(struct api_call *call)
+{
+    struct people_query   query = {0};
+    struct search_person *people;
+    size_t                n;
+    TRY(api_query_fields(call, people_fields, &query));
+    struct search_people_request request = {.workspace = call->workspace.id, .limit = query.page.limit + 1, .text = query.text};
+    if (query.page.cursor.n && !read_place(call->arena, str_z(call->arena, query.page.cursor), &request))
+        api_issue(call, STR("cursor"), "Invalid cursor");
+    TRY(api_check(call));
+    TRY(search_people(call->app->search, call->arena, &request, &people, &n));
+    bool more = api_page_more(&query.page, &n);
+    const struct search_person *last = more ? &people[n - 1] : NULL;
+    struct json_out out = api_answer(call);
+    put_people(&out, people, n);
+    json_put(&out, "nextCursor", last ? str_printf(call->arena, "p%lld." STR_FMT, (long long)last->count, STR_ARG(last->xid))
+                                      : (struct str){0});
+    json_put_bool(&out, "hasMore", more);
+    api_send(call, 200, &out);
     return NULL;
 }
 

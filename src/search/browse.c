@@ -1,4 +1,4 @@
-/* browse.c - what there is, without a question: observations by time, a cluster, a person (console.md 2.4). */
+/* browse.c - what there is, without a question: observations and clusters by time, people (console.md 2.2). */
 #include "search/parts.h"
 
 #include "base/id.h"
@@ -57,7 +57,7 @@ struct err *search_list(struct search *search, struct arena *arena, const struct
     return read_listed(tx, &rows, (size_t)most, items, n);
 }
 
-/* ---- a cluster --------------------------------------------------------------------------------------------------------- */
+/* ---- clusters ---------------------------------------------------------------------------------------------------------- */
 
 static struct err *name_of(struct db_tx *tx, int64_t workspace, struct str actor, struct str *name)
 {
@@ -81,32 +81,61 @@ static struct err *read_members(struct db_tx *tx, int64_t workspace, struct str 
     return NULL;
 }
 
+#define TOPIC                                                                                                         \
+    "SELECT id, xid, topic_label, status, activity_status, summary, key_topics, key_contributors, keywords, "        \
+    "primary_entities, primary_actors, observation_count, first_observation_at, last_observation_at, closed_at "     \
+    "FROM cluster WHERE workspace_id = $1 "
+
+/* actors: a JSON array of their ids */
+static bool next_topic(struct db_rows *rows, struct search_topic *topic, struct str *actors)
+{
+    struct str xid = {0};
+    *topic = (struct search_topic){0};
+    bool found = db_next(rows, &topic->row, &xid, &topic->label, &topic->status, &topic->activity, &topic->summary,
+                         &topic->key_topics, &topic->key_contributors, &topic->keywords, &topic->entities, actors,
+                         &topic->count, &topic->first_at, &topic->last_at, &topic->closed_at);
+    topic->id = prefixed(rows->tx->arena, "clu_", xid);
+    return found;
+}
+
+struct err *search_topics(struct search *search, struct arena *arena, const struct search_list_request *request,
+                          struct search_topic **topics, size_t *n)
+{
+    struct search_topic topic;
+    struct db_rows      rows;
+    struct str          actors;
+    struct db_tx       *tx DB_READ_SCOPE = NULL;
+    int64_t             before = request->before_id ? request->before_at : INT64_MAX;
+    *topics = NEW_ARRAY(arena, struct search_topic, (size_t)request->limit);
+    *n = 0;
+    TRY(db_read_begin(search->db, arena, &tx));
+    TRY(db_query(tx, &rows,
+                 TOPIC "AND (last_observation_at < $2 OR (last_observation_at = $2 AND id < $3)) "
+                       "ORDER BY last_observation_at DESC, id DESC LIMIT $4",
+                 request->workspace, before, request->before_id, request->limit));
+    while (next_topic(&rows, &topic, &actors)) (*topics)[(*n)++] = topic;
+    return db_done(&rows);
+}
+
 struct err *search_topic_get(struct search *search, struct arena *arena, int64_t workspace, struct str id,
                              struct search_topic *topic)
 {
     struct db_rows rows;
     struct str     xid = str_starts(id, STR("clu_")) ? str_skip(id, 4) : id, actors = {0};
-    int64_t        row = 0, most = NEWEST;
+    int64_t        most = NEWEST;
     struct db_tx  *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(search->db, arena, &tx));
-    *topic = (struct search_topic){0};
-    TRY(db_query(tx, &rows,
-                 "SELECT id, topic_label, status, activity_status, summary, key_topics, key_contributors, keywords, "
-                 "primary_entities, primary_actors, observation_count, first_observation_at, last_observation_at, "
-                 "closed_at FROM cluster WHERE xid = $2 AND workspace_id = $1", workspace, xid));
-    bool found = db_next(&rows, &row, &topic->label, &topic->status, &topic->activity, &topic->summary, &topic->key_topics,
-                         &topic->key_contributors, &topic->keywords, &topic->entities, &actors, &topic->count,
-                         &topic->first_at, &topic->last_at, &topic->closed_at);
+    TRY(db_query(tx, &rows, TOPIC "AND xid = $2", workspace, xid));
+    bool found = next_topic(&rows, topic, &actors);
     TRY(db_done(&rows));
     if (!found) return err_new(arena, ERR_NOT_FOUND, "Cluster not found: " STR_FMT, STR_ARG(id));
-    topic->id = prefixed(arena, "clu_", xid);
     TRY(read_members(tx, workspace, actors, topic));
-    TRY(db_query(tx, &rows, LISTED "AND o.cluster_id = $2 ORDER BY o.occurred_at DESC, o.id DESC LIMIT $3", workspace, row,
-                 most));
+    TRY(db_query(tx, &rows, LISTED "AND o.cluster_id = $2 ORDER BY o.occurred_at DESC, o.id DESC LIMIT $3", workspace,
+                 topic->row, most));
     return read_listed(tx, &rows, NEWEST, &topic->newest, &topic->newest_count);
 }
 
-/* ---- a person ---------------------------------------------------------------------------------------------------------- */
+/* ---- people ------------------------------------------------------------------------------------------------------------ */
 
 static struct err *read_person(struct db_tx *tx, int64_t workspace, struct str actor, struct search_person *person)
 {
@@ -117,6 +146,29 @@ static struct err *read_person(struct db_tx *tx, int64_t workspace, struct str a
                  "FROM actor_profile WHERE workspace_id = $1 AND actor_id = $2", workspace, actor));
     if (!db_next(&rows, &person->id, &person->name, &person->count, &person->first_at, &person->last_at, &person->domains))
         *person = (struct search_person){0};
+    return db_done(&rows);
+}
+
+struct err *search_people(struct search *search, struct arena *arena, const struct search_people_request *request,
+                          struct search_person **people, size_t *n)
+{
+    struct search_person person = {0};
+    struct db_rows       rows;
+    struct db_tx        *tx DB_READ_SCOPE = NULL;
+    bool                 first = request->before_xid.n == 0;
+    *people = NEW_ARRAY(arena, struct search_person, (size_t)request->limit);
+    *n = 0;
+    TRY(db_read_begin(search->db, arena, &tx));
+    TRY(db_query(tx, &rows,
+                 "SELECT p.actor_id, p.xid, COALESCE(NULLIF(p.display_name, ''), p.actor_id), p.observation_count "
+                 "FROM actor_profile p WHERE p.workspace_id = $1 AND p.is_bot = 0 "
+                 "AND (p.observation_count < $2 OR (p.observation_count = $2 AND p.xid > $3)) "
+                 "AND ($4 = '' OR EXISTS (SELECT 1 FROM actor_name n WHERE n.workspace_id = p.workspace_id "
+                 "AND n.actor_id = p.actor_id AND n.name LIKE $4 ESCAPE '\\')) "
+                 "ORDER BY p.observation_count DESC, p.xid LIMIT $5",
+                 request->workspace, first ? INT64_MAX : request->before_count, first ? STR("") : request->before_xid,
+                 db_like(arena, text_fold(arena, request->text)), request->limit));
+    while (db_next(&rows, &person.id, &person.xid, &person.name, &person.count)) (*people)[(*n)++] = person;
     return db_done(&rows);
 }
 

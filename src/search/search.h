@@ -138,22 +138,36 @@ MUST_CHECK struct err *search_list(struct search *search, struct arena *arena, c
 
 struct search_member { struct str id, name; };
 struct search_topic { /* a cluster with its newest observations */
+    int64_t    row;
     struct str id, label, status, activity, summary;
     struct str key_topics, key_contributors, keywords, entities; /* JSON arrays */
     int64_t    count, first_at, last_at, closed_at;
     struct search_member *actors; size_t actor_count;
     struct search_listed *newest; size_t newest_count;
 };
+/* Clusters, newest first by their last observation; without entities, actors and observations. */
+MUST_CHECK struct err *search_topics(struct search *search, struct arena *arena, const struct search_list_request *request,
+                                     struct search_topic **topics, size_t *n);
 /* Errors: ERR_NOT_FOUND "Cluster not found: ID". */
 MUST_CHECK struct err *search_topic_get(struct search *search, struct arena *arena, int64_t workspace, struct str id,
                                         struct search_topic *topic);
 
 struct search_person {
     struct str id, name;  /* id: canonical */
+    struct str xid;       /* of the profile */
     struct str domains;   /* JSON: [{"topic", "weight"}] */
     int64_t    count, first_at, last_at;
     struct search_listed *newest; size_t newest_count;
 };
+struct search_people_request {
+    int64_t    workspace, limit;
+    struct str text;             /* part of a name, user name or address, any case; empty: all */
+    int64_t    before_count;     /* the last person of the page before; before_xid empty: from the busiest */
+    struct str before_xid;
+};
+/* People, not bots, busiest first: id, xid, name and count. */
+MUST_CHECK struct err *search_people(struct search *search, struct arena *arena, const struct search_people_request *request,
+                                     struct search_person **people, size_t *n);
 /* By canonical id or any name. Errors: ERR_NOT_FOUND "Actor not found: NAME". */
 MUST_CHECK struct err *search_person_get(struct search *search, struct arena *arena, int64_t workspace, struct str name,
                                          struct search_person *person);

@@ -451,16 +451,29 @@ test('observations, clusters and people answer as documented, page by page', asy
   const whole = await ask('listObservations', '/observations?limit=100');
   assert.equal(whole.hasMore, false);
   assert.equal(whole.meta.total, whole.data.length);
-  const paged = [];
-  for (let page = await ask('listObservations', '/observations?limit=2'); ; page = await ask('listObservations', `/observations?limit=2&cursor=${page.nextCursor}`)) {
-    assert.ok(page.data.length <= 2);
-    paged.push(...page.data);
-    if (!page.hasMore) { assert.equal(page.nextCursor, null); break; }
-  }
-  assert.deepEqual(paged, whole.data);
+  const paged = async (id, path, size) => {
+    const all = [];
+    for (let page = await ask(id, `${path}?limit=${size}`); ; page = await ask(id, `${path}?limit=${size}&cursor=${page.nextCursor}`)) {
+      assert.ok(page.data.length <= size);
+      all.push(...page.data);
+      if (!page.hasMore) { assert.equal(page.nextCursor, null); return all; }
+    }
+  };
+  assert.deepEqual(await paged('listObservations', '/observations', 2), whole.data);
   for (const cursor of ['x', 'o1', 'o1.0', 'o1.-4', 'c1f', 'o1.2x']) await ask('listObservations', `/observations?cursor=${cursor}`, 400);
+  const clusters = (await ask('listClusters', '/clusters')).data, people = (await ask('listActors', '/actors')).data;
+  assert.deepEqual(await paged('listClusters', '/clusters', 1), clusters);
+  assert.deepEqual(await paged('listActors', '/actors', 1), people);
+  assert.ok(clusters.length > 1 && people.length > 1);
+  assert.deepEqual(new Set(clusters.map((each) => each.id)), new Set(whole.data.flatMap((each) => each.clusterId ?? [])));
+  for (let n = 1; n < clusters.length; n++) assert.ok(clusters[n - 1].lastObservationAt >= clusters[n].lastObservationAt);
+  for (const cursor of ['o1.2', 'c', 'c1.0', 'c1.2x']) await ask('listClusters', `/clusters?cursor=${cursor}`, 400);
+  assert.deepEqual((await ask('listActors', '/actors?search=LOVELACE')).data.map((each) => each.displayName), ['Ada Lovelace']);
+  for (const query of ['cursor=p1', 'cursor=p1.!', 'cursor=p1.abc.', 'limit=51']) await ask('listActors', `/actors?${query}`, 400);
   const clustered = whole.data.find((each) => each.clusterId);
   const cluster = await ask('getCluster', `/clusters/${clustered.clusterId}`);
+  assert.deepEqual({ ...clusters.find((each) => each.id === cluster.id), entities: cluster.entities, actors: cluster.actors,
+    observations: cluster.observations, requestId: cluster.requestId }, cluster);
   assert.ok(cluster.observations.some((each) => each.id === clustered.id));
   await ask('getCluster', '/clusters/clu_none', 404);
   for (const name of ['Ada Lovelace', 'ada@example.com', 'email:ada@example.com', 'lovelace'])

@@ -437,6 +437,58 @@ TEST(search, many_at_once_while_others_write)
     check_int(asker.answered, 8 * 40);
 }
 
+/* ---- without a question ------------------------------------------------------------------------------------------------ */
+
+static struct err *insert_people(struct db_tx *tx, void *arg)
+{
+    static const struct { const char *id, *name, *found_by; int count, bot; } people[] = {
+        {"github:1", "Ada Lovelace", "ada lovelace", 7, 0}, {"github:2", "", "g%ce", 9, 0},
+        {"github:3", "Renovate", "renovate", 90, 1},        {"github:4", "Lady Ada", "lady ada", 7, 0},
+    };
+    const struct world *world = arg;
+    for (size_t i = 0; i < sizeof people / sizeof *people; i++) {
+        TRY(db_exec(tx, "INSERT INTO actor_profile (workspace_id, actor_id, xid, display_name, observation_count, is_bot, updated_at) "
+                        "VALUES ($1, $2, $3, $4, $5, $6, 0)",
+                    world->workspace, people[i].id, id_new(tx->arena, ""), people[i].name, people[i].count, people[i].bot));
+        TRY(db_exec(tx, "INSERT INTO actor_name (workspace_id, name, kind, actor_id) VALUES ($1, $2, 'full', $3)",
+                    world->workspace, people[i].found_by, people[i].id));
+    }
+    return NULL;
+}
+
+TEST(people, are_listed_by_how_busy_they_are_without_bots)
+{
+    struct world world WORLD_SCOPE = world_begin(arena);
+    struct search_person *people, *after;
+    size_t                n;
+    struct search_people_request request = {.workspace = world.workspace, .limit = 2};
+    check_ok(db_write(world.db, arena, insert_people, &world));
+    check_ok(search_people(world.search, arena, &request, &people, &n));
+    check_int(n, 2);
+    check_str(people[0].name, "github:2"); /* of no name */
+    check_int(people[1].count, 7);
+    request.before_count = people[1].count;
+    request.before_xid = people[1].xid;
+    check_ok(search_people(world.search, arena, &request, &after, &n));
+    check_int(n, 1);
+    check_int(after[0].count, 7);
+    check(!str_eq(after[0].id, people[1].id));
+}
+
+TEST(people, are_found_by_a_part_of_a_name)
+{
+    static const struct { const char *text; size_t n; } rows[] = {{"ADA", 2}, {"lovel", 1}, {"g%", 1}, {"%", 1}, {"renov", 0}, {"", 3}};
+    struct world world WORLD_SCOPE = world_begin(arena);
+    struct search_person *people;
+    size_t                n;
+    check_ok(db_write(world.db, arena, insert_people, &world));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct search_people_request request = {.workspace = world.workspace, .limit = 9, .text = str_of(rows[i].text)};
+        check_ok(search_people(world.search, arena, &request, &people, &n));
+        check_int(n, rows[i].n);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +517,8 @@ int main(void)
         RUN(cache, holds_no_more_than_its_entries),
         RUN(search, text_that_no_database_takes_finds_nothing_and_fails_nothing),
         RUN(search, many_at_once_while_others_write),
+        RUN(people, are_listed_by_how_busy_they_are_without_bots),
+        RUN(people, are_found_by_a_part_of_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
