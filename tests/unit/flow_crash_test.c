@@ -65,6 +65,15 @@ static void live_until_killed(struct world *w, char *const arguments[CHILD_ARGUM
     for (;;) pause();
 }
 
+/* PART(name, time, fn, &function, ...): a part for run_and_kill; time as for time_set. */
+#define PART(name, time, fn, ...)                                                                                      \
+    static void name(char *const arguments[CHILD_ARGUMENTS])                                                           \
+    {                                                                                                                  \
+        struct world w = {FUNCTIONS(__VA_ARGS__)};                                                                     \
+        time_set(time);                                                                                                \
+        live_until_killed(&w, arguments, fn);                                                                          \
+    }
+
 static void be_ready(void) { atomic_store(&shared->ready, 1); }
 
 /* ---- inside a step ----------------------------------------------------------------------------------------------- */
@@ -95,12 +104,7 @@ static struct err *hang_inside(struct flow_run *run)
 static const struct flow_function hanging = {.name = "hanging", .on = "thing.made", .run = hang_inside, .retries = 0};
 
 static void send_thing(struct world *w) { send_json(w, "thing.made", "{}"); }
-static void hang_in_a_step(char *const arguments[CHILD_ARGUMENTS])
-{
-    struct world w = {.functions = {&hanging}, .function_count = 1};
-    time_set(NOON);
-    live_until_killed(&w, arguments, send_thing);
-}
+PART(hang_in_a_step, NOON, send_thing, &hanging)
 
 TEST(flow, a_step_cut_off_by_a_crash_runs_again_with_its_token_and_uses_no_retry)
 {
@@ -130,12 +134,7 @@ static void send_once(struct world *w)
 {
     if (atomic_fetch_add(&shared->round, 1) == 0) send_json(w, "thing.made", "{}");
 }
-static void hang_in_a_run(char *const arguments[CHILD_ARGUMENTS])
-{
-    struct world w = {.functions = {&deadly}, .function_count = 1};
-    time_set(NOON);
-    live_until_killed(&w, arguments, send_once);
-}
+PART(hang_in_a_run, NOON, send_once, &deadly)
 
 TEST(flow, a_run_whose_workers_died_five_times_fails)
 {
@@ -215,11 +214,7 @@ static void send_in_threads(struct world *w)
     pthread_t threads[2];
     for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, send_for_ever, w);
 }
-static void send_at_random(char *const arguments[CHILD_ARGUMENTS])
-{
-    struct world w = {.functions = {&storing, &stepping, &hearing}, .function_count = 3};
-    live_until_killed(&w, arguments, send_in_threads);
-}
+PART(send_at_random, 0, send_in_threads, &storing, &stepping, &hearing)
 
 static int64_t runs_of(struct world *w, const char *function, const char *status)
 {
@@ -295,11 +290,7 @@ static void send_sleepers(struct world *w)
     flow_settle(w->flow);
     be_ready();
 }
-static void sleep_in_a_run(char *const arguments[CHILD_ARGUMENTS])
-{
-    struct world w = {.functions = {&sleeper}, .function_count = 1};
-    live_until_killed(&w, arguments, send_sleepers);
-}
+PART(sleep_in_a_run, 0, send_sleepers, &sleeper)
 
 TEST(flow, a_hundred_sleepers_survive_a_kill_each_step_once)
 {
@@ -347,14 +338,17 @@ static const struct flow_function gated = {.name = "gated", .on = "thing.made", 
 static struct err *do_nothing(struct flow_run *run) { (void)run; return NULL; }
 static const struct flow_function told = {.name = "told", .on = "thing.told", .run = do_nothing};
 
+/* The first of several processes on one database. */
+#define SHARED_WORLD(w, ...)                                                                                           \
+    struct world w WORLD_SCOPE = {FUNCTIONS(__VA_ARGS__), .config = {.shared = true, .workers = 2}};                   \
+    world_open(&w, arena);                                                                                             \
+    world_start(&w)
+
 TEST(flow, a_process_whose_lease_ended_is_taken_over_and_can_record_nothing)
 {
     make_shared();
     gate = (struct gate){0};
-    struct world w WORLD_SCOPE = {
-        .functions = {&gated, &told}, .function_count = 2, .config = {.shared = true, .workers = 2}};
-    world_open(&w, arena);
-    world_start(&w);
+    SHARED_WORLD(w, &gated, &told);
     struct flow *paused = w.flow;
     send_json(&w, "thing.made", "{}");
     while (!atomic_load(&gate.entered)) usleep(200);
@@ -377,10 +371,7 @@ TEST(flow, a_valid_lease_is_respected_by_another_process)
 {
     make_shared();
     gate = (struct gate){0};
-    struct world w WORLD_SCOPE = {
-        .functions = {&gated, &told}, .function_count = 2, .config = {.shared = true, .workers = 2}};
-    world_open(&w, arena);
-    world_start(&w);
+    SHARED_WORLD(w, &gated, &told);
     struct flow *first = w.flow;
     send_json(&w, "thing.made", "{}");
     while (!atomic_load(&gate.entered)) usleep(200);
@@ -398,9 +389,7 @@ TEST(flow, a_valid_lease_is_respected_by_another_process)
 TEST(flow, two_processes_share_a_cron_tick_without_doubling_it)
 {
     static const struct flow_function hourly = {.name = "hourly", .cron = "@hourly", .run = do_nothing};
-    struct world w WORLD_SCOPE = {.functions = {&hourly}, .function_count = 1, .config = {.shared = true}};
-    world_open(&w, arena);
-    world_start(&w);
+    SHARED_WORLD(w, &hourly);
     struct flow *first = w.flow;
     world_start(&w);
     time_set(time_now() + HOURS(1));

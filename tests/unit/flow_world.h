@@ -56,11 +56,14 @@ static inline void world_open(struct world *w, struct arena *arena)
     w->db = database_make(arena, w->directory);
 }
 
+/* Members of a world that has these functions. */
+#define FUNCTIONS(...)                                                                                                 \
+    .functions = {__VA_ARGS__},                                                                                        \
+    .function_count = sizeof((const struct flow_function *[]){__VA_ARGS__}) / sizeof(void *)
+
 /* WORLD(w, &function, &another) */
 #define WORLD(w, ...)                                                                                                  \
-    struct world w WORLD_SCOPE = {.functions = {__VA_ARGS__},                                                          \
-                                  .function_count =                                                                    \
-                                      sizeof((const struct flow_function *[]){__VA_ARGS__}) / sizeof(void *)};         \
+    struct world w WORLD_SCOPE = {FUNCTIONS(__VA_ARGS__)};                                                             \
     world_open(&w, arena);                                                                                             \
     world_start(&w)
 
