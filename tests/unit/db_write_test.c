@@ -74,6 +74,7 @@ TEST(db, a_failing_closure_does_not_take_its_group_mates_with_it)
 
 struct rush {
     struct db   *db;
+    db_write_fn  add; /* what others write again and again until it is over */
     atomic_bool  over;
     atomic_int   written;
 };
@@ -83,28 +84,17 @@ static void *write_in_a_rush(void *arg)
     struct rush *rush = arg;
     while (!atomic_load(&rush->over)) {
         struct arena *arena ARENA_SCOPE = arena_create();
-        check_ok(db_write(rush->db, arena, add_note, "rush"));
+        check_ok(db_write(rush->db, arena, rush->add, "rush"));
         atomic_fetch_add(&rush->written, 1);
     }
     return NULL;
 }
 
+/* Two who write so leave no moment in which nobody waits, and are no rush. */
 static struct err *add_slowly(struct db_tx *tx, void *arg)
 {
     usleep(2000);
     return add_note(tx, arg);
-}
-
-/* Two of these leave no moment in which nobody waits, and are no rush. */
-static void *write_slowly(void *arg)
-{
-    struct rush *rush = arg;
-    while (!atomic_load(&rush->over)) {
-        struct arena *arena ARENA_SCOPE = arena_create();
-        check_ok(db_write(rush->db, arena, add_slowly, "slow"));
-        atomic_fetch_add(&rush->written, 1);
-    }
-    return NULL;
 }
 
 static void *write_patiently(void *arg)
@@ -121,7 +111,7 @@ static void *write_patiently(void *arg)
 TEST(db, a_patient_write_is_done_in_a_pause_and_in_a_rush_without_any)
 {
     struct fixture f FIXTURE = fixture_create(arena);
-    struct rush rush = {.db = f.db};
+    struct rush rush = {.db = f.db, .add = add_note};
     pthread_t   patient, hasty[4];
     check(pthread_create(&patient, NULL, write_patiently, &rush) == 0);
     pthread_join(patient, NULL);
@@ -139,9 +129,9 @@ TEST(db, a_patient_write_is_done_in_a_pause_and_in_a_rush_without_any)
 TEST(db, a_patient_write_gets_its_turn_between_others_that_never_pause)
 {
     struct fixture f FIXTURE = fixture_create(arena);
-    struct rush rush = {.db = f.db};
+    struct rush rush = {.db = f.db, .add = add_slowly};
     pthread_t   patient, slow[3];
-    for (size_t i = 0; i < 3; i++) check(pthread_create(&slow[i], NULL, write_slowly, &rush) == 0);
+    for (size_t i = 0; i < 3; i++) check(pthread_create(&slow[i], NULL, write_in_a_rush, &rush) == 0);
     while (atomic_load(&rush.written) < 6) usleep(1000);
     check(pthread_create(&patient, NULL, write_patiently, &rush) == 0);
     pthread_join(patient, NULL);
