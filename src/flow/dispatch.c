@@ -81,11 +81,6 @@ static struct derived derive(struct db_tx *tx, const struct new_run *run)
     "VALUES ($1, $2, $3, 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, "    \
     "$21, $22, $23, $24, $25, $26, $26)"
 
-static struct db_value optional(int64_t value)
-{
-    return value ? db_of_int(value) : (struct db_value){.kind = DB_KIND_NULL};
-}
-
 struct err *flow_run_insert(struct db_tx *tx, struct flow *flow, const struct new_run *run, int64_t *id)
 {
     struct derived d = derive(tx, run);
@@ -101,20 +96,20 @@ struct err *flow_run_insert(struct db_tx *tx, struct flow *flow, const struct ne
         db_of_str(d.source),
         db_of_int((int)run->cause),
         db_of_str(run->caused_by),
-        optional(run->event_seq),
+        null_if_zero(run->event_seq),
         db_of_str(run->event_name),
         db_of_str(run->data),
-        optional(run->replay_of),
-        optional(run->parent_run),
+        null_if_zero(run->replay_of),
+        null_if_zero(run->parent_run),
         db_of_str(run->parent_step),
         db_of_int(!later),
         db_of_int(due - d.advantage),
         db_of_int(d.advantage),
-        optional(later ? due : 0),
+        null_if_zero(later ? due : 0),
         db_of_str(d.lane[0]),
         db_of_str(d.lane[1]),
         db_of_str(run->gather_key),
-        optional(run->gather_until),
+        null_if_zero(run->gather_until),
         db_of_int(run->gather_bytes),
         db_of_str(run->idempotency_key),
         db_of_str(run->input),

@@ -16,6 +16,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+static inline struct db_value null_if_zero(int64_t value)
+{
+    return value ? db_of_int(value) : (struct db_value){.kind = DB_KIND_NULL};
+}
+
 enum {
     LEASE_MS = 30000,
     HEARTBEAT_MS = 10000,

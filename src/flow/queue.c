@@ -214,11 +214,6 @@ static bool is_limited(const struct function *function)
     return function->table->concurrency[0].limit > 0;
 }
 
-static struct db_value null_or(int64_t value)
-{
-    return value ? db_of_int(value) : (struct db_value){.kind = DB_KIND_NULL};
-}
-
 static struct err *claim_with(struct claim *claim, struct function *function, const char *sql,
                               const struct db_value *which, size_t n, size_t *got)
 {
@@ -226,7 +221,7 @@ static struct err *claim_with(struct claim *claim, struct function *function, co
     struct db_rows rows;
     struct db_value values[10] = {
         db_of_int(claim->flow->worker), db_of_int(is_limited(function)), db_of_int(claim->now),
-        null_or(function->table->finish_within ? claim->now + function->table->finish_within : 0),
+        null_if_zero(function->table->finish_within ? claim->now + function->table->finish_within : 0),
         db_of_int(claim->last_seq),
     };
     memcpy(values + 5, which, n * sizeof *which);

@@ -8,11 +8,6 @@ static const char *const status_names[] = {
     [STEP_WAITING] = "waiting", [STEP_RETRYING] = "retrying", [STEP_COMPLETED] = "completed", [STEP_FAILED] = "failed",
 };
 
-static struct db_value null_or(int64_t value)
-{
-    return value ? db_of_int(value) : (struct db_value){.kind = DB_KIND_NULL};
-}
-
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
 
 static struct err *write_step(struct db_tx *tx, struct flow_run_inside *in, const struct step *step)
@@ -28,11 +23,11 @@ static struct err *write_step(struct db_tx *tx, struct flow_run_inside *in, cons
         db_of_int((int)step->error_code),
         db_of_int(step->attempts),
         db_of_int(step->limited_ms),
-        null_or(step->due_at),
-        null_or(step->event_seq),
+        null_if_zero(step->due_at),
+        null_if_zero(step->event_seq),
         db_of_str(step->notes),
         db_of_int(step->started_at),
-        null_or(step->ended_at),
+        null_if_zero(step->ended_at),
     };
     TRY(db_exec_values(
         tx,
