@@ -4,13 +4,6 @@
 #include "base/log.h"
 #include "base/time.h"
 
-static int position(const char *const *names, struct str name)
-{
-    for (int i = 0; names[i]; i++)
-        if (str_eq(name, str_of(names[i]))) return i;
-    return 0;
-}
-
 static struct str json_or_none(struct arena *arena, const json_value *value)
 {
     return json_is_object(value) ? json_text(arena, value) : (struct str){0};
@@ -23,7 +16,7 @@ static struct err *read_event(struct db_tx *tx, const struct flow_event *event, 
     TRY(json_parse(tx->arena, event->data, &data));
     *activity = (struct activity){
         .workspace = event->workspace,
-        .actor = {(enum activity_actor_type)position(activity_actor_types, json_str(data, "actorType")),
+        .actor = {(enum activity_actor_type)activity_position(activity_actor_types, json_str(data, "actorType")),
                   json_str(data, "actorUserId"), json_str(data, "actorEmail"), json_str(data, "actorIp"),
                   json_str(data, "apiKeyId"), json_str(data, "userAgent"), json_str(data, "requestId")},
         .action = json_str(data, "action"),
@@ -33,7 +26,7 @@ static struct err *read_event(struct db_tx *tx, const struct flow_event *event, 
         .source = json_str(data, "sourceType"),
         .changes = json_or_none(tx->arena, json_get(data, "changes")),
         .reason = json_str(data, "reason"),
-        .status = (enum activity_status)position(activity_statuses, json_str(data, "status")),
+        .status = (enum activity_status)activity_position(activity_statuses, json_str(data, "status")),
         .impact = {json_int(data, "impact.documents", 0), json_int(data, "impact.events", 0),
                    json_int(data, "impact.errors", 0), json_int(data, "impact.durationMs", 0)},
         .metadata = json_or_none(tx->arena, json_get(data, "metadata")),

@@ -7,6 +7,7 @@
     "(SELECT w.public_id FROM workspace w WHERE w.id = activity.workspace_id), public_id, actor_type, actor_user, actor_email, actor_ip, api_key, user_agent, "       \
     "request_id, category, action, entity_type, entity_id, entity_name, source, changes, reason, status, impact, "    \
     "metadata, job, related, ts, created_at"
+int activity_position(const char *const *names, struct str name); /* in a list that NULL ends; 0 if it is not there */
 /* A row of ACTIVITY_COLUMNS; false at the end. */
 bool activity_next(struct db_rows *rows, struct activity *activity);
 

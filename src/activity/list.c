@@ -20,7 +20,7 @@ static const struct { const char *name, *categories, *actions, *status; } groups
 enum { GROUP_COUNT = sizeof groups / sizeof *groups };
 const char *const activity_groups[] = {"jobs", "connections", "integrations", "errors", NULL};
 
-static int position(const char *const *names, struct str name)
+int activity_position(const char *const *names, struct str name)
 {
     for (int i = 0; names[i]; i++)
         if (str_eq(name, str_of(names[i]))) return i;
@@ -38,8 +38,8 @@ bool activity_next(struct db_rows *rows, struct activity *activity)
                  &activity->entity_name, &activity->source, &activity->changes, &activity->reason, &status, &impact,
                  &activity->metadata, &activity->job, &activity->related, &activity->ts, &activity->created_at))
         return false;
-    actor->type = (enum activity_actor_type)position(activity_actor_types, actor_type);
-    activity->status = (enum activity_status)position(activity_statuses, status);
+    actor->type = (enum activity_actor_type)activity_position(activity_actor_types, actor_type);
+    activity->status = (enum activity_status)activity_position(activity_statuses, status);
     const json_value *numbers = NULL;
     if (impact.n && !json_parse(rows->tx->arena, impact, &numbers)) {
         activity->impact.documents = json_int(numbers, "documents", 0);
