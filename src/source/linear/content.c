@@ -3,11 +3,6 @@
 
 #include <math.h>
 
-static struct str data_text(struct linear_draft *draft, const char *path)
-{
-    return payload_text(draft->arena, draft->data, path);
-}
-
 static struct str person_name(struct linear_draft *draft, const char *path)
 {
     return PAYLOAD_FIRST(draft->arena, json_get(draft->data, path), "displayName", "name");
@@ -15,7 +10,7 @@ static struct str person_name(struct linear_draft *draft, const char *path)
 
 static void line(struct linear_draft *draft, const char *prefix, const char *path)
 {
-    outline_line(&draft->outline, prefix, data_text(draft, path), "");
+    outline_line(&draft->outline, prefix, linear_text(draft, path), "");
 }
 
 /* 0.754 -> "75" */
@@ -40,13 +35,13 @@ void linear_issue_body(struct linear_draft *draft)
     outline_line(outline, "Cycle: ", linear_cycle_name(draft->arena, json_get(draft->data, "cycle")), "");
     outline_line(outline, "Assignee: ", person_name(draft, "assignee"), "");
     outline_line(outline, "Labels: ", outline_joined(draft->arena, json_get(draft->data, "labels"), "name"), "");
-    outline_line(outline, "Estimate: ", data_text(draft, "estimate"), " points");
+    outline_line(outline, "Estimate: ", linear_text(draft, "estimate"), " points");
     line(draft, "Due: ", "dueDate");
 }
 
 void linear_comment_body(struct linear_draft *draft)
 {
-    struct str identifier = data_text(draft, "issue.identifier"), title = data_text(draft, "issue.title");
+    struct str identifier = linear_text(draft, "issue.identifier"), title = linear_text(draft, "issue.title");
     line(draft, "", "body");
     outline_line(&draft->outline, "On issue: ",
                  identifier.n && title.n
@@ -77,7 +72,7 @@ void linear_cycle_body(struct linear_draft *draft)
     line(draft, "Starts: ", "startsAt");
     line(draft, "Ends: ", "endsAt");
     outline_line(outline, "Progress: ", percent(draft), "%");
-    outline_line(outline, "Scope: ", data_text(draft, "scope"), " points");
+    outline_line(outline, "Scope: ", linear_text(draft, "scope"), " points");
 }
 
 static const struct {
@@ -86,7 +81,7 @@ static const struct {
 
 void linear_update_body(struct linear_draft *draft)
 {
-    struct str health = data_text(draft, "health");
+    struct str health = linear_text(draft, "health");
     const char *mark = NULL;
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
         if (str_eq(health, str_of(marks[i].health))) mark = marks[i].mark;
@@ -157,7 +152,7 @@ static void refer_attachments(struct linear_draft *draft)
 void linear_issue_refer(struct linear_draft *draft)
 {
     const json_value *labels = json_get(draft->data, "labels");
-    refer(draft, "issue", data_text(draft, "identifier"), data_text(draft, "url"), (struct str){0});
+    refer(draft, "issue", linear_text(draft, "identifier"), linear_text(draft, "url"), (struct str){0});
     refer_team(draft, json_get(draft->data, "team"));
     refer_project(draft, json_get(draft->data, "project"));
     refer(draft, "cycle", linear_cycle_name(draft->arena, json_get(draft->data, "cycle")), (struct str){0},
@@ -166,14 +161,14 @@ void linear_issue_refer(struct linear_draft *draft)
     if (json_is_array(labels))
         for (struct json_iter it = json_iter(labels); json_step(&it);)
             refer(draft, "label", payload_text(draft->arena, it.value, "name"), (struct str){0}, (struct str){0});
-    refer(draft, "branch", data_text(draft, "branchName"), (struct str){0}, (struct str){0});
+    refer(draft, "branch", linear_text(draft, "branchName"), (struct str){0}, (struct str){0});
     refer_attachments(draft);
 }
 
 void linear_comment_refer(struct linear_draft *draft)
 {
-    struct str issue = data_text(draft, "issue.identifier");
-    refer(draft, "issue", issue, data_text(draft, "issue.url"), (struct str){0});
+    struct str issue = linear_text(draft, "issue.identifier");
+    refer(draft, "issue", issue, linear_text(draft, "issue.url"), (struct str){0});
     if (!issue.n) refer_project(draft, json_get(draft->data, "project"));
 }
 
@@ -188,7 +183,7 @@ void linear_project_refer(struct linear_draft *draft)
 
 void linear_cycle_refer(struct linear_draft *draft)
 {
-    refer(draft, "cycle", linear_cycle_name(draft->arena, draft->data), data_text(draft, "url"), (struct str){0});
+    refer(draft, "cycle", linear_cycle_name(draft->arena, draft->data), linear_text(draft, "url"), (struct str){0});
     refer_team(draft, json_get(draft->data, "team"));
 }
 

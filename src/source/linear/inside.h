@@ -7,6 +7,7 @@ struct linear_draft {
     struct arena     *arena;
     const json_value *data; /* payload.data */
 };
+struct str linear_text(const struct linear_draft *draft, const char *path); /* of data */
 struct str linear_cycle_name(struct arena *arena, const json_value *cycle); /* name, else "Cycle <number>" */
 struct str linear_team_of(struct str identifier);                           /* "LF" of "LF-412" */
 

@@ -5,7 +5,7 @@
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
-static struct str named(struct linear_draft *draft, const char *path)
+struct str linear_text(const struct linear_draft *draft, const char *path)
 {
     return payload_text(draft->arena, draft->data, path);
 }
@@ -20,8 +20,8 @@ struct str linear_team_of(struct str identifier)
 
 static struct str team_key(struct linear_draft *draft)
 {
-    struct str key = named(draft, "team.key");
-    return key.n ? key : linear_team_of(named(draft, "identifier"));
+    struct str key = linear_text(draft, "team.key");
+    return key.n ? key : linear_team_of(linear_text(draft, "identifier"));
 }
 
 struct str linear_cycle_name(struct arena *arena, const json_value *cycle)
@@ -33,7 +33,7 @@ struct str linear_cycle_name(struct arena *arena, const json_value *cycle)
 
 static struct str id_of_issue(struct linear_draft *draft)
 {
-    struct str identifier = named(draft, "identifier");
+    struct str identifier = linear_text(draft, "identifier");
     if (!identifier.n) return (struct str){0};
     return str_printf(draft->arena, "linear-issue:" STR_FMT ":" STR_FMT, STR_ARG(outline_part(team_key(draft))),
                       STR_ARG(identifier));
@@ -41,10 +41,10 @@ static struct str id_of_issue(struct linear_draft *draft)
 
 static struct str id_of_comment(struct linear_draft *draft)
 {
-    struct str id = named(draft, "id");
+    struct str id = linear_text(draft, "id");
     if (!id.n) return (struct str){0};
     return str_printf(draft->arena, "linear-comment:" STR_FMT ":" STR_FMT,
-                      STR_ARG(outline_part(named(draft, "issue.identifier"))), STR_ARG(id));
+                      STR_ARG(outline_part(linear_text(draft, "issue.identifier"))), STR_ARG(id));
 }
 
 static struct str id_of_project(struct linear_draft *draft)
@@ -55,7 +55,7 @@ static struct str id_of_project(struct linear_draft *draft)
 
 static struct str id_of_cycle(struct linear_draft *draft)
 {
-    struct str number = named(draft, "number");
+    struct str number = linear_text(draft, "number");
     if (!number.n) return (struct str){0};
     return str_printf(draft->arena, "linear-cycle:" STR_FMT ":" STR_FMT, STR_ARG(outline_part(team_key(draft))),
                       STR_ARG(number));
@@ -63,7 +63,7 @@ static struct str id_of_cycle(struct linear_draft *draft)
 
 static struct str id_of_update(struct linear_draft *draft)
 {
-    struct str id = named(draft, "id"), project = PAYLOAD_FIRST(draft->arena, draft->data, "project.id", "projectId");
+    struct str id = linear_text(draft, "id"), project = PAYLOAD_FIRST(draft->arena, draft->data, "project.id", "projectId");
     if (!id.n) return (struct str){0};
     return str_printf(draft->arena, "linear-project-update:" STR_FMT ":" STR_FMT, STR_ARG(outline_part(project)),
                       STR_ARG(id));
@@ -78,28 +78,28 @@ static struct str pair(struct arena *arena, struct str a, struct str b)
 
 static struct str title_of_issue(struct linear_draft *draft)
 {
-    return pair(draft->arena, named(draft, "identifier"), outline_cut(draft->arena, named(draft, "title"), 80));
+    return pair(draft->arena, linear_text(draft, "identifier"), outline_cut(draft->arena, linear_text(draft, "title"), 80));
 }
 
 static struct str title_of_comment(struct linear_draft *draft)
 {
-    return pair(draft->arena, named(draft, "issue.identifier"), outline_cut(draft->arena, named(draft, "body"), 60));
+    return pair(draft->arena, linear_text(draft, "issue.identifier"), outline_cut(draft->arena, linear_text(draft, "body"), 60));
 }
 
 static struct str title_of_project(struct linear_draft *draft)
 {
-    return pair(draft->arena, STR("Project"), named(draft, "name"));
+    return pair(draft->arena, STR("Project"), linear_text(draft, "name"));
 }
 
 static struct str title_of_cycle(struct linear_draft *draft)
 {
-    struct str name = linear_cycle_name(draft->arena, draft->data), team = named(draft, "team.name");
+    struct str name = linear_cycle_name(draft->arena, draft->data), team = linear_text(draft, "team.name");
     return team.n ? str_printf(draft->arena, STR_FMT " (" STR_FMT ")", STR_ARG(name), STR_ARG(team)) : name;
 }
 
 static struct str title_of_update(struct linear_draft *draft)
 {
-    return pair(draft->arena, named(draft, "project.name"), outline_cut(draft->arena, named(draft, "body"), 60));
+    return pair(draft->arena, linear_text(draft, "project.name"), outline_cut(draft->arena, linear_text(draft, "body"), 60));
 }
 
 // clang-format off
@@ -186,7 +186,7 @@ static void put_envelope(struct linear_draft *draft, struct str resource)
     static const struct outline_field fields[] = {
         {"action", "action"}, {"organizationId", "organizationId"}, {"webhookId", "webhookId"}, {0}};
     struct outline *outline = &draft->outline;
-    struct str url = payload_text(draft->arena, draft->data, "url");
+    struct str url = linear_text(draft, "url");
     outline_put(outline, "resourceId",
                 draft->outline.context->resource_id.n ? draft->outline.context->resource_id : resource);
     outline_put(outline, "url", url.n ? url : payload_text(draft->arena, outline->payload, "url"));
