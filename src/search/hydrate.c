@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define ROW "SELECT id, xid, source, observation_type, source_id, title, url, occurred_at, cluster_id, "
+
 static struct err *read_row(struct db_rows *rows, struct row *row)
 {
     *row = (struct row){0};
@@ -19,8 +21,7 @@ struct err *row_find(struct db_tx *tx, int64_t workspace, int64_t id, struct row
 {
     struct db_rows rows;
     TRY(db_query(tx, &rows,
-                 "SELECT id, xid, source, observation_type, source_id, title, url, occurred_at, cluster_id, "
-                 "content, source_references, NULL FROM observation WHERE workspace_id = $1 AND id = $2",
+                 ROW "content, source_references, NULL FROM observation WHERE workspace_id = $1 AND id = $2",
                  workspace, id));
     return read_row(&rows, row);
 }
@@ -29,8 +30,7 @@ struct err *row_find_xid(struct db_tx *tx, int64_t workspace, struct str xid, st
 {
     struct db_rows rows;
     TRY(db_query(tx, &rows,
-                 "SELECT id, xid, source, observation_type, source_id, title, url, occurred_at, cluster_id, "
-                 "content, source_references, metadata FROM observation WHERE xid = $2 AND workspace_id = $1",
+                 ROW "content, source_references, metadata FROM observation WHERE xid = $2 AND workspace_id = $1",
                  workspace, xid));
     return read_row(&rows, row);
 }
@@ -39,8 +39,7 @@ struct err *row_find_head(struct db_tx *tx, int64_t workspace, int64_t id, struc
 {
     struct db_rows rows;
     TRY(db_query(tx, &rows,
-                 "SELECT id, xid, source, observation_type, source_id, title, url, occurred_at, cluster_id, "
-                 "NULL, NULL, NULL FROM observation WHERE workspace_id = $1 AND id = $2",
+                 ROW "NULL, NULL, NULL FROM observation WHERE workspace_id = $1 AND id = $2",
                  workspace, id));
     return read_row(&rows, row);
 }
