@@ -35,9 +35,7 @@ static void put_meta(struct json_out *out, const struct api_call *call, const st
     json_put(out, "inputTokens", result->usage.input_tokens);
     json_put(out, "outputTokens", result->usage.output_tokens);
     json_end(out);
-    json_begin(out, "warnings", '[');
-    for (size_t i = 0; i < result->warnings.n; i++) json_put(out, NULL, result->warnings.at[i]);
-    json_end(out);
+    json_put_texts(out, "warnings", result->warnings.at, result->warnings.n);
     json_end(out);
 }
 

@@ -16,13 +16,6 @@ struct search_filters api_search_filters(const struct api_filters *filters)
     };
 }
 
-static void put_texts(struct json_out *out, const char *key, const struct str *texts, size_t n)
-{
-    json_begin(out, key, '[');
-    for (size_t i = 0; i < n; i++) json_put(out, NULL, texts[i]);
-    json_end(out);
-}
-
 static void put_context(struct json_out *out, const struct search_answer *answer)
 {
     json_begin(out, "context", '{');
@@ -32,7 +25,7 @@ static void put_context(struct json_out *out, const struct search_answer *answer
         json_begin(out, NULL, '{');
         json_put(out, "topic", cluster->topic);
         json_put(out, "summary", cluster->summary);
-        put_texts(out, "keywords", cluster->keywords, cluster->keyword_count);
+        json_put_texts(out, "keywords", cluster->keywords, cluster->keyword_count);
         json_end(out);
     }
     json_end(out);
@@ -40,7 +33,7 @@ static void put_context(struct json_out *out, const struct search_answer *answer
     for (size_t i = 0; i < answer->actor_count; i++) {
         json_begin(out, NULL, '{');
         json_put(out, "displayName", answer->actors[i].name);
-        put_texts(out, "expertiseDomains", answer->actors[i].domains, answer->actors[i].domain_count);
+        json_put_texts(out, "expertiseDomains", answer->actors[i].domains, answer->actors[i].domain_count);
         json_end(out);
     }
     json_end(out);

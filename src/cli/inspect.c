@@ -68,13 +68,6 @@ static struct err *read_event(struct cli *cli, struct str text, struct source_ev
 
 /* ---- what would become of it --------------------------------------------------------------------------------------- */
 
-static void put_names(struct json_out *out, const char *key, const struct str *names, size_t n)
-{
-    json_begin(out, key, '[');
-    for (size_t i = 0; i < n; i++) json_put(out, NULL, names[i]);
-    json_end(out);
-}
-
 static struct str as_json(struct cli *cli, const struct source_event *event, const struct memory_analysis *analysis)
 {
     struct json_out out = json_out(cli->arena);
@@ -83,12 +76,12 @@ static struct str as_json(struct cli *cli, const struct source_event *event, con
     json_put(&out, "observationType", analysis->observation_type);
     json_put(&out, "url", analysis->url);
     json_put(&out, "significanceScore", analysis->score);
-    put_names(&out, "significanceFactors", analysis->factors, analysis->factor_count);
+    json_put_texts(&out, "significanceFactors", analysis->factors, analysis->factor_count);
     json_put(&out, "primaryCategory", analysis->primary);
     json_begin(&out, "secondaryCategories", '[');
     for (size_t i = 0; i < analysis->secondary_count; i++) json_put(&out, NULL, analysis->secondary[i]);
     json_end(&out);
-    put_names(&out, "topics", analysis->topics, analysis->topic_count);
+    json_put_texts(&out, "topics", analysis->topics, analysis->topic_count);
     json_begin(&out, "entities", '[');
     for (size_t i = 0; i < analysis->entity_count; i++) {
         const struct memory_entity *entity = &analysis->entities[i];

@@ -237,9 +237,7 @@ int cli_show(struct cli *cli)
 {
     struct json_out out = json_out(cli->arena);
     json_begin(&out, NULL, '{');
-    json_begin(&out, "ids", '[');
-    for (int i = 0; i < cli->count; i++) json_put(&out, NULL, cli->positional[i]);
-    json_end(&out);
+    json_put_texts(&out, "ids", cli->positional, (size_t)cli->count);
     json_end(&out);
     const json_value *reply;
     int status = ask(cli, "/v1/contents", json_out_text(&out), &reply);

@@ -84,9 +84,7 @@ static struct str question(const struct embed_provider *provider, struct arena *
     json_begin(&out, NULL, '{');
     json_put(&out, "model", provider->model);
     if (provider->wanted && provider->shortens) json_put(&out, "dimensions", provider->wanted);
-    json_begin(&out, "input", '[');
-    for (size_t i = 0; i < n; i++) json_put(&out, NULL, texts[i]);
-    json_end(&out);
+    json_put_texts(&out, "input", texts, n);
     json_end(&out);
     return json_out_text(&out);
 }

@@ -382,6 +382,13 @@ void json_put_or_empty(struct json_out *out, const char *key, struct str value)
     json_put_str(out, key, value.s ? value : STR(""));
 }
 
+void json_put_texts(struct json_out *out, const char *key, const struct str *texts, size_t n)
+{
+    json_begin(out, key, '[');
+    for (size_t i = 0; i < n; i++) json_put_str(out, NULL, texts[i]);
+    json_end(out);
+}
+
 void json_put_z(struct json_out *out, const char *key, const char *value)
 {
     json_put_str(out, key, str_of(value));

@@ -86,6 +86,7 @@ void json_put_z(struct json_out *out, const char *key, const char *value);
 void json_put_null(struct json_out *out, const char *key);
 void json_put_or_null(struct json_out *out, const char *key, struct str value);  /* the empty text is null, too */
 void json_put_or_empty(struct json_out *out, const char *key, struct str value); /* a missing text is empty */
+void json_put_texts(struct json_out *out, const char *key, const struct str *texts, size_t n); /* an array */
 void json_put_time(struct json_out *out, const char *key, int64_t ms);       /* RFC 3339; 0 = null */
 void json_put_value(struct json_out *out, const char *key, const json_value *value); /* NULL = null */
 void json_put_raw(struct json_out *out, const char *key, struct str json);   /* text that is JSON already */

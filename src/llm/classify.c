@@ -111,9 +111,7 @@ void llm_classification_write(struct json_out *out, const struct llm_classificat
     for (size_t i = 0; i < classification->secondary_count; i++)
         json_put(out, NULL, text_category_name(classification->secondary[i]));
     json_end(out);
-    json_begin(out, "topics", '[');
-    for (size_t i = 0; i < classification->topic_count; i++) json_put(out, NULL, classification->topics[i]);
-    json_end(out);
+    json_put_texts(out, "topics", classification->topics, classification->topic_count);
     json_put(out, "confidence", classification->confidence);
     if (classification->reasoning.n) json_put(out, "reasoning", classification->reasoning);
     json_end(out);

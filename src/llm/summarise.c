@@ -55,19 +55,12 @@ struct err *llm_summary_read(struct arena *arena, const json_value *answer, stru
     return NULL;
 }
 
-static void write_lines(struct json_out *out, const char *key, const struct str *lines, size_t n)
-{
-    json_begin(out, key, '[');
-    for (size_t i = 0; i < n; i++) json_put(out, NULL, lines[i]);
-    json_end(out);
-}
-
 void llm_summary_write(struct json_out *out, const struct llm_summary *summary)
 {
     json_begin(out, NULL, '{');
     json_put(out, "summary", summary->text);
-    write_lines(out, "keyTopics", summary->topics, summary->topic_count);
-    write_lines(out, "keyContributors", summary->contributors, summary->contributor_count);
+    json_put_texts(out, "keyTopics", summary->topics, summary->topic_count);
+    json_put_texts(out, "keyContributors", summary->contributors, summary->contributor_count);
     if (summary->status) json_put(out, "status", summary->status);
     json_end(out);
 }

@@ -105,6 +105,17 @@ TEST(json, a_text_that_is_missing_can_be_written_as_null_or_as_empty)
     check_str(json_out_text(&out), "[null,null,\"a\",\"\",\"a\"]");
 }
 
+TEST(json, texts_are_written_as_an_array)
+{
+    struct json_out  out = json_out(arena);
+    const struct str texts[] = {STR("a"), STR("\""), STR("")};
+    json_begin(&out, NULL, '{');
+    json_put_texts(&out, "some", texts, 3);
+    json_put_texts(&out, "none", NULL, 0);
+    json_end(&out);
+    check_str(json_out_text(&out), "{\"some\":[\"a\",\"\\\"\",\"\"],\"none\":[]}");
+}
+
 TEST(json, a_written_value_reads_back_equal)
 {
     const char *text = "{\"a\":[1,-2,3.5,\"\\u00fc\\ud83d\\ude00\"],\"b\":{\"c\":false}}";
@@ -145,6 +156,7 @@ int main(void)
         RUN(json, deep_nesting_is_refused),
         RUN(json, writing_separates_and_escapes),
         RUN(json, a_text_that_is_missing_can_be_written_as_null_or_as_empty),
+        RUN(json, texts_are_written_as_an_array),
         RUN(json, a_written_value_reads_back_equal),
         RUN(yaml, becomes_the_same_values),
         RUN(yaml, of_nothing_is_null),
