@@ -59,3 +59,17 @@
         if (!check_e_) fail_msg("%s succeeded", #call);                                                    \
         check_int(check_e_->code, (expected_code));                                                        \
     } while (0)
+
+/* ---- texts to give, and to find in others ------------------------------------------------------------------------ */
+
+static inline struct str repeated(struct arena *arena, const char *what, size_t n)
+{
+    struct buf text = buf_in(arena);
+    for (size_t i = 0; i < n; i++) buf_str_add(&text, str_of(what));
+    return buf_str(&text);
+}
+
+static inline bool mentions(struct str text, const char *what)
+{
+    return str_find(text, str_of(what), 0) != SIZE_MAX;
+}

@@ -191,7 +191,7 @@ TEST(activity, csv_cells_are_quoted_and_formulas_defused)
     check(str_cut(&rest, '\n', &header));
     check(str_starts(header, STR("id,timestamp,category,action,status,")));
     check(str_ends(header, STR("createdAt\r")));
-    check(str_find(rest, STR(",'@sum,'=cmd|' /C calc'!A0,'-1,,\"a, \"\"b\"\"\nc\","), 0) != SIZE_MAX);
+    check(mentions(rest, ",'@sum,'=cmd|' /C calc'!A0,'-1,,\"a, \"\"b\"\"\nc\","));
     size_t columns = 1, cells = 1;
     for (size_t i = 0; i < header.n; i++) columns += header.s[i] == ',';
     bool quoted = false;

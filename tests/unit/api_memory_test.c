@@ -90,7 +90,7 @@ TEST(api, search_answers_in_the_published_shape)
     check_str(json_str(answer.body, "data.0.title"), "[PR Merged] Raise session timeout to 30 minutes");
     check_str(json_str(answer.body, "data.0.type"), "pull_request_merged");
     check_str(json_str(answer.body, "data.0.occurredAt"), "2026-02-03T10:30:00.000Z");
-    check(str_find(json_str(answer.body, "data.0.highlights.title"), STR("<mark>"), 0) != SIZE_MAX);
+    check(mentions(json_str(answer.body, "data.0.highlights.title"), "<mark>"));
     static const char *const order[] = {"data", "context", "meta", "latency", "requestId"};
     size_t                   i = 0;
     for (struct json_iter it = json_iter(answer.body); json_step(&it); i++) check_str(it.key, order[i]);
@@ -194,7 +194,7 @@ TEST(api, a_question_without_a_socket_gets_its_events_as_one_text)
     check_int(events.status, 200);
     check_str(str_of(events.reply.content_type), "text/event-stream");
     check(str_starts(events.text, STR("id: 1\nevent: start\ndata: {\"requestId\":")));
-    check(str_find(events.text, STR("\nevent: done\ndata: {\"answer\":{"), 0) != SIZE_MAX);
+    check(mentions(events.text, "\nevent: done\ndata: {\"answer\":{"));
     struct answer chat = ask(&f, "POST", "/v1/answer/answer-v1/s-1", "{\"messages\":[{\"role\":\"user\",\"content\":\"anything\"}]}");
     check(str_ends(chat.text, STR("data: [DONE]\n\n")));
     check_int(GET(&f, "/v1/answer/answer-v1/s-1").status, 204);

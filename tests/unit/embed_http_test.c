@@ -134,7 +134,7 @@ TEST(http, a_refusal_is_permanent_and_never_shows_the_key)
     struct err *failed = ask_twice(arena, &script, v);
     check_err(failed, ERR_INVALID);
     check_int(script.requests, 1);
-    check(str_find(err_text(arena, failed), STR("secret"), 0) == SIZE_MAX);
+    check(!mentions(err_text(arena, failed), "secret"));
 }
 
 TEST(http, answers_are_checked)

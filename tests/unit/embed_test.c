@@ -26,13 +26,6 @@ static struct embed *builtin(struct arena *arena)
     return embed;
 }
 
-static struct str repeat(struct arena *arena, const char *text, size_t n)
-{
-    struct buf b = buf_in(arena);
-    for (size_t i = 0; i < n; i++) buf_str_add(&b, str_of(text));
-    return buf_str(&b);
-}
-
 /* ---- words ------------------------------------------------------------------------------------------------------- */
 
 TEST(words, everything_but_letters_and_digits_separates)
@@ -62,11 +55,11 @@ TEST(words, seven_hexadecimal_letters_without_a_digit_stay)
 
 TEST(words, longer_than_forty_code_points_are_dropped)
 {
-    struct str forty = repeat(arena, "x", 40), more = repeat(arena, "x", 41);
+    struct str forty = repeated(arena, "x", 40), more = repeated(arena, "x", 41);
     check_int(words_of(arena, forty).n, 40);
     check_int(words_of(arena, more).n, 0);
-    check_int(words_of(arena, repeat(arena, "ä", 40)).n, 80);
-    check_int(words_of(arena, repeat(arena, "ä", 41)).n, 0);
+    check_int(words_of(arena, repeated(arena, "ä", 40)).n, 80);
+    check_int(words_of(arena, repeated(arena, "ä", 41)).n, 0);
 }
 
 TEST(words, other_scripts_are_words_and_are_folded)
@@ -84,7 +77,7 @@ TEST(words, malformed_bytes_separate)
 TEST(pieces, are_at_most_the_window)
 {
     uint32_t ids[256];
-    check_int(embed_pieces(repeat(arena, "fix ", 300), ids), 256);
+    check_int(embed_pieces(repeated(arena, "fix ", 300), ids), 256);
 }
 
 TEST(pieces, reading_goes_on_between_two_words)
@@ -281,7 +274,7 @@ TEST(item, without_a_known_piece_has_no_view)
 TEST(item, that_is_long_is_cut_at_paragraphs_each_after_the_title)
 {
     struct embed       *embed = builtin(arena);
-    struct str          first = repeat(arena, "login ", 200), second = repeat(arena, "cookie ", 200);
+    struct str          first = repeated(arena, "login ", 200), second = repeated(arena, "cookie ", 200);
     struct embed_views  views;
     struct embed_vector expected[2];
     check_ok(embed_item(embed, arena, STR("Fix"), str_printf(arena, STR_FMT "\n\n" STR_FMT, STR_ARG(first), STR_ARG(second)),
@@ -298,8 +291,8 @@ TEST(item, mean_lies_between_its_passages)
 {
     struct embed      *embed = builtin(arena);
     struct embed_views views;
-    struct str body = str_printf(arena, STR_FMT "\n\n" STR_FMT, STR_ARG(repeat(arena, "login ", 200)),
-                                 STR_ARG(repeat(arena, "cookie ", 200)));
+    struct str body = str_printf(arena, STR_FMT "\n\n" STR_FMT, STR_ARG(repeated(arena, "login ", 200)),
+                                 STR_ARG(repeated(arena, "cookie ", 200)));
     check_ok(embed_item(embed, arena, STR("Fix"), body, &views));
     float between = embed_cosine(views.at[1], views.at[2], 256);
     check(embed_cosine(views.mean, views.at[1], 256) > between);
@@ -315,7 +308,7 @@ TEST(item, has_at_most_eight_passages)
     struct embed_views views;
     struct buf         body = buf_in(arena);
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
-        struct str paragraph = repeat(arena, str_printf(arena, "%s ", topics[i]).s, 250);
+        struct str paragraph = repeated(arena, str_printf(arena, "%s ", topics[i]).s, 250);
         buf_printf(&body, STR_FMT "\n\n", STR_ARG(paragraph));
     }
     check_ok(embed_item(embed, arena, STR("Notes"), buf_str(&body), &views));
@@ -327,7 +320,7 @@ TEST(item, equal_passages_are_one_view)
 {
     struct embed      *embed = builtin(arena);
     struct embed_views views;
-    check_ok(embed_item(embed, arena, STR("Fix"), repeat(arena, "login ", 255 * 3), &views));
+    check_ok(embed_item(embed, arena, STR("Fix"), repeated(arena, "login ", 255 * 3), &views));
     check_int(views.n, 2);
     embed_destroy(embed);
 }
@@ -336,7 +329,7 @@ TEST(item, a_title_longer_than_the_window_leaves_room_for_the_body)
 {
     struct embed      *embed = builtin(arena);
     struct embed_views views;
-    check_ok(embed_item(embed, arena, repeat(arena, "login ", 400), repeat(arena, "cookie ", 100), &views));
+    check_ok(embed_item(embed, arena, repeated(arena, "login ", 400), repeated(arena, "cookie ", 100), &views));
     check_int(views.n, 2);
     check(embed_cosine(views.at[0], views.at[1], 256) < 0.99);
     embed_destroy(embed);

@@ -67,7 +67,7 @@ TEST(expression, what_is_wrong_is_refused_with_its_position)
         struct err *err = flow_expression_parse(arena, str_of(bad[i]), &parsed);
         if (!err) fail_msg("\"%s\" was accepted", bad[i]);
         check_int(err->code, ERR_INVALID);
-        check(str_find(err->message, STR("position"), 0) != SIZE_MAX);
+        check(mentions(err->message, "position"));
     }
 }
 

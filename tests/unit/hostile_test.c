@@ -232,7 +232,7 @@ static void distort_everywhere(struct arena *arena, const struct distortion *dis
     }
 }
 
-static struct str repeated(struct arena *arena, const char *before, const char *each, const char *after, int n)
+static struct str repeated_between(struct arena *arena, const char *before, const char *each, const char *after, int n)
 {
     struct buf text = buf_in(arena);
     buf_str_add(&text, str_of(before));
@@ -246,11 +246,11 @@ TEST(hostile, every_place_of_whole_payloads_may_hold_anything)
     struct str anything[] = {STR("null"), STR("{}"), STR("[]"), STR("true"), STR("\"\""), STR("-1"), STR("1e308"),
                              STR("18446744073709551615"), STR("\"\\u0000\""), STR("\"2026-13-45T99:99:99Z\""),
                              STR("[null,1,\"x\",{\"id\":[]}]"),
-                             repeated(arena, "\"", "#7 Fixes #8 acme/x#9 Co-authored-by: A <a@b.c>\\n", "\"", 2000),
-                             repeated(arena, "{\"id\":", "[", "", 100)};
+                             repeated_between(arena, "\"", "#7 Fixes #8 acme/x#9 Co-authored-by: A <a@b.c>\\n", "\"", 2000),
+                             repeated_between(arena, "{\"id\":", "[", "", 100)};
     anything[sizeof anything / sizeof *anything - 1] =
         str_printf(arena, STR_FMT STR_FMT, STR_ARG(anything[sizeof anything / sizeof *anything - 1]),
-                   STR_ARG(repeated(arena, "", "]", "}", 100)));
+                   STR_ARG(repeated_between(arena, "", "]", "}", 100)));
     for (int provider = 0; provider < SOURCE_PROVIDERS; provider++) {
         struct str path = str_printf(arena, SOURCE_ROOT "/tests/golden/%s.json", source_provider_name(provider));
         const json_value *cases = json(arena, str_z(arena, read_file(arena, str_z(arena, path))));

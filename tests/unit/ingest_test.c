@@ -57,16 +57,9 @@ static void check_refusals(struct arena *arena, enum source_ingest_form form, co
 }
 #define CHECK_REFUSALS(form, rows) check_refusals(arena, (form), (rows), sizeof(rows) / sizeof *(rows))
 
-static struct str times(struct arena *arena, const char *what, size_t n)
-{
-    struct buf text = buf_in(arena);
-    for (size_t i = 0; i < n; i++) buf_str_add(&text, str_of(what));
-    return buf_str(&text);
-}
-
 static const char *with_body(struct arena *arena, size_t characters)
 {
-    struct str body = times(arena, "\xc3\xa9", characters);
+    struct str body = repeated(arena, "\xc3\xa9", characters);
     return str_printf(arena, "{" PLAIN ",\"sourceId\":\"1\",\"body\":\"" STR_FMT "\"}", STR_ARG(body)).s;
 }
 
@@ -187,14 +180,14 @@ TEST(json, what_is_over_its_limit_is_refused)
 {
     struct str long_title =
         str_printf(arena, "{\"source\":\"ci\",\"sourceType\":\"a\",\"sourceId\":\"1\",\"title\":\"" STR_FMT "\"}",
-                   STR_ARG(times(arena, "t", 201)));
-    struct str long_id = str_printf(arena, "{" PLAIN ",\"sourceId\":\"" STR_FMT "\"}", STR_ARG(times(arena, "i", 256)));
+                   STR_ARG(repeated(arena, "t", 201)));
+    struct str long_id = str_printf(arena, "{" PLAIN ",\"sourceId\":\"" STR_FMT "\"}", STR_ARG(repeated(arena, "i", 256)));
     struct str references = str_printf(arena, "{" PLAIN ",\"sourceId\":\"1\",\"references\":[" STR_FMT "0]}",
-                                       STR_ARG(times(arena, "{\"type\":\"issue\",\"id\":\"1\"},", 100)));
+                                       STR_ARG(repeated(arena, "{\"type\":\"issue\",\"id\":\"1\"},", 100)));
     struct str metadata = str_printf(arena, "{" PLAIN ",\"sourceId\":\"1\",\"metadata\":{\"m\":\"" STR_FMT "\"}}",
-                                     STR_ARG(times(arena, "m", 65536)));
+                                     STR_ARG(repeated(arena, "m", 65536)));
     struct str almost = str_printf(arena, "{" PLAIN ",\"sourceId\":\"1\",\"metadata\":{\"m\":\"" STR_FMT "\"}}",
-                                   STR_ARG(times(arena, "m", 65520)));
+                                   STR_ARG(repeated(arena, "m", 65520)));
     const struct refusal rows[] = {
         {long_title.s, "FIELD_TOO_LONG", "title", "String must contain at most 200 character(s)"},
         {long_id.s, "FIELD_TOO_LONG", "sourceId", "String must contain at most 255 character(s)"},
@@ -247,7 +240,7 @@ TEST(batch, a_thousand_events_are_taken_and_one_more_is_not)
     struct source_ingest ingest;
     for (int form = SOURCE_INGEST_JSON; form <= SOURCE_INGEST_LINES; form++) {
         bool lines = form == SOURCE_INGEST_LINES;
-        struct str events = times(arena, lines ? EVENT("1") "\n" : EVENT("1") ",", 999);
+        struct str events = repeated(arena, lines ? EVENT("1") "\n" : EVENT("1") ",", 999);
         struct str most = str_printf(arena, lines ? STR_FMT EVENT("2") : "[" STR_FMT EVENT("2") "]", STR_ARG(events));
         check_ok(read_body(arena, (enum source_ingest_form)form, most, &ingest));
         check_int(ingest.n, 1000);
@@ -271,7 +264,7 @@ TEST(batch, what_is_no_document_is_refused_as_a_whole)
 TEST(batch, deep_nesting_is_refused)
 {
     struct source_ingest ingest;
-    struct str deep = str_printf(arena, "{\"metadata\":" STR_FMT, STR_ARG(times(arena, "[", 100000)));
+    struct str deep = str_printf(arena, "{\"metadata\":" STR_FMT, STR_ARG(repeated(arena, "[", 100000)));
     check_err(read_body(arena, SOURCE_INGEST_JSON, deep, &ingest), ERR_INVALID);
     check_ok(read_body(arena, SOURCE_INGEST_LINES, deep, &ingest));
     assert_string_equal(ingest.at[0].error, "INVALID_JSON");
@@ -280,7 +273,7 @@ TEST(batch, deep_nesting_is_refused)
 TEST(batch, metadata_nested_too_deep_refuses_only_itself)
 {
     struct source_ingest ingest;
-    struct str           deep = str_printf(arena, STR_FMT "1" STR_FMT, STR_ARG(times(arena, "{\"a\":", 101)), STR_ARG(times(arena, "}", 101)));
+    struct str           deep = str_printf(arena, STR_FMT "1" STR_FMT, STR_ARG(repeated(arena, "{\"a\":", 101)), STR_ARG(repeated(arena, "}", 101)));
     struct str plain = str_printf(arena, "[{" PLAIN ",\"sourceId\":\"1\",\"metadata\":" STR_FMT "},{" PLAIN ",\"sourceId\":\"2\"}]", STR_ARG(deep));
     struct str event = str_printf(arena, "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"t\",\"data\":{\"metadata\":" STR_FMT "}}", STR_ARG(deep));
     check_ok(read_body(arena, SOURCE_INGEST_JSON, plain, &ingest));
@@ -387,7 +380,7 @@ TEST(cloudevent, body_is_the_first_text_there_is)
 
 TEST(cloudevent, title_and_body_are_cut_whatever_their_length)
 {
-    struct str text = times(arena, "x", 60000);
+    struct str text = repeated(arena, "x", 60000);
     struct str body = str_printf(arena, "{" CE ",\"data\":{\"title\":\"" STR_FMT "\",\"body\":\"" STR_FMT "\"}}",
                                  STR_ARG(text), STR_ARG(text));
     struct source_ingest_item item = only(arena, SOURCE_INGEST_CLOUDEVENT, body.s);
@@ -398,7 +391,7 @@ TEST(cloudevent, title_and_body_are_cut_whatever_their_length)
 
 TEST(cloudevent, a_long_id_stays_an_identity)
 {
-    struct str text = times(arena, "x", 300);
+    struct str text = repeated(arena, "x", 300);
     struct str body = str_printf(
         arena, "{\"specversion\":\"1.0\",\"source\":\"s\",\"type\":\"t\",\"id\":\"" STR_FMT "\"}", STR_ARG(text));
     struct source_event event = taken(arena, SOURCE_INGEST_CLOUDEVENT, body.s);
@@ -489,7 +482,7 @@ TEST(cloudevent, a_type_that_is_too_long_is_refused)
 {
     struct str body =
         str_printf(arena, "{\"specversion\":\"1.0\",\"id\":\"1\",\"source\":\"s\",\"type\":\"" STR_FMT "\"}",
-                   STR_ARG(times(arena, "t", 101)));
+                   STR_ARG(repeated(arena, "t", 101)));
     struct refusal row = {body.s, "FIELD_TOO_LONG", "type", "String must contain at most 100 character(s)"};
     check_refusals(arena, SOURCE_INGEST_CLOUDEVENT, &row, 1);
 }

@@ -385,8 +385,3 @@ static inline struct llm *client_of(struct arena *arena, struct llm_config confi
     check_ok(llm_create(arena, config, &llm));
     return llm;
 }
-
-static inline bool mentions(struct str text, const char *what)
-{
-    return str_find(text, str_of(what), 0) != SIZE_MAX;
-}

@@ -150,7 +150,7 @@ TEST(mcp, a_message_that_is_too_long_is_refused_and_the_next_one_answered)
     check(str_cut(&out, '\n', &first));
     check_ok(json_parse(arena, first, &reply));
     check_int(json_int(reply, "error.code", 0), -32600);
-    check(str_find(out, STR("\"id\":8"), 0) != SIZE_MAX);
+    check(mentions(out, "\"id\":8"));
 }
 
 TEST(mcp, a_last_line_without_its_end_is_answered)
@@ -414,7 +414,7 @@ TEST(mcp, an_answer_in_pieces_is_whole_and_told_of)
     struct str out = exchange(arena, &service, STR("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"lightfast_answer\",\"arguments\":"
                                                    "{\"query\":\"x\"},\"_meta\":{\"progressToken\":\"t\"}}}\n")), line;
     const json_value *message;
-    check(str_find(str_of(service.request), STR("\"stream\":true"), 0) != SIZE_MAX);
+    check(mentions(str_of(service.request), "\"stream\":true"));
     for (int i = 1; i <= 2; i++) {
         check(str_cut(&out, '\n', &line));
         check_ok(json_parse(arena, line, &message));
@@ -471,7 +471,7 @@ TEST(mcp, a_cancelled_request_is_stopped_and_not_answered)
     struct str out = exchange(arena, &service, STR(SEARCH "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":1}}\n"
                                                           "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\"}\n"));
     check_int(lines_in(out), 1);
-    check(str_find(out, STR("\"id\":2"), 0) != SIZE_MAX);
+    check(mentions(out, "\"id\":2"));
 }
 
 TEST(mcp, cancelling_what_is_not_running_changes_nothing)

@@ -42,8 +42,3 @@ static inline struct str hear_until(struct arena *arena, int fd, const char *end
     while (!str_ends(buf_str(&heard), str_of(end)) && recv(fd, &c, 1, 0) == 1) buf_char(&heard, c);
     return buf_str(&heard);
 }
-
-static inline bool has(struct str text, const char *part)
-{
-    return str_find(text, str_of(part), 0) != SIZE_MAX;
-}

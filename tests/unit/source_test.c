@@ -19,13 +19,6 @@ static struct source_event read_event(struct arena *arena, const char *text)
     return event;
 }
 
-static struct str repeated(struct arena *arena, const char *what, size_t times)
-{
-    struct buf text = buf_in(arena);
-    for (size_t i = 0; i < times; i++) buf_str_add(&text, str_of(what));
-    return buf_str(&text);
-}
-
 static struct source_event plain_event(void)
 {
     return (struct source_event){.source = STR("ci"), .source_type = STR("build"), .source_id = STR("ci:1"),

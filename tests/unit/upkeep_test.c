@@ -70,7 +70,7 @@ TEST(functions, a_job_that_failed_is_told_with_its_reason)
     check(str_starts(all.at[0].job, STR("job_")));
     check_int(all.at[0].status, ACTIVITY_FAILURE);
     check_int(all.at[0].actor.type, ACTIVITY_SYSTEM);
-    check(str_find(all.at[0].metadata, STR("no such repository"), 0) != SIZE_MAX);
+    check(mentions(all.at[0].metadata, "no such repository"));
     flow_stop(flow);
     flow_destroy(flow);
 }
