@@ -39,13 +39,13 @@ TEST(db, the_database_is_there_after_reopening)
 TEST(db, a_newer_database_is_refused_and_both_versions_are_named)
 {
     struct fixture f FIXTURE = fixture_create(arena);
-    check_ok(db_write(f.db, arena, run_text,
+    check_ok(db_write(f.db, arena, sql_run,
                       "INSERT INTO schema_version (version, name, applied_at) VALUES (9999, 'x', 0)"));
     db_close(f.db);
     f.db = NULL;
     struct err *err = db_open(arena, (struct db_config){.data_dir = f.dir}, &f.db);
     check(err && err->code == ERR_CONFLICT);
-    check(str_find(err->message, STR("9999"), 0) != SIZE_MAX);
+    check(mentions(err->message, "9999"));
     struct str known = str_printf(arena, "up to %d", db_schema_version());
     check(str_find(err->message, known, 0) != SIZE_MAX);
 }
@@ -125,7 +125,7 @@ static void open_read_only(char *const arguments[CHILD_ARGUMENTS])
     struct db    *db;
     if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) _exit(9);
     struct err *err = db_open(arena, (struct db_config){.data_dir = str_of(arguments[0])}, &db);
-    bool        says_why = err && str_find(err_text(arena, err), STR("read-only"), 0) != SIZE_MAX;
+    bool        says_why = err && mentions(err_text(arena, err), "read-only");
     _exit(!err ? 1 : err->code != ERR_UNAVAILABLE ? 2 : !says_why ? 3 : 0);
 }
 

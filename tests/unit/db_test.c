@@ -207,16 +207,10 @@ TEST(db, a_broken_constraint_is_a_conflict)
     check_err(db_write(f.db, arena, same_key_twice, NULL), ERR_CONFLICT);
 }
 
-static struct err *orphan_key(struct db_tx *tx, void *arg)
-{
-    (void)arg;
-    return db_exec(tx, "INSERT INTO workspace_counter (workspace_id) VALUES (99)");
-}
-
 TEST(db, foreign_keys_are_enforced)
 {
     struct fixture f FIXTURE = fixture_create(arena);
-    check_err(db_write(f.db, arena, orphan_key, NULL), ERR_CONFLICT);
+    check_err(db_write(f.db, arena, sql_run, "INSERT INTO workspace_counter (workspace_id) VALUES (99)"), ERR_CONFLICT);
 }
 
 static struct err *leave_query_open(struct db_tx *tx, void *arg)

@@ -3,6 +3,7 @@
 #include "check.h"
 #include "child.h"
 #include "directory.h"
+#include "sql.h"
 
 #include "db/db.h"
 #include "fault/faulty_disk.h"
@@ -57,11 +58,6 @@ static inline int64_t count_notes(struct db *db)
     check(db_next(&rows, &count));
     check_ok(db_done(&rows));
     return count;
-}
-
-static inline struct err *run_text(struct db_tx *tx, void *arg)
-{
-    return db_exec_values(tx, arg, NULL, 0);
 }
 
 static inline struct err *add_note(struct db_tx *tx, void *arg)
