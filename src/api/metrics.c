@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 static const int statuses[] = {200, 201, 202, 204, 400, 401, 403, 404, 405, 409, 410, 413, 429, 500, 503, 504};
-enum { STATUSES = sizeof statuses / sizeof *statuses, OTHER_STATUS = STATUSES, NO_ROUTE = API_MAX_ROUTES };
+enum { STATUSES = sizeof statuses / sizeof *statuses, NO_ROUTE = API_MAX_ROUTES };
 
 static const double bounds_ms[] = {1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000};
 enum { BOUNDS = sizeof bounds_ms / sizeof *bounds_ms, MODES = 3 };

@@ -327,16 +327,3 @@ struct err *org_workspace_set(struct db_tx *tx, int64_t id, struct str settings)
 {
     return db_exec(tx, "UPDATE workspace SET settings = $2 WHERE id = $1", id, settings);
 }
-
-struct err *org_workspace_list(struct db_tx *tx, int64_t org_id, struct org_workspace **list, size_t *count)
-{
-    VEC(struct org_workspace) found = {0};
-    struct org_workspace ws = {0};
-    struct db_rows       rows;
-    TRY(db_query(tx, &rows, WORKSPACE_COLUMNS "WHERE w.org_id = $1 AND w.state = 'active' ORDER BY w.name_norm", org_id));
-    while (next_workspace(&rows, &ws)) *VEC_PUSH(tx->arena, &found) = ws;
-    TRY(db_done(&rows));
-    *list = found.at;
-    *count = found.n;
-    return NULL;
-}

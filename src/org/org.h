@@ -35,7 +35,6 @@ MUST_CHECK struct err *org_workspace_default(struct db_tx *tx, struct str name, 
 
 /* A workspace in organisation org_id, with a slug of its own. Errors: ERR_INVALID (name), ERR_CONFLICT (name taken). */
 MUST_CHECK struct err *org_workspace_create(struct db_tx *tx, int64_t org_id, struct str name, struct org_workspace *ws);
-MUST_CHECK struct err *org_workspace_list(struct db_tx *tx, int64_t org_id, struct org_workspace **list, size_t *count);
 
 /* Errors: ERR_INVALID (name), ERR_CONFLICT (name taken). Its former name goes on leading to it. */
 MUST_CHECK struct err *org_workspace_rename(struct db_tx *tx, const struct org_workspace *ws, struct str name);

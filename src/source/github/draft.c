@@ -4,7 +4,7 @@
 #include "base/utf8.h"
 #include "text/text.h"
 
-enum { MAX_PEOPLE = 30, MAX_NUMBER_DIGITS = 9 };
+enum { MAX_PEOPLE = 30 };
 
 bool github_begin(struct github_draft *draft, const struct source_transform_call *call)
 {
