@@ -111,9 +111,7 @@ struct err *api_observations(struct api_call *call)
     struct json_out out = api_answer(call);
     json_begin(&out, "data", '[');
     for (size_t i = 0; i < n; i++) put_listed(&out, &items[i]);
-    json_end(&out);
-    json_put(&out, "nextCursor", more ? cursor_of(call->arena, 'o', items[n - 1].occurred_at, items[n - 1].row) : (struct str){0});
-    json_put(&out, "hasMore", more);
+    api_put_next(&out, more ? cursor_of(call->arena, 'o', items[n - 1].occurred_at, items[n - 1].row) : (struct str){0});
     json_begin(&out, "meta", '{');
     TRY(api_put_observation_counts(&out, call));
     json_end(&out);
@@ -155,9 +153,7 @@ struct err *api_clusters(struct api_call *call)
         put_topic(&out, &topics[i]);
         json_end(&out);
     }
-    json_end(&out);
-    json_put(&out, "nextCursor", more ? cursor_of(call->arena, 'c', topics[n - 1].last_at, topics[n - 1].row) : (struct str){0});
-    json_put_bool(&out, "hasMore", more);
+    api_put_next(&out, more ? cursor_of(call->arena, 'c', topics[n - 1].last_at, topics[n - 1].row) : (struct str){0});
     api_send(call, 200, &out);
     return NULL;
 }
@@ -212,7 +208,6 @@ static bool read_place(struct arena *arena, const char *text, struct search_peop
 
 static void put_people(struct json_out *out, const struct search_person *people, size_t n)
 {
-    json_begin(out, "data", '[');
     for (size_t i = 0; i < n; i++) {
         json_begin(out, NULL, '{');
         json_put(out, "id", people[i].id);
@@ -220,7 +215,6 @@ static void put_people(struct json_out *out, const struct search_person *people,
         json_put(out, "observationCount", people[i].count);
         json_end(out);
     }
-    json_end(out);
 }
 
 struct err *api_actors(struct api_call *call)
@@ -237,10 +231,10 @@ struct err *api_actors(struct api_call *call)
     bool more = api_page_more(&query.page, &n);
     const struct search_person *last = more ? &people[n - 1] : NULL;
     struct json_out out = api_answer(call);
+    json_begin(&out, "data", '[');
     put_people(&out, people, n);
-    json_put(&out, "nextCursor", last ? str_printf(call->arena, "p%lld." STR_FMT, (long long)last->count, STR_ARG(last->xid))
-                                      : (struct str){0});
-    json_put_bool(&out, "hasMore", more);
+    api_put_next(&out, last ? str_printf(call->arena, "p%lld." STR_FMT, (long long)last->count, STR_ARG(last->xid))
+                            : (struct str){0});
     api_send(call, 200, &out);
     return NULL;
 }

@@ -147,6 +147,8 @@ MUST_CHECK struct err *api_page(struct api_call *call, struct api_page *page);
 /* Of page.limit + 1 rows asked for, *n came: is there another page? Cuts *n to this one. */
 bool api_page_more(const struct api_page *page, size_t *n);
 void api_page_end(struct json_out *out, struct api_call *call, bool more, int64_t last_id);
+/* Ends a list and says where the next page begins; cursor {NULL, 0}: there is none. */
+void api_put_next(struct json_out *out, struct str cursor);
 /* The end of an interval [from, to) that the query string gives as `name`: a bare date means its whole day. */
 int64_t api_end_of(const struct api_call *call, const char *name, int64_t at);
 /* timeRange of the query string, 24h, 7d or 30d, in hours. */

@@ -180,12 +180,16 @@ bool api_page_more(const struct api_page *page, size_t *n)
     return more;
 }
 
+void api_put_next(struct json_out *out, struct str cursor)
+{
+    json_end(out);
+    json_put(out, "nextCursor", cursor);
+    json_put_bool(out, "hasMore", cursor.s != NULL);
+}
+
 /* Row ids grow with creation, so (createdAt, id) is the order of ids. */
 void api_page_end(struct json_out *out, struct api_call *call, bool more, int64_t last_id)
 {
-    json_end(out);
-    struct str next = more ? str_printf(call->arena, "c%llx", (unsigned long long)last_id) : (struct str){0};
-    json_put(out, "nextCursor", next);
-    json_put(out, "hasMore", more);
+    api_put_next(out, more ? str_printf(call->arena, "c%llx", (unsigned long long)last_id) : (struct str){0});
     api_send(call, 200, out);
 }
