@@ -17,6 +17,11 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+static char upper(char c)
+{
+    return c >= 'a' && c <= 'z' ? (char)(c & ~0x20) : c;
+}
+
 int str_cmp(struct str a, struct str b)
 {
     size_t n = a.n < b.n ? a.n : b.n;
@@ -115,6 +120,14 @@ struct str str_lower(struct arena *arena, struct str text)
 {
     char *copy = arena_alloc_raw(arena, text.n + 1);
     for (size_t i = 0; i < text.n; i++) copy[i] = lower(text.s[i]);
+    copy[text.n] = 0;
+    return (struct str){copy, text.n};
+}
+
+struct str str_upper(struct arena *arena, struct str text)
+{
+    char *copy = arena_alloc_raw(arena, text.n + 1);
+    for (size_t i = 0; i < text.n; i++) copy[i] = upper(text.s[i]);
     copy[text.n] = 0;
     return (struct str){copy, text.n};
 }

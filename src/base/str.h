@@ -54,6 +54,7 @@ bool str_cut(struct str *rest, char separator, struct str *head);
 struct str  str_dup(struct arena *arena, struct str text);
 const char *str_z(struct arena *arena, struct str text); /* NUL-terminated copy, ends at the first NUL */
 struct str  str_lower(struct arena *arena, struct str text); /* ASCII */
+struct str  str_upper(struct arena *arena, struct str text); /* ASCII */
 struct str  str_join(struct arena *arena, const struct str *parts, size_t n, struct str separator);
 struct str  str_replace(struct arena *arena, struct str text, struct str what, struct str with);
 struct str  str_vprintf(struct arena *arena, const char *format, va_list args);

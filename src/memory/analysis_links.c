@@ -58,13 +58,6 @@ static bool is_number(struct str id)
     return true;
 }
 
-static struct str upper(struct arena *arena, struct str text)
-{
-    char *copy = arena_alloc_raw(arena, text.n + 1);
-    for (size_t i = 0; i < text.n; i++) copy[i] = text.s[i] >= 'a' && text.s[i] <= 'z' ? (char)(text.s[i] & ~0x20) : text.s[i];
-    return (struct str){copy, text.n};
-}
-
 /* "#12" belongs to a repository; "owner/repo#12" names it; everything else is a tracker's own id. */
 static struct str issue_key(const struct analysis *analysis, struct str id, struct str repo)
 {
@@ -72,7 +65,7 @@ static struct str issue_key(const struct analysis *analysis, struct str id, stru
     size_t        hash = str_find_char(id, '#', 0);
     if (is_number(id)) return str_printf(arena, STR_FMT STR_FMT, STR_ARG(repo), STR_ARG(id));
     if (hash != SIZE_MAX && is_number(str_skip(id, hash)) && str_find_char(id, '/', 0) < hash) return str_lower(arena, id);
-    return upper(arena, id);
+    return str_upper(arena, id);
 }
 
 static bool is_sha(struct str id)

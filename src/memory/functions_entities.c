@@ -44,14 +44,6 @@ static struct err *ask_model(struct flow_run *run, void *arg, struct str *answer
 
 /* ---- storing ----------------------------------------------------------------------------------------------------- */
 
-static struct str upper(struct arena *arena, struct str text)
-{
-    char *copy = arena_alloc_raw(arena, text.n + 1);
-    for (size_t i = 0; i < text.n; i++)
-        copy[i] = text.s[i] >= 'a' && text.s[i] <= 'z' ? (char)(text.s[i] & ~0x20) : text.s[i];
-    return (struct str){copy, text.n};
-}
-
 /* Keys come in lower case from the model; patterns and people write "ENG-42". An entity is one, however it is written,
  * but "#12" is one of each repository. */
 static struct memory_entity entity_of(struct work *work, const struct prepared_event *item,
@@ -73,7 +65,7 @@ static struct memory_entity entity_of(struct work *work, const struct prepared_e
 static struct str issue_named(struct arena *arena, const struct memory_entity *entity)
 {
     if (!str_eq(entity->category, STR("project"))) return (struct str){0};
-    struct str         key = upper(arena, entity->key);
+    struct str         key = str_upper(arena, entity->key);
     struct text_issues issues = text_mentioned_issues(arena, key);
     if (issues.n != 1 || !str_eq(issues.at[0].id, key)) return (struct str){0};
     return number_alone(key) ? str_printf(arena, STR_FMT STR_FMT, STR_ARG(entity->scope), STR_ARG(key)) : key;

@@ -164,11 +164,9 @@ static struct err *find_linear(struct finder *f)
 {
     struct arena *arena = f->tx->arena;
     struct str    key = f->address->part[2];
-    char         *upper = (char *)str_lower(arena, key).s;
-    for (size_t i = 0; i < key.n; i++) upper[i] = (char)toupper((unsigned char)upper[i]);
     add_spelling(f, str_printf(arena, "https://linear.app/" STR_FMT "/issue/" STR_FMT, STR_ARG(f->address->part[0]),
                                STR_ARG(key)));
-    return find_self(f, "issue", (struct str){upper, key.n});
+    return find_self(f, "issue", str_upper(arena, key));
 }
 
 /* Both forms of a Sentry issue's page; events store one of them. */

@@ -59,6 +59,12 @@ TEST(str, numbers_are_read_whole_or_not_at_all)
     check(!str_to_int(STR(""), &value));
 }
 
+TEST(str, letters_of_ascii_change_their_case)
+{
+    check_str(str_lower(arena, STR("LF-12 [@Z\xc3\x84")), "lf-12 [@z\xc3\x84");
+    check_str(str_upper(arena, STR("lf-12 {`z\xc3\xa4")), "LF-12 {`Z\xc3\xa4");
+}
+
 TEST(str, replace_and_join)
 {
     check_str(str_replace(arena, STR("a-b-c"), STR("-"), STR("::")), "a::b::c");
@@ -139,6 +145,7 @@ int main(void)
         RUN(arena, grow_keeps_the_content),
         RUN(str, cut_walks_over_all_parts),
         RUN(str, numbers_are_read_whole_or_not_at_all),
+        RUN(str, letters_of_ascii_change_their_case),
         RUN(str, replace_and_join),
         RUN(time, formats_and_parses),
         RUN(time, refuses_what_is_no_date),
