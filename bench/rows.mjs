@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Server, git, median, output, repeat, seconds, timed } from './lightfast.mjs';
 import { corpora, history, questions } from './corpus.mjs';
-import { measureEvents, measurePeer, measureWebhooks } from './inbound.mjs';
+import { measureEvents, measurePeer, measureWebhooks, steadyEvents } from './inbound.mjs';
 import { readStorylines, wrongEdges } from './storylines.mjs';
 import { commit, goalText, head, met, save, tableLine } from './report.mjs';
 
