@@ -28,7 +28,8 @@ struct migration {
     X(13, 0013, source_state) \
     X(14, 0014, answers)     \
     X(15, 0015, health)      \
-    X(16, 0016, former_names)
+    X(16, 0016, former_names) \
+    X(17, 0017, body_digest)
 
 #define DECLARE(version, number, name) extern const char file_##number##_##name##_sql[], file_##number##_##name##_sql_end[];
 MIGRATIONS(DECLARE)

@@ -91,6 +91,15 @@ static struct str header(const struct source_request *request, const char *name)
 
 /* ---- signatures -------------------------------------------------------------------------------------------------- */
 
+/* Its hex digits; {NULL, 0} if there is none. */
+static struct str signature_of(const struct provider_row *row, const struct source_request *request)
+{
+    struct str signature = header(request, row->signature);
+    if (!signature.n) return (struct str){NULL, 0};
+    bool prefixed = *row->prefix && str_starts_nocase(signature, str_of(row->prefix));
+    return prefixed ? str_skip(signature, strlen(row->prefix)) : signature;
+}
+
 /* Every secret is tried whatever the outcome of the one before, so that time tells nothing about which one matched. */
 static bool signed_with_any(const struct provider_row *row, struct str body, const unsigned char *received,
                             const struct str *secrets, size_t count)
@@ -117,10 +126,8 @@ const struct source_refusal *source_signature_check(const struct source_request 
     for (size_t i = 0; i < secret_count; i++) configured |= secrets[i].n > 0;
     if (!configured) return &source_refusals.not_configured;
     if (!str_trim(request->body).n) return &source_refusals.missing_payload;
-    struct str signature = header(request, row->signature);
-    if (!signature.n) return &source_refusals.missing_signature;
-    if (*row->prefix && str_starts_nocase(signature, str_of(row->prefix)))
-        signature = str_skip(signature, strlen(row->prefix));
+    struct str signature = signature_of(row, request);
+    if (!signature.s) return &source_refusals.missing_signature;
     size_t n = row->digest == CRYPTO_SHA1 ? CRYPTO_SHA1_BYTES : CRYPTO_SHA256_BYTES;
     if (!crypto_hex_decode(signature, received, n) ||
         !signed_with_any(row, request->body, received, secrets, secret_count))
@@ -179,11 +186,20 @@ static struct str sentry_id(struct arena *arena, const struct source_request *re
 }
 
 /* An id that cannot be stored and shown as it is counts as absent. */
-static struct str usable_id(struct arena *arena, struct str id, struct str digest)
+static struct str usable_id(struct arena *arena, struct str id, struct str body)
 {
     bool usable = id.n > 0 && id.n <= MAX_DELIVERY_ID;
     for (size_t i = 0; i < id.n && usable; i++) usable = id.s[i] > ' ' && id.s[i] < 0x7f;
-    return usable ? id : str_printf(arena, "sha256:" STR_FMT, STR_ARG(str_slice(digest, 0, DIGEST_HEAD)));
+    if (usable) return id;
+    return str_printf(arena, "sha256:" STR_FMT, STR_ARG(str_slice(crypto_sha256_hex(arena, body), 0, DIGEST_HEAD)));
+}
+
+/* The signature is a digest of the body that has been computed already: another one would cost as much again. In one
+ * case of letters, so that nobody makes another body of it by them. */
+static struct str body_digest(struct arena *arena, const struct provider_row *row, const struct source_request *request)
+{
+    struct str signature = signature_of(row, request);
+    return signature.n ? str_lower(arena, signature) : crypto_sha256_hex(arena, request->body);
 }
 
 /* ---- times ------------------------------------------------------------------------------------------------------- */
@@ -275,8 +291,8 @@ const struct source_refusal *source_delivery_read(struct arena *arena, const str
     struct str event = row->event(arena, request, delivery->payload);
     delivery->event = event.n ? fact(arena, event) : STR(""); /* of no known type */
     delivery->action = fact(arena, json_str(delivery->payload, "action"));
-    delivery->body_sha256 = crypto_sha256_hex(arena, request->body);
-    delivery->id = usable_id(arena, row->id(arena, request, delivery->payload), delivery->body_sha256);
+    delivery->body_digest = body_digest(arena, row, request);
+    delivery->id = usable_id(arena, row->id(arena, request, delivery->payload), request->body);
     delivery->installation_id = id_fact(arena, PAYLOAD_FIRST(arena, delivery->payload, "installation.id", "installation.uuid"));
     delivery->repository_id = id_fact(arena, payload_text(arena, delivery->payload, "repository.id"));
     return NULL;

@@ -94,7 +94,7 @@ struct keys { int64_t id, body; };
 static struct keys keys_of(const struct source_delivery *delivery)
 {
     uint64_t event = hash_str(delivery->event);
-    return (struct keys){(int64_t)hash_str(delivery->id), (int64_t)hash_str_seeded(delivery->body_sha256, event)};
+    return (struct keys){(int64_t)hash_str(delivery->id), (int64_t)hash_str_seeded(delivery->body_digest, event)};
 }
 
 struct err *inbox_log(struct db_tx *tx, const struct source_delivery *delivery, const struct logged_delivery *logged,
@@ -104,13 +104,13 @@ struct err *inbox_log(struct db_tx *tx, const struct source_delivery *delivery, 
     struct keys    keys = keys_of(delivery);
     TRY(db_query(tx, &rows,
                  "INSERT INTO inbound_delivery (public_id, source, address, delivery_id, event, action, installation_id, "
-                 "repository_id, body_sha256, headers, received_at, http_status, outcome, reason, replay_of, id_key, "
+                 "repository_id, body_digest, headers, received_at, http_status, outcome, reason, replay_of, id_key, "
                  "body_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
                  "CASE WHEN $13 = 'processed' THEN CAST($16 AS BIGINT) END, "
                  "CASE WHEN $13 = 'processed' THEN CAST($17 AS BIGINT) END) RETURNING id",
                  logged->public_id, source_provider_name(delivery->provider), logged->address.n ? logged->address : STR(""),
                  delivery->id, delivery->event, delivery->action, delivery->installation_id, delivery->repository_id,
-                 delivery->body_sha256, logged->headers, logged->received_at, logged->status, logged->outcome,
+                 delivery->body_digest, logged->headers, logged->received_at, logged->status, logged->outcome,
                  logged->reason, logged->replay_of, keys.id, keys.body));
     (void)db_next(&rows, id);
     return db_done(&rows);
@@ -174,9 +174,9 @@ static struct err *find_duplicate(struct db_tx *tx, const struct reception *rece
     TRY(db_query(tx, &rows,
                  "SELECT 1 FROM inbound_delivery WHERE id_key = $7 AND source = $1 AND delivery_id = $2 "
                  "AND outcome = 'processed' AND address = $3 AND received_at > $6 UNION ALL "
-                 "SELECT 1 FROM inbound_delivery WHERE body_key = $8 AND source = $1 AND body_sha256 = $4 "
+                 "SELECT 1 FROM inbound_delivery WHERE body_key = $8 AND source = $1 AND body_digest = $4 "
                  "AND outcome = 'processed' AND address = $3 AND event = $5 AND received_at > $6 LIMIT 1",
-                 source_provider_name(delivery->provider), delivery->id, reception->logged.address, delivery->body_sha256,
+                 source_provider_name(delivery->provider), delivery->id, reception->logged.address, delivery->body_digest,
                  delivery->event, reception->logged.received_at - DAYS(REMEMBERED_DAYS), keys.id, keys.body));
     *duplicate = db_next(&rows, &one);
     return db_done(&rows);
@@ -234,7 +234,7 @@ static struct err *write_refusal(struct db_tx *tx, void *arg)
     (void)db_next(&rows, &today);
     TRY(db_done(&rows));
     if (today >= REFUSED_A_DAY) return NULL;
-    struct source_delivery delivery = {.provider = request->provider, .id = STR(""), .event = STR(""), .body_sha256 = STR("")};
+    struct source_delivery delivery = {.provider = request->provider, .id = STR(""), .event = STR(""), .body_digest = STR("")};
     struct logged_delivery logged = {.public_id = id_new(tx->arena, "dlv_"),
                                      .address = utf8_head(utf8_repair(tx->arena, record->post->address), ADDRESS_CHARS), /* it may be anything */
                                      .headers = payload_headers(tx->arena, request),

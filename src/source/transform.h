@@ -44,7 +44,7 @@ struct source_delivery {
     struct str event;         /* event key: "pull_request", "deployment.created", "Issue:update", "issue.created" */
     struct str action;        /* body `action`, {NULL, 0} if none */
     struct str id;            /* delivery id, 1-191 bytes of printable ASCII */
-    struct str body_sha256;   /* 64 hex digits; together with the event the second dedupe key */
+    struct str body_digest;   /* hex digits; together with the event the second dedupe key */
     int64_t    provider_time; /* ms, from the provider's own timestamp; 0: it sends none */
     struct str installation_id, repository_id; /* decimal text, for the delivery log; may be empty */
     const json_value *payload; /* an object */

@@ -340,7 +340,7 @@ static struct err *write_delivery(struct db_tx *tx, void *arg)
     struct db_rows rows;
     int64_t        id = 0;
     TRY(db_query(tx, &rows,
-                 "INSERT INTO inbound_delivery (public_id, source, delivery_id, event, body_sha256, headers, received_at, "
+                 "INSERT INTO inbound_delivery (public_id, source, delivery_id, event, body_digest, headers, received_at, "
                  "http_status, outcome) VALUES ($1, 'github', 'd', 'push', '', '{}', $2, 200, $3) RETURNING id",
                  str_printf(tx->arena, "dlv_%d", number++), time_now() - SECONDS(3), received->outcome));
     db_next(&rows, &id);
