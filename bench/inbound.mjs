@@ -22,7 +22,7 @@ async function drained(dataDir, count) {
   const until = seconds() + WAIT_SECONDS;
   while ((await number(dataDir, 'SELECT count(*) FROM observation')) < count || (await number(dataDir, open)) > 0) {
     if (seconds() > until) throw new Error(`${await number(dataDir, 'SELECT count(*) FROM observation')} of ${count} observations after ${WAIT_SECONDS} s`);
-    await sleep(20);
+    await sleep(100); // looking costs a processor that is needed elsewhere
   }
   return seconds();
 }
