@@ -59,9 +59,12 @@ static struct err *read_document(struct arena *arena, struct str text, yyjson_do
 #define NUL_ESCAPE "\\u0000"
 enum { NUL_ESCAPE_BYTES = sizeof NUL_ESCAPE - 1 };
 
+/* By its backslash, of which texts have few: memchr reads many times as fast as memmem. */
 static bool may_hold_nul(struct str text)
 {
-    return text.n && memmem(text.s, text.n, NUL_ESCAPE, NUL_ESCAPE_BYTES);
+    for (size_t at = 0; (at = str_find_char(text, '\\', at)) != SIZE_MAX; at++)
+        if (str_starts(str_skip(text, at), STR(NUL_ESCAPE))) return true;
+    return false;
 }
 
 /* Of a text that is JSON: every escape in it is whole. */
