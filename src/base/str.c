@@ -158,12 +158,14 @@ struct str str_replace(struct arena *arena, struct str text, struct str what, st
 
 struct str str_vprintf(struct arena *arena, const char *format, va_list args)
 {
+    char    shorter[256]; /* most are: then it is written once */
     va_list again;
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, format, args);
+    int n = vsnprintf(shorter, sizeof shorter, format, args);
     assert(n >= 0);
     char *s = arena_alloc_raw(arena, (size_t)n + 1);
-    vsnprintf(s, (size_t)n + 1, format, again);
+    if ((size_t)n < sizeof shorter) memcpy(s, shorter, (size_t)n + 1);
+    else vsnprintf(s, (size_t)n + 1, format, again);
     va_end(again);
     return (struct str){s, (size_t)n};
 }
