@@ -1,6 +1,7 @@
 /* announce.c - what follows from a stored observation, as events (spec/pipeline.md 12), and outputs of jobs (2). */
 #include "memory/announce.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 
 struct err *outbox_open(struct db_tx *tx, int64_t workspace, struct arena *arena, struct outbox *outbox)
@@ -39,9 +40,38 @@ struct flow_message *outbox_add(struct outbox *outbox, const char *name, struct 
     return message;
 }
 
+void outbox_add_latest(struct outbox *outbox, const char *name, struct str subject, struct json_out *payload)
+{
+    if (!outbox->latest) outbox->latest = map_create(outbox->arena);
+    outbox_add(outbox, name, payload);
+    int64_t *place = map_at(outbox->latest, str_printf(outbox->arena, "%s " STR_FMT, name, STR_ARG(subject)));
+    if (*place) outbox->messages.at[*place - 1] = outbox->messages.at[--outbox->messages.n];
+    else *place = (int64_t)outbox->messages.n;
+}
+
+void outbox_empty(struct outbox *outbox)
+{
+    outbox->messages.n = 0;
+    outbox->latest = NULL;
+}
+
+/* How many of them the engine takes at once. */
+static size_t sent_together(const struct flow_message *messages, size_t n)
+{
+    size_t bytes = 0, together = 0;
+    while (together < n && together < FLOW_MAX_SEND && bytes + messages[together].data.n <= FLOW_MAX_SEND_BYTES)
+        bytes += messages[together++].data.n;
+    return together ? together : 1;
+}
+
 struct err *outbox_send(struct db_tx *tx, const struct outbox *outbox)
 {
-    return flow_send_many(tx, outbox->messages.at, outbox->messages.n, NULL);
+    const struct flow_message *messages = outbox->messages.at;
+    for (size_t n, rest = outbox->messages.n; rest; rest -= n, messages += n) {
+        n = sent_together(messages, rest);
+        TRY(flow_send_many(tx, messages, n, NULL));
+    }
+    return NULL;
 }
 
 void put_public(struct json_out *out, const char *key, const char *prefix, struct str xid)
@@ -192,7 +222,7 @@ void news_profile(struct outbox *outbox, const struct news *n)
     struct json_out out = outbox_begin(outbox);
     json_put(&out, "actorId", n->actor);
     put_public(&out, "observationId", "obs_", n->xid);
-    outbox_add(outbox, "neural/profile.update", &out);
+    outbox_add_latest(outbox, "neural/profile.update", n->actor, &out);
 }
 
 static struct flow_message *tell_cluster(struct outbox *outbox, const struct news *n, const char *name)
@@ -212,7 +242,7 @@ void news_cluster(struct outbox *outbox, const struct news *n, int64_t began)
     struct json_out out = outbox_begin(outbox);
     put_public(&out, "clusterId", "clu_", n->cluster);
     json_put(&out, "observationCount", n->members);
-    outbox_add(outbox, "neural/cluster.check-summary", &out);
+    outbox_add_latest(outbox, "neural/cluster.check-summary", n->cluster, &out);
     if (n->cluster_is_new) tell_cluster(outbox, n, "cluster.created");
     if (!n->cluster_is_closed || n->closed_at < began) return;
     /* several captures of one transaction may have joined it: told once */

@@ -10,11 +10,16 @@ struct outbox {
     int64_t       workspace, parent_run;
     struct str    workspace_id, org_id; /* public; every event names them */
     VEC(struct flow_message) messages;
+    struct map   *latest; /* name and subject -> place of the message, from 1 */
 };
 /* Errors: ERR_NOT_FOUND for an unknown workspace. */
 MUST_CHECK struct err *outbox_open(struct db_tx *tx, int64_t workspace, struct arena *arena, struct outbox *outbox);
 struct json_out        outbox_begin(const struct outbox *outbox); /* a payload with the two ids */
 struct flow_message   *outbox_add(struct outbox *outbox, const char *name, struct json_out *payload);
+/* What was added with this name about this subject gives way: its receivers wait for the last one of several. */
+void                   outbox_add_latest(struct outbox *outbox, const char *name, struct str subject,
+                                         struct json_out *payload);
+void                   outbox_empty(struct outbox *outbox);
 MUST_CHECK struct err *outbox_send(struct db_tx *tx, const struct outbox *outbox);
 
 /* What is told of an observation, as it is stored. */
@@ -27,8 +32,6 @@ struct news {
 /* ERR_NOT_FOUND if it is gone. */
 MUST_CHECK struct err *news_read(struct db_tx *tx, int64_t workspace, int64_t id, struct news *news);
 
-/* At most this many events follow from one observation. */
-enum { MEMORY_MOST_NEWS = 7 };
 void news_captured(struct outbox *outbox, const struct news *news);
 void news_profile(struct outbox *outbox, const struct news *news);
 /* began: when this capture did; a cluster that was closed since was closed by it. */

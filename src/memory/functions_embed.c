@@ -235,7 +235,6 @@ struct err *embeddings_send(struct db_tx *tx, struct outbox *outbox, int64_t bef
     *sent = (int64_t)owed.n;
     return outbox_send(tx, outbox);
 }
-_Static_assert((int)EMBEDDINGS_AT_ONCE <= (int)FLOW_MAX_SEND, "the events of one transaction are sent at once");
 
 struct err *memory_retry_embeddings(struct db_tx *tx, int64_t workspace, int64_t *queued)
 {

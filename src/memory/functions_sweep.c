@@ -68,8 +68,6 @@ static struct err *finish_unfinished(struct db_tx *tx, void *arg)
     upkeep->more = ids.n == UNFINISHED_AT_ONCE;
     return outbox_send(tx, &outbox);
 }
-_Static_assert(FLOW_MAX_SEND / MEMORY_MOST_NEWS >= UNFINISHED_AT_ONCE,
-               "the events of one transaction are sent at once");
 
 /* ---- vectors that are owed --------------------------------------------------------------------------------------- */
 
