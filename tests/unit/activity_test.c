@@ -256,7 +256,7 @@ static struct err *write_run(struct db_tx *tx, void *arg)
                    created + run->duration);
 }
 
-static void runs(struct fixture *f, struct run run, int n)
+static void runs(struct prepared *f, struct run run, int n)
 {
     for (int i = 0; i < n; i++) check_ok(db_write(f->db, f->arena, write_run, &run));
 }
@@ -329,7 +329,7 @@ TEST(jobs, the_series_has_a_point_for_every_hour_and_ends_with_this_one)
     check_near(points[23].jobs.success, 66.7, 1e-9);
 }
 
-static enum activity_level level_with(struct fixture *f, int completed, int failed)
+static enum activity_level level_with(struct prepared *f, int completed, int failed)
 {
     struct activity_health health;
     time_set(time_now() + DAYS(2)); /* past what was there */

@@ -7,41 +7,21 @@
 #include "base/time.h"
 #include "flow/flow.h"
 
-#include <stdlib.h>
-#include <unistd.h>
-
 #define NOW INT64_C(1767623400000) /* 2026-01-05T14:30:00Z, a Monday */
 
 enum { WORKSPACE = 1, OTHER = 2 };
 
-struct fixture {
-    struct arena *arena;
-    struct db    *db;
-    char          dir[DIRECTORY_PATH];
-};
-
-static inline void fixture_start(struct fixture *f, struct arena *arena)
-{
-    f->arena = arena;
-    f->db = org_database(arena, f->dir);
-    time_set(NOW);
-}
-
-static inline void fixture_end(struct fixture *f)
-{
-    time_set(0);
-    if (f->db) database_remove(f->db, f->dir);
-}
-#define FIXTURE(name)                                                  \
-    struct fixture name __attribute__((cleanup(fixture_end))) = {0};   \
-    fixture_start(&name, arena)
+/* FIXTURE(f): `main` is WORKSPACE. */
+#define FIXTURE(name)                                                                                                  \
+    PREPARED(name);                                                                                                    \
+    time_set(NOW)
 
 static inline struct err *write_activity(struct db_tx *tx, void *arg)
 {
     return activity_record(tx, arg);
 }
 
-static inline void record(struct fixture *f, struct activity activity)
+static inline void record(struct prepared *f, struct activity activity)
 {
     if (!activity.workspace) activity.workspace = WORKSPACE;
     check_ok(db_write(f->db, f->arena, write_activity, &activity));
@@ -50,7 +30,7 @@ static inline void record(struct fixture *f, struct activity activity)
 
 struct listed { struct activity *at; size_t n; };
 
-static inline struct listed list(struct fixture *f, struct activity_filter filter)
+static inline struct listed list(struct prepared *f, struct activity_filter filter)
 {
     struct listed    listed;
     struct db_tx *tx DB_READ_SCOPE = NULL;

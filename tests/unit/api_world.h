@@ -30,7 +30,8 @@ static inline void fixture_start(struct fixture *f, struct arena *arena)
 }
 
 /* The API hears of the engine's jobs as it does in a server. */
-static inline void fixture_engine(struct fixture *f, const struct flow_function *const *functions, size_t n, void *context)
+static inline void fixture_engine(struct fixture *f, const struct flow_function *const *functions, size_t n,
+                                  void *context)
 {
     f->app.flow = flow_create(f->app.db, (struct flow_config){.workers = 2});
     check_ok(flow_register(f->app.flow, f->arena, functions, n, context));
@@ -91,8 +92,7 @@ static inline struct net_request *remote_request(struct fixture *f, struct str k
     request->local = false;
     request->remote = STR("203.0.113.9");
     net_request_header(request, "User-Agent", STR("lightfast-test/1"));
-    if (key.s)
-        net_request_header(request, "Authorization", str_printf(f->arena, "Bearer " STR_FMT, STR_ARG(key)));
+    if (key.s) net_request_header(request, "Authorization", str_printf(f->arena, "Bearer " STR_FMT, STR_ARG(key)));
     return request;
 }
 
@@ -110,7 +110,10 @@ static inline const json_value *new_key(struct fixture *f, const char *scopes)
     check_int(answer.status, 201);
     return answer.body;
 }
-static inline struct str new_secret(struct fixture *f, const char *scopes) { return json_str(new_key(f, scopes), "key"); }
+static inline struct str new_secret(struct fixture *f, const char *scopes)
+{
+    return json_str(new_key(f, scopes), "key");
+}
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
 

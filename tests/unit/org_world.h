@@ -14,14 +14,17 @@ static inline struct db *org_database(struct arena *arena, char *directory)
 
 static inline struct org_workspace main_workspace(struct db *db, struct arena *arena)
 {
-    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct db_tx *tx     DB_READ_SCOPE = NULL;
     struct org_workspace main;
     check_ok(db_read_begin(db, arena, &tx));
     check_ok(org_workspace_default(tx, STR(""), &main));
     return main;
 }
 
-struct new_workspace { struct str name; struct org_workspace made; };
+struct new_workspace {
+    struct str           name;
+    struct org_workspace made;
+};
 
 static inline struct err *create_workspace_in(struct db_tx *tx, void *arg)
 {

@@ -112,7 +112,7 @@ static struct err *send_named(struct db_tx *tx, void *message)
     return flow_send_many(tx, message, 1, NULL);
 }
 
-static void send(struct fixture *f, const char *name, struct str data)
+static void send(struct prepared *f, const char *name, struct str data)
 {
     struct flow_message message = {.workspace = WORKSPACE, .name = str_of(name), .data = data, .cause = FLOW_WEBHOOK};
     check_ok(db_write(f->db, f->arena, send_named, &message));
@@ -149,7 +149,7 @@ static struct err *write_sample(struct db_tx *tx, void *sample)
     return activity_sample_write(tx, sample);
 }
 
-static void measure(struct fixture *f, struct activity_sample sample)
+static void measure(struct prepared *f, struct activity_sample sample)
 {
     if (!sample.workspace) sample.workspace = WORKSPACE;
     if (!sample.type.n) sample.type = STR("job_duration");
@@ -159,7 +159,7 @@ static void measure(struct fixture *f, struct activity_sample sample)
 }
 #define MEASURE(f, ...) measure((f), (struct activity_sample){__VA_ARGS__})
 
-static struct activity_points series(struct fixture *f, struct activity_series asked)
+static struct activity_points series(struct prepared *f, struct activity_series asked)
 {
     struct activity_points points;
     struct db_tx *tx DB_READ_SCOPE = NULL;
@@ -173,13 +173,13 @@ static struct activity_points series(struct fixture *f, struct activity_series a
 }
 #define SERIES(f, ...) series((f), (struct activity_series){__VA_ARGS__})
 
-static int64_t rows_of(struct fixture *f, const char *table)
+static int64_t rows_of(struct prepared *f, const char *table)
 {
     return count(f, str_z(f->arena, str_printf(f->arena, "SELECT COUNT(*) FROM %s", table)));
 }
 
 /* Let the engine roll up and sweep as of now: a day's crons. */
-static void upkeep_until(struct fixture *f, int64_t now)
+static void upkeep_until(struct prepared *f, int64_t now)
 {
     struct flow *flow = flow_create(f->db, (struct flow_config){.workers = 1});
     check_ok(flow_register(flow, f->arena, activity_functions, activity_function_count, NULL));
@@ -385,7 +385,7 @@ static struct err *write_jobs(struct db_tx *tx, void *arg)
 }
 
 /* The minutes that passed, each with its evaluation; what is told of health after it, oldest first. */
-static struct str told_of_health(struct fixture *f, int minutes)
+static struct str told_of_health(struct prepared *f, int minutes)
 {
     struct buf told = buf_in(f->arena);
     for (int i = 0; i < minutes; i++) upkeep_until(f, time_now() + MINUTES(1));
