@@ -6,6 +6,8 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 static inline int dial(struct str address)
@@ -35,10 +37,18 @@ static inline struct str hear_all(struct arena *arena, int fd)
     return buf_str(&heard);
 }
 
+/* The text up to `end`, which must come before the connection closes and within half a minute. */
 static inline struct str hear_until(struct arena *arena, int fd, const char *end)
 {
-    struct buf heard = buf_in(arena);
-    char       c;
-    while (!str_ends(buf_str(&heard), str_of(end)) && recv(fd, &c, 1, 0) == 1) buf_char(&heard, c);
+    struct timeval patience = {.tv_sec = 30};
+    struct buf     heard = buf_in(arena);
+    time_t         last = time(NULL) + patience.tv_sec;
+    char           c;
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    while (!str_ends(buf_str(&heard), str_of(end))) {
+        if (recv(fd, &c, 1, 0) != 1 || time(NULL) > last)
+            fail_msg("waited for \"%s\", heard \"" STR_FMT "\"", end, STR_ARG(buf_str(&heard)));
+        buf_char(&heard, c);
+    }
     return buf_str(&heard);
 }
