@@ -14,7 +14,7 @@ struct workers {
     pthread_mutex_t lock; /* guards everything below */
     pthread_cond_t  wake;
     struct task    *first, **last;
-    size_t          queued, count;
+    size_t          queued, busy, started, count; /* busy: started, and at a task */
     bool            stopping;
     char            name[16];
     pthread_t       threads[];
@@ -31,7 +31,6 @@ static void *or_die(void *memory)
 
 static struct task *take(struct workers *workers)
 {
-    pthread_mutex_lock(&workers->lock);
     while (!workers->first && !workers->stopping) pthread_cond_wait(&workers->wake, &workers->lock);
     struct task *task = workers->first;
     if (task) {
@@ -39,20 +38,38 @@ static struct task *take(struct workers *workers)
         if (!workers->first) workers->last = &workers->first;
         workers->queued--;
     }
-    pthread_mutex_unlock(&workers->lock);
     return task;
 }
 
 static void *work(void *arg)
 {
     struct workers *workers = arg;
+    pthread_mutex_lock(&workers->lock);
     for (struct task *task; (task = take(workers));) {
+        workers->busy++;
+        pthread_mutex_unlock(&workers->lock);
         worker_fn fn = task->fn;
         void     *fn_arg = task->arg;
         free(task);
         fn(fn_arg);
+        pthread_mutex_lock(&workers->lock);
+        workers->busy--;
     }
+    pthread_mutex_unlock(&workers->lock);
     return NULL;
+}
+
+/* With the lock held. One fewer than wanted is no failure: the others do the work. */
+static void start_another(struct workers *workers)
+{
+    pthread_t *thread = &workers->threads[workers->started];
+    if (pthread_create(thread, NULL, work, workers) == 0) {
+        pthread_setname_np(*thread, workers->name);
+        workers->started++;
+    } else if (!workers->started) {
+        fputs("lightfast: cannot start a thread\n", stderr);
+        abort();
+    }
 }
 
 struct workers *workers_start(size_t count, const char *name)
@@ -63,13 +80,6 @@ struct workers *workers_start(size_t count, const char *name)
     workers->last = &workers->first;
     workers->count = count;
     snprintf(workers->name, sizeof workers->name, "%s", name);
-    for (size_t i = 0; i < count; i++) {
-        if (pthread_create(&workers->threads[i], NULL, work, workers) != 0) {
-            fputs("lightfast: cannot start a thread\n", stderr);
-            abort();
-        }
-        pthread_setname_np(workers->threads[i], workers->name);
-    }
     return workers;
 }
 
@@ -81,6 +91,7 @@ void workers_submit(struct workers *workers, worker_fn fn, void *arg)
     *workers->last = task;
     workers->last = &task->next;
     workers->queued++;
+    if (workers->queued > workers->started - workers->busy && workers->started < workers->count) start_another(workers);
     pthread_cond_signal(&workers->wake);
     pthread_mutex_unlock(&workers->lock);
 }
@@ -99,7 +110,7 @@ void workers_stop(struct workers *workers)
     workers->stopping = true;
     pthread_cond_broadcast(&workers->wake);
     pthread_mutex_unlock(&workers->lock);
-    for (size_t i = 0; i < workers->count; i++) pthread_join(workers->threads[i], NULL);
+    for (size_t i = 0; i < workers->started; i++) pthread_join(workers->threads[i], NULL);
     pthread_cond_destroy(&workers->wake);
     pthread_mutex_destroy(&workers->lock);
     free(workers);

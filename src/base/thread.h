@@ -1,4 +1,4 @@
-/* thread.h - a fixed pool of workers. */
+/* thread.h - pools of workers. Their threads start when there is work for them: a server that is idle has few. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -6,7 +6,7 @@
 typedef void (*worker_fn)(void *arg);
 
 struct workers;
-struct workers *workers_start(size_t count, const char *name); /* name: at most 15 characters, shown by ps */
+struct workers *workers_start(size_t count, const char *name); /* at most count threads; name: 15 characters, shown by ps */
 
 /* Queue fn(arg); it runs on one of the threads, in order of submission. Never blocks. */
 void workers_submit(struct workers *workers, worker_fn fn, void *arg);
