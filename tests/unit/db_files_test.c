@@ -161,16 +161,9 @@ TEST(db, a_backup_made_while_writing_is_whole_and_can_be_restored)
     struct str file = str_printf(arena, STR_FMT "/backup.db", STR_ARG(f.dir));
     struct member members[4];
     check_ok(db_write(f.db, arena, add_note, "before"));
-    for (int i = 0; i < 4; i++) {
-        members[i] = (struct member){.db = f.db, .arena = arena_create()};
-        pthread_create(&members[i].thread, NULL, write_many, &members[i]);
-    }
+    members_start(members, 4, f.db);
     check_ok(db_backup(f.db, arena, file));
-    for (int i = 0; i < 4; i++) {
-        bool ok;
-        member_finish(&members[i], &ok);
-        check(ok);
-    }
+    members_finish(members, 4);
     check_int(mode_of(arena, f.dir, "backup.db"), 0600);
     check_err(db_backup(f.db, arena, file), ERR_CONFLICT);
     check_ok(db_restore(arena, file, g.dir));

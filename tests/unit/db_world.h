@@ -104,6 +104,7 @@ static inline enum err_code member_finish(struct member *member, bool *ok)
     return code;
 }
 
+/* A hundred times, ten of them in vain. */
 static inline void *write_many(void *arg)
 {
     struct member *member = arg;
@@ -113,4 +114,22 @@ static inline void *write_many(void *arg)
         if (member->err && member->err->code == ERR_NOT_FOUND) member->err = NULL;
     }
     return NULL;
+}
+
+/* Several that write many times each. */
+static inline void members_start(struct member *members, int n, struct db *db)
+{
+    for (int i = 0; i < n; i++) {
+        members[i] = (struct member){.db = db, .arena = arena_create()};
+        check_int(pthread_create(&members[i].thread, NULL, write_many, &members[i]), 0);
+    }
+}
+
+static inline void members_finish(struct member *members, int n)
+{
+    for (int i = 0; i < n; i++) {
+        bool ok;
+        member_finish(&members[i], &ok);
+        check(ok);
+    }
 }

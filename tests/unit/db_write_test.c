@@ -262,15 +262,8 @@ TEST(db, writers_from_eight_threads_all_get_through)
 {
     struct fixture f FIXTURE = fixture_create(arena);
     struct member members[8];
-    for (int i = 0; i < 8; i++) {
-        members[i] = (struct member){.db = f.db, .arena = arena_create()};
-        pthread_create(&members[i].thread, NULL, write_many, &members[i]);
-    }
-    for (int i = 0; i < 8; i++) {
-        bool ok;
-        member_finish(&members[i], &ok);
-        check(ok);
-    }
+    members_start(members, 8, f.db);
+    members_finish(members, 8);
     check_int(count_notes(f.db), 8 * 90);
 }
 
@@ -280,15 +273,8 @@ TEST(db, writers_who_wait_for_one_sync_share_the_next)
     struct member members[8];
     long long     before = faulty_disk_sync_count;
     faulty_disk_sync_us = 1000;
-    for (int i = 0; i < 8; i++) {
-        members[i] = (struct member){.db = f.db, .arena = arena_create()};
-        pthread_create(&members[i].thread, NULL, write_many, &members[i]);
-    }
-    for (int i = 0; i < 8; i++) {
-        bool ok;
-        member_finish(&members[i], &ok);
-        check(ok);
-    }
+    members_start(members, 8, f.db);
+    members_finish(members, 8);
     faulty_disk_sync_us = 0;
     check(faulty_disk_sync_count - before < 8 * 90);
 }
