@@ -40,33 +40,30 @@ void api_destroy(struct api *api)
     free(api);
 }
 
-size_t api_body_limit(void *arg, struct str method, struct str path)
+static size_t body_limit(const struct app *app, const struct api_route *route)
 {
-    const struct app *app = arg;
-    struct api_match  match;
-    api_match(method, path, &match);
-    if (match.route && match.route->handler == api_events_ingest) return api_events_limit(app);
-    return match.route && match.route->body_limit ? match.route->body_limit : BODY_LIMIT;
+    if (route && route->handler == api_events_ingest) return api_events_limit(app);
+    return route && route->body_limit ? route->body_limit : BODY_LIMIT;
 }
 
 /* Deliveries have workers of their own: many are committed together, and searches and they do not wait for each other.
  * Answers too, because they wait for language models. */
-struct workers *api_workers(void *arg, struct str method, struct str path)
+static struct workers *workers_of(const struct app *app, const struct api_route *route)
 {
-    struct app      *app = arg;
-    struct api_match match;
-    api_match(method, path, &match);
-    api_handler handler = match.route ? match.route->handler : NULL;
+    api_handler handler = route ? route->handler : NULL;
     if (handler == api_webhook || handler == api_events_ingest) return app->receivers;
-    return handler == api_ask || handler == api_chat ? app->answerers : NULL;
+    return handler == api_ask || handler == api_chat ? app->answerers : app->workers;
 }
 
-int64_t api_time_limit(void *arg, struct str method, struct str path)
+struct net_terms api_terms(void *arg, struct str method, struct str path)
 {
-    (void)arg;
-    struct api_match match;
+    const struct app *app = arg;
+    struct api_match  match;
     api_match(method, path, &match);
-    return match.route && match.route->slow ? 0 : SECONDS(DEADLINE_SECONDS);
+    bool slow = match.route && match.route->slow;
+    return (struct net_terms){.body_bytes = body_limit(app, match.route),
+                              .handler_ms = slow ? 0 : SECONDS(DEADLINE_SECONDS),
+                              .workers = workers_of(app, match.route)};
 }
 
 static bool is_request_id(struct str text)
@@ -118,7 +115,7 @@ static struct err *check_body(struct api_call *call)
     if (request->body_state == NET_BODY_TOO_LARGE) {
         if (call->match.route->handler == api_webhook) api_webhook_too_large(call);
         return err_new(call->arena, ERR_TOO_LARGE, "The request body is larger than %zu bytes",
-                       api_body_limit(call->app, request->method, request->path));
+                       body_limit(call->app, call->match.route));
     }
     if (request->body_state == NET_BODY_REFUSED)
         return err_new(call->arena, ERR_UNAVAILABLE, "Too many large requests at once, try again later");

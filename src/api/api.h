@@ -49,10 +49,8 @@ void        api_destroy(struct api *api); /* after the workers have stopped */
 void        api_stop_answers(struct api *api); /* the server stops: what is being answered ends soon */
 
 /* Handle one request; arg is the struct app. Requests with request->local have full rights. */
-void   api_handle(void *arg, struct net_request *request, struct net_reply *reply);
-size_t  api_body_limit(void *arg, struct str method, struct str path);
-struct workers *api_workers(void *arg, struct str method, struct str path); /* net_workers_choice */
-int64_t api_time_limit(void *arg, struct str method, struct str path); /* 25 s, none for imports */
+void api_handle(void *arg, struct net_request *request, struct net_reply *reply);
+struct net_terms api_terms(void *arg, struct str method, struct str path); /* for net_server_config */
 
 /* For flow_watch before the engine starts, arg is app->api: listeners of W/stream hear of jobs. */
 struct flow_change;

@@ -38,10 +38,8 @@ static struct err *listen_and_wait(struct cli *cli, struct config *config, struc
         .listen_count = config->listen_count,
         .socket_path = str_printf(cli->arena, STR_FMT "/lightfast.sock", STR_ARG(config->data_dir)),
         .workers = app->workers,
-        .choose_workers = api_workers,
         .handler = api_handle,
-        .body_limit = api_body_limit,
-        .time_limit = api_time_limit,
+        .terms = api_terms,
         .inherit = true,
         .arg = app,
     };

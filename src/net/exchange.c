@@ -24,13 +24,6 @@ static struct connection *connection_of(struct MHD_Connection *mhd)
 
 /* ---- deadlines ----------------------------------------------------------------------------------------------------- */
 
-static int64_t handler_limit(const struct connection *connection)
-{
-    const struct net_server_config *config = &connection->listener->server->config;
-    const struct net_request       *request = &connection->job->request;
-    return config->time_limit ? config->time_limit(config->arg, request->method, request->path) : 0;
-}
-
 void connection_enter(struct connection *connection, enum phase phase)
 {
     const struct net_server_config *config = &connection->listener->server->config;
@@ -38,7 +31,7 @@ void connection_enter(struct connection *connection, enum phase phase)
                     : phase == PHASE_BODY ? config->body_deadline_ms
                     : phase == PHASE_STREAM ? 0 /* stream_tend has its own */
                     : phase == PHASE_IDLE || phase == PHASE_REPLY ? config->idle_deadline_ms
-                                                                  : handler_limit(connection);
+                                                                  : connection->job->terms.handler_ms;
     connection->phase = phase;
     connection->since = time_monotonic_us();
     connection->deadline = limit ? connection->since + limit * 1000 : 0;
@@ -195,7 +188,7 @@ static void reserve_body(struct connection *connection, struct job *job, size_t 
         wanted = (size_t)announced; /* untouched pages cost nothing */
     else if (wanted < job->body_capacity * 2)
         wanted = job->body_capacity * 2;
-    if (wanted > job->body_limit) wanted = job->body_limit;
+    if (wanted > job->terms.body_bytes) wanted = job->terms.body_bytes;
     size_t grown = wanted - job->body_capacity;
     if (atomic_fetch_add(&server->body_memory, grown) + grown > server->config.body_memory) {
         atomic_fetch_sub(&server->body_memory, grown);
@@ -213,11 +206,11 @@ static enum MHD_Result receive(struct connection *connection, struct job *job, c
     size_t              n = *size;
     *size = 0;
     job->received += n;
-    if (job->received > job->body_limit) request->body_state = NET_BODY_TOO_LARGE;
+    if (job->received > job->terms.body_bytes) request->body_state = NET_BODY_TOO_LARGE;
     if (request->body_state == NET_BODY_OK) reserve_body(connection, job, n);
     if (request->body_state != NET_BODY_OK) {
         request->body = (struct str){0};
-        return job->received > job->body_limit + (uint64_t)DRAIN ? MHD_NO : MHD_YES;
+        return job->received > job->terms.body_bytes + (uint64_t)DRAIN ? MHD_NO : MHD_YES;
     }
     memcpy((char *)request->body.s + request->body.n, data, n);
     request->body.n += n;
@@ -330,6 +323,16 @@ void connection_refuse_body(struct connection *connection)
 
 /* ---- the callbacks ----------------------------------------------------------------------------------------------------- */
 
+static struct net_terms terms_of(const struct net_server *server, const struct net_request *request)
+{
+    const struct net_server_config *config = &server->config;
+    struct net_terms terms = {0};
+    if (config->terms) terms = config->terms(config->arg, request->method, request->path);
+    if (!terms.body_bytes) terms.body_bytes = 1 << 20;
+    if (!terms.workers) terms.workers = config->workers;
+    return terms;
+}
+
 /* Headers are there. */
 static enum MHD_Result begin(struct connection *connection, struct job *job, const char *method)
 {
@@ -340,9 +343,7 @@ static enum MHD_Result begin(struct connection *connection, struct job *job, con
     request->method = strcmp(method, "HEAD") == 0 ? STR("GET") : str_dup(request->arena, str_of(method));
     request->remote = str_dup(request->arena, str_of(connection->remote));
     MHD_get_connection_values(connection->mhd, MHD_HEADER_KIND, copy_header, request);
-    job->body_limit = server->config.body_limit
-                          ? server->config.body_limit(server->config.arg, request->method, request->path)
-                          : 1 << 20;
+    job->terms = terms_of(server, request);
     pthread_mutex_lock(&server->lock);
     connection_enter(connection, PHASE_BODY);
     connection->in_flight = true;
@@ -356,7 +357,7 @@ static bool announces_too_much(const struct job *job)
 {
     int64_t announced;
     return str_to_int(net_header_get(&job->request, MHD_HTTP_HEADER_CONTENT_LENGTH), &announced) && announced > 0 &&
-           (uint64_t)announced > job->body_limit + (uint64_t)DRAIN;
+           (uint64_t)announced > job->terms.body_bytes + (uint64_t)DRAIN;
 }
 
 /* RFC 9112, 6.3: what a proxy before us may have read differently is refused, lest the rest count as a request of its
@@ -374,15 +375,6 @@ static bool ends_unclear(const struct job *job)
     return lengths + codings > 1;
 }
 
-static struct workers *workers_of(const struct net_server *server, const struct job *job)
-{
-    const struct net_server_config *config = &server->config;
-    struct workers *chosen = config->choose_workers
-                                 ? config->choose_workers(config->arg, job->request.method, job->request.path)
-                                 : NULL;
-    return chosen ? chosen : config->workers;
-}
-
 static enum MHD_Result dispatch(struct connection *connection, struct job *job)
 {
     struct net_server *server = connection->listener->server;
@@ -396,7 +388,7 @@ static enum MHD_Result dispatch(struct connection *connection, struct job *job)
     atomic_fetch_add(&server->running, 1);
     MHD_suspend_connection(connection->mhd);
     pthread_mutex_unlock(&server->lock);
-    workers_submit(workers_of(server, job), run_handler, job);
+    workers_submit(job->terms.workers, run_handler, job);
     return MHD_YES;
 }
 

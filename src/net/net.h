@@ -65,14 +65,15 @@ void net_reply_send(struct net_request *request);
 /* Does nobody wait for the reply any more: the client has closed the connection or its half of it, or was answered by a
  * deadline or the stop? For handlers that take long, any number of times; each is a system call. Not after the reply. */
 bool net_client_left(const struct net_request *request);
-/* Bytes of body that this request may have; asked once the headers are there. */
-typedef size_t (*net_body_limit)(void *arg, struct str method, struct str path);
-/* Milliseconds its handler may take, waiting for a worker included; 0 = no limit. Past it the client gets 504 while the
- * handler runs on to its end. */
-typedef int64_t (*net_time_limit)(void *arg, struct str method, struct str path);
 
-/* Which workers handle this request; NULL: those of the server. */
-typedef struct workers *(*net_workers_choice)(void *arg, struct str method, struct str path);
+/* What a request may have; asked once its headers are there. */
+struct net_terms {
+    size_t          body_bytes; /* default 1 MiB */
+    int64_t         handler_ms; /* waiting for a worker included; 0 = no limit. Past it the client gets 504 while the
+                                 * handler runs on to its end. */
+    struct workers *workers;    /* NULL: those of the server; to be stopped after it too */
+};
+typedef struct net_terms (*net_terms_of)(void *arg, struct str method, struct str path);
 
 /* ---- replies in pieces -------------------------------------------------------------------------------------------------- */
 
@@ -122,10 +123,8 @@ struct net_server_config {
     struct str       *listen;  size_t listen_count; /* "127.0.0.1:8080", "[::1]:8080"; port 0 = any */
     struct str        socket_path;                   /* Unix socket, mode 0600; empty = none */
     struct workers   *workers;                       /* must be stopped after the server */
-    net_workers_choice choose_workers;   /* NULL: workers for all; those it names must be stopped after the server too */
     net_handler       handler;
-    net_body_limit    body_limit;        /* NULL: 1 MiB */
-    net_time_limit    time_limit;        /* NULL: none */
+    net_terms_of      terms;             /* NULL: the defaults */
     void             *arg;
     int               loop_threads;      /* default 1 */
     int               max_connections;   /* of one listener; default 1024. More wait in the kernel's queue. */

@@ -28,7 +28,8 @@ struct job {
     struct MHD_Connection *mhd;
     int                fd;      /* of the connection, which is open until the job is done or abandoned */
     _Atomic int        state;
-    size_t             body_limit, body_capacity;
+    struct net_terms   terms;
+    size_t             body_capacity;
     uint64_t           received;
     bool               started; /* headers seen */
 };

@@ -309,8 +309,8 @@ TEST(api, a_body_too_large_is_refused_in_json)
     request->body_state = NET_BODY_TOO_LARGE;
     struct answer answer = send_request(&f, request);
     check_error(&answer, 413, "PAYLOAD_TOO_LARGE", NULL);
-    check_int(api_body_limit(&f.app, STR("POST"), STR("/v1/search")), 1 << 20);
-    check_int(api_body_limit(&f.app, STR("POST"), STR(W "/imports/job_1/events")), 25 << 20);
+    check_int(api_terms(&f.app, STR("POST"), STR("/v1/search")).body_bytes, 1 << 20);
+    check_int(api_terms(&f.app, STR("POST"), STR(W "/imports/job_1/events")).body_bytes, 25 << 20);
 }
 
 TEST(api, health_may_need_a_token)

@@ -77,14 +77,15 @@ static void describe(void *arg, struct net_request *request, struct net_reply *r
     net_reply_header(reply, "X-Echo", net_header_get(request, "x-test"));
 }
 
-static size_t thousand(void *arg, struct str method, struct str path)
+static struct net_terms thousand_bytes(void *arg, struct str method, struct str path)
 {
-    return 1000;
+    return (struct net_terms){.body_bytes = 1000};
 }
 
-static int64_t gate_limit(void *arg, struct str method, struct str path)
+static struct net_terms short_gate(void *arg, struct str method, struct str path)
 {
-    return str_eq(path, STR("/gate")) || str_eq(path, STR("/left")) ? 100 : 0;
+    bool gate = str_eq(path, STR("/gate")) || str_eq(path, STR("/left"));
+    return (struct net_terms){.body_bytes = 1000, .handler_ms = gate ? 100 : 0};
 }
 
 struct running {
@@ -102,7 +103,7 @@ static struct running serve(struct arena *arena, struct net_server_config config
     }
     config.workers = running.workers;
     config.handler = describe;
-    config.body_limit = thousand;
+    if (!config.terms) config.terms = thousand_bytes;
     gate_set(false);
     check_ok(net_server_start(arena, config, &running.server));
     return running;
@@ -367,7 +368,7 @@ TEST(net, a_handler_learns_that_its_client_has_left)
 
 TEST(net, a_handler_learns_that_its_client_was_answered_for)
 {
-    struct running running = serve(arena, (struct net_server_config){.time_limit = gate_limit});
+    struct running running = serve(arena, (struct net_server_config){.terms = short_gate});
     int            fd = dial_server(running), after = dial_server(running);
     say(fd, "GET /left HTTP/1.1\r\nHost: h\r\n\r\n");
     check(mentions(hear_until(arena, fd, "}"), "HTTP/1.1 504 "));
@@ -403,9 +404,9 @@ static void leave_to_another(void *arg, struct net_request *request, struct net_
     pthread_detach(thread);
 }
 
-static int64_t short_limit(void *arg, struct str method, struct str path)
+static struct net_terms short_path(void *arg, struct str method, struct str path)
 {
-    return str_eq(path, STR("/short")) ? 100 : 0;
+    return (struct net_terms){.handler_ms = str_eq(path, STR("/short")) ? 100 : 0};
 }
 
 TEST(net, a_reply_may_come_from_another_thread_after_the_handler)
@@ -416,7 +417,7 @@ TEST(net, a_reply_may_come_from_another_thread_after_the_handler)
     gate_set(false);
     check_ok(net_server_start(arena,
                               (struct net_server_config){.listen = &any, .listen_count = 1, .workers = one,
-                                                         .handler = leave_to_another, .time_limit = short_limit},
+                                                         .handler = leave_to_another, .terms = short_path},
                               &running.server));
     int fd[4];
     for (int i = 0; i < 4; i++) {
@@ -435,7 +436,7 @@ TEST(net, a_reply_may_come_from_another_thread_after_the_handler)
 
 TEST(net, a_handler_past_its_time_limit_is_answered_for)
 {
-    struct running running = serve(arena, (struct net_server_config){.time_limit = gate_limit});
+    struct running running = serve(arena, (struct net_server_config){.terms = short_gate});
     int            fd = dial_server(running);
     say(fd, "GET /gate HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     struct str all = hear_all(arena, fd); /* while the gate is still closed */
