@@ -319,7 +319,7 @@ static struct err *claim_from(struct claim *claim, int64_t workspace, const stru
 /* How many more of a function may be claimed ahead: quick ones many, slow ones no more than there are threads. */
 static size_t allowance(struct flow *flow, struct function *function)
 {
-    enum { QUICK = 512, AHEAD_US = 50000, SLOW_US = 100000 };
+    enum { QUICK = 1024, AHEAD_US = 50000, SLOW_US = 100000 };
     size_t workers = flow->config.workers, limit;
     pthread_mutex_lock(&flow->lock);
     if (function->mean_us == 0)
