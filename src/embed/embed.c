@@ -120,6 +120,11 @@ struct embed_vector embed_words(const struct embed *embed, struct arena *arena, 
     return embed_quantise(arena, sum, EMBED_TABLE_DIM);
 }
 
+struct embed_maxsim *embed_maxsim(const struct embed *embed, struct arena *arena, const struct embed_word *words, size_t n)
+{
+    return embed->kind == BUILTIN ? embed_maxsim_create(&embed->table, arena, words, n) : NULL;
+}
+
 /* ---- items ------------------------------------------------------------------------------------------------------- */
 
 /* Room for pieces that a passage has beside the title. */

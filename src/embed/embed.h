@@ -39,6 +39,13 @@ MUST_CHECK struct err *embed_texts(struct embed *embed, struct arena *arena, boo
 struct embed_word { struct str text; float weight; };
 struct embed_vector embed_words(const struct embed *embed, struct arena *arena, const struct embed_word *words, size_t n);
 
+/* Late interaction: how much of a query a text says in whatever words. Each word of the query counts with the cosine of the
+ * piece of the text (of its first 256) that is nearest to it; the mean by weight, 0 to 1. Of more than 16 words the first
+ * ones count. NULL unless the built-in table is served and some word has a vector; one thread, lives in the arena. */
+struct embed_maxsim;
+struct embed_maxsim *embed_maxsim(const struct embed *embed, struct arena *arena, const struct embed_word *words, size_t n);
+double               embed_maxsim_of(struct embed_maxsim *maxsim, struct str text);
+
 /* The views of one item (spec/pipeline.md 8): first the title's, then one for each passage of "title, newline, body"
  * (cut at paragraphs, each after the title, at most EMBED_MAX_PASSAGES). A view equal to another is not repeated.
  * Views without a vector are left out, so there may be none. */

@@ -43,6 +43,11 @@ MUST_CHECK struct err *embed_table_open(struct arena *arena, struct arena *own, 
 /* sum += rows of ids. */
 void embed_table_add(const struct embed_table *table, const uint32_t *ids, size_t n, float sum[EMBED_TABLE_DIM]);
 
+/* ---- maxsim.c ----------------------------------------------------------------------------------------------------------- */
+
+struct embed_maxsim *embed_maxsim_create(const struct embed_table *table, struct arena *arena,
+                                         const struct embed_word *words, size_t n); /* NULL: no word has a vector */
+
 /* ---- passages.c: the views of an item -------------------------------------------------------------------------------- */
 
 /* The next passage of a body, taken off it: as many whole paragraphs as fit; a paragraph that alone does not is cut.

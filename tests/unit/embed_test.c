@@ -195,6 +195,39 @@ TEST(model, a_word_that_counts_more_is_nearer)
     embed_destroy(embed);
 }
 
+TEST(model, maxsim_knows_a_word_among_many_others)
+{
+    struct embed           *embed = builtin(arena);
+    const struct embed_word word = {STR("timeout"), 1};
+    struct str              among = STR("documentation of the build: compilers, packages and colours; one timeout");
+    struct embed_maxsim    *maxsim = embed_maxsim(embed, arena, &word, 1);
+    check_near(embed_maxsim_of(maxsim, word.text), 1, 1e-3);
+    check_near(embed_maxsim_of(maxsim, among), 1, 1e-3);
+    check(embed_maxsim_of(maxsim, STR("colours of the documentation")) < 0.5);
+    check(embed_maxsim_of(maxsim, STR("?!")) == 0);
+    embed_destroy(embed);
+}
+
+TEST(model, maxsim_counts_each_word_by_its_weight)
+{
+    struct embed           *embed = builtin(arena);
+    const struct embed_word words[] = {{STR("timeout"), 3}, {STR("colour"), 1}, {STR("?!"), 9}};
+    struct embed_maxsim    *both = embed_maxsim(embed, arena, words, 3), *second = embed_maxsim(embed, arena, words + 1, 1);
+    struct str              text = STR("timeout");
+    check_near(embed_maxsim_of(both, text), (3 + embed_maxsim_of(second, text)) / 4, 1e-3);
+    check(embed_maxsim(embed, arena, words + 2, 1) == NULL);
+    embed_destroy(embed);
+}
+
+TEST(model, maxsim_takes_the_first_sixteen_words)
+{
+    struct embed     *embed = builtin(arena);
+    struct embed_word words[20];
+    for (int i = 0; i < 20; i++) words[i] = (struct embed_word){i < 16 ? STR("timeout") : STR("colour"), 1};
+    check_near(embed_maxsim_of(embed_maxsim(embed, arena, words, 20), STR("timeout")), 1, 1e-3);
+    embed_destroy(embed);
+}
+
 TEST(model, a_text_without_pieces_has_no_vector)
 {
     struct embed       *embed = builtin(arena);
@@ -384,6 +417,9 @@ int main(void)
         RUN(model, puts_related_texts_nearer_than_others),
         RUN(model, words_that_count_alike_give_the_vector_of_their_text),
         RUN(model, a_word_that_counts_more_is_nearer),
+        RUN(model, maxsim_knows_a_word_among_many_others),
+        RUN(model, maxsim_counts_each_word_by_its_weight),
+        RUN(model, maxsim_takes_the_first_sixteen_words),
         RUN(model, a_text_without_pieces_has_no_vector),
         RUN(vector, quantised_keeps_its_direction),
         RUN(vector, of_zeros_or_infinity_is_none),
