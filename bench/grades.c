@@ -16,7 +16,7 @@ enum { RESULTS = 10 };
 
 static const struct { const char *name; size_t offset; } names[] = {
 #define WEIGHT(name) {#name, offsetof(struct search_weights, name)}
-    WEIGHT(word), WEIGHT(title), WEIGHT(cover), WEIGHT(period), WEIGHT(feedback), WEIGHT(feedback_unfound), WEIGHT(recency), WEIGHT(significance),
+    WEIGHT(word), WEIGHT(title), WEIGHT(cover), WEIGHT(period), WEIGHT(feedback), WEIGHT(feedback_unfound), WEIGHT(maxsim), WEIGHT(recency), WEIGHT(significance),
     WEIGHT(release),
 #undef WEIGHT
 };

@@ -16,11 +16,11 @@ const FOLDS = 5, DEALS = 6;
 // The weight of the cover is the specification's.
 const grid = {
   word: [0, 0.25, 0.5, 0.75, 1],
-  title: [0, 0.15, 0.3, 0.45, 0.6],
+  title: [0.15, 0.3, 0.45],
   feedback: [0, 0.1, 0.2, 0.3],
   feedback_unfound: [0, 0.2, 0.4, 0.6],
+  maxsim: [0, 0.3, 0.45],
   recency: [0, 0.025, 0.05],
-  significance: [0, 0.03],
 };
 
 // ---- the grid ----------------------------------------------------------------------------------------------------------

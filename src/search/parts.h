@@ -163,6 +163,17 @@ struct rerank {
 /* Replace each hit's score by the final one and put them in order. */
 void rerank(struct rerank rules, struct index_hit *hits, size_t n);
 
+/* The most of the query's words that any hit has, 0 to 1. */
+double rerank_found(const struct index_hit *hits, size_t n);
+void   rerank_order(struct index_hit *hits, size_t n); /* by score, then newer */
+
+/* ---- reread.c ------------------------------------------------------------------------------------------------------- */
+
+/* Where hardly a word of the query is found, raise the best hits (in order of score) by what their texts say in other
+ * words, and put them in order again. idf[i]: of query term i. */
+MUST_CHECK struct err *reread(const struct search *search, struct db_tx *tx, int64_t workspace, const struct query *query,
+                              const double *idf, struct index_hits *hits);
+
 /* ---- object.c ------------------------------------------------------------------------------------------------------- */
 
 /* The object that an occurrence is about: "pr:acme/api#7" of "pr:acme/api#7:merged"; else the whole sourceId. */

@@ -16,16 +16,26 @@ static int by_score(const void *left, const void *right)
     return (a->id < b->id) - (a->id > b->id);
 }
 
+void rerank_order(struct index_hit *hits, size_t n)
+{
+    qsort(hits, n, sizeof *hits, by_score);
+}
+
+double rerank_found(const struct index_hit *hits, size_t n)
+{
+    double found = 0;
+    for (size_t i = 0; i < n; i++) found = fmax(found, hits[i].cover);
+    return found;
+}
+
 /* What resembles the best hits is raised, and the more so the less the query's own words are found: then the best hits
  * are known by their meaning alone, and their words are better than the query's. */
 static double feedback_weight(const struct search_weights *weights, const struct index_hit *hits, size_t n)
 {
-    double found = 0, nearest = 0;
-    for (size_t i = 0; i < n; i++) {
-        found = fmax(found, hits[i].cover);
-        nearest = fmax(nearest, hits[i].feedback);
-    }
-    return nearest > 0 ? weights->feedback + weights->feedback_unfound * (1 - found) : 0; /* none without vectors */
+    double nearest = 0;
+    for (size_t i = 0; i < n; i++) nearest = fmax(nearest, hits[i].feedback);
+    if (!(nearest > 0)) return 0; /* none without vectors */
+    return weights->feedback + weights->feedback_unfound * (1 - rerank_found(hits, n));
 }
 
 static double final_score(const struct rerank *rules, const struct index_hit *hit, double feedback)
@@ -45,5 +55,5 @@ void rerank(struct rerank rules, struct index_hit *hits, size_t n)
 {
     double feedback = feedback_weight(rules.weights, hits, n);
     for (size_t i = 0; i < n && rules.mode != SEARCH_FAST; i++) hits[i].score = final_score(&rules, &hits[i], feedback);
-    qsort(hits, n, sizeof *hits, by_score);
+    rerank_order(hits, n);
 }

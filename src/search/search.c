@@ -290,6 +290,8 @@ static struct err *present(struct run *run)
     struct rerank rules = {.mode = request->mode, .now = time_now(), .weights = run->search->weights,
                            .releases = request->filters.type_count || query_asks_for_releases(&run->query)};
     rerank(rules, run->hits.at, run->hits.n);
+    if (request->mode != SEARCH_FAST && run->vector.x)
+        TRY(reread(run->search, tx, request->workspace, &run->query, run->weights, &run->hits));
     TRY(keep_best_of_objects(run, tx));
     timing->rerank = time_monotonic_us() - started;
 

@@ -14,6 +14,7 @@ struct search_weights {
     size_t leaders;          /* so many of the best hits tell what the query is about */
     double feedback;         /* of the nearness to them beside the merged score */
     double feedback_unfound; /* added to it where no word of the query is found; of some, as much as is missing */
+    double maxsim;           /* of what the best hits say in other words, where few words of the query are found */
     double recency, significance; /* shares of the final score */
     double release;          /* taken from releases that nobody asked for */
 };

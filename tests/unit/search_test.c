@@ -305,6 +305,55 @@ TEST(search, items_of_the_time_that_a_question_names_are_raised)
     check(str_eq(answer.items[0].id, public_id(&world, &facts[0])));
 }
 
+static void read_again(struct world *world, const struct query *query, const double *idf, struct index_hit *at, size_t n)
+{
+    struct db_tx     *tx DB_READ_SCOPE = NULL;
+    struct index_hits hits = {.at = at, .n = n};
+    check_ok(db_read_begin(world->db, world->arena, &tx));
+    check_ok(reread(world->search, tx, world->workspace, query, idf, &hits));
+}
+
+TEST(reread, what_says_the_query_comes_first_where_its_words_are_not_found)
+{
+    struct world world WORLD_SCOPE = world_begin(arena);
+    struct fact facts[] = {{.title = "Colours of the documentation"}, {.title = "Timeout of a session"}};
+    INSERT(&world, facts);
+    struct query query;
+    query_read(arena, STR("timeout"), &query);
+    const double     idf[] = {5};
+    struct index_hit hits[] = {{.id = facts[0].id, .score = 0.3, .cover = 0.2}, {.id = facts[1].id, .score = 0.2}};
+    read_again(&world, &query, idf, hits, 2);
+    check_int(hits[0].id, facts[1].id);
+    check_near(hits[0].score, 0.2 + 0.8 * search_weights.maxsim, 1e-3);
+    check(hits[1].score < 0.3 + 0.5 * search_weights.maxsim);
+}
+
+TEST(reread, found_words_leave_the_order_as_it_is)
+{
+    struct world world WORLD_SCOPE = world_begin(arena);
+    struct fact facts[] = {{.title = "Colours of the documentation"}, {.title = "Timeout of a session"}};
+    INSERT(&world, facts);
+    struct query query;
+    query_read(arena, STR("timeout"), &query);
+    const double     idf[] = {5};
+    struct index_hit hits[] = {{.id = facts[0].id, .score = 0.3, .cover = 0.5}, {.id = facts[1].id, .score = 0.2}};
+    read_again(&world, &query, idf, hits, 2);
+    check_int(hits[0].id, facts[0].id);
+    check_near(hits[0].score, 0.3, 1e-9);
+}
+
+TEST(reread, rows_that_are_gone_keep_their_place)
+{
+    struct world world WORLD_SCOPE = world_begin(arena);
+    struct query query;
+    query_read(arena, STR("timeout"), &query);
+    const double     idf[] = {5};
+    struct index_hit hits[] = {{.id = 4711, .score = 0.3}, {.id = 4712, .score = 0.2}};
+    read_again(&world, &query, idf, hits, 2);
+    check_int(hits[0].id, 4711);
+    check_near(hits[0].score, 0.3, 1e-9);
+}
+
 static struct err *put_cluster(struct db_tx *tx, void *arg)
 {
     struct world       *world = arg;
@@ -511,6 +560,9 @@ int main(void)
         RUN(context, items_of_a_mentioned_person_are_raised),
         RUN(context, two_words_of_a_name_mean_the_person),
         RUN(search, items_of_the_time_that_a_question_names_are_raised),
+        RUN(reread, what_says_the_query_comes_first_where_its_words_are_not_found),
+        RUN(reread, found_words_leave_the_order_as_it_is),
+        RUN(reread, rows_that_are_gone_keep_their_place),
         RUN(context, the_nearest_clusters),
         RUN(cache, the_same_request_is_answered_from_memory_for_a_minute),
         RUN(cache, a_change_of_the_index_ends_it),
