@@ -99,6 +99,20 @@ TEST(import, a_github_source_of_that_name_is_used_for_a_github_repository)
     check(step.import.source != 700);
 }
 
+TEST(import, its_end_connects_no_source_again)
+{
+    PREPARED(f);
+    struct step step = {.request = {.repo = STR("acme/api"), .branch = STR("main"), .github = true}};
+    write_sql(&f, "INSERT INTO source (workspace_id, id, public_id, source_type, provider_resource_id, source_config, "
+                  "connected_at) VALUES (1, 77, 'src_github', 'github', '42', '{\"repoFullName\":\"acme/api\"}', 0)");
+    check_ok(db_write(f.db, arena, begin_import, &step));
+    write_sql(&f, "UPDATE source SET is_active = 0, inactive_reason = 'installation_removed' WHERE id = 77");
+    step.end = (struct source_import_end){.status = "completed", .tip = STR("abc")};
+    check_ok(db_write(f.db, arena, finish_import, &step));
+    check_str(ask(&f, "SELECT inactive_reason FROM source WHERE is_active = 0"), "installation_removed");
+    check_str(found(f.db, arena, step.import.public_id).last_sha, "abc");
+}
+
 TEST(import, an_older_running_one_is_marked_interrupted)
 {
     PREPARED(f);
@@ -249,6 +263,7 @@ int main(void)
         RUN(import, begins_with_a_git_source_and_no_position),
         RUN(import, names_are_compared_ignoring_case),
         RUN(import, a_github_source_of_that_name_is_used_for_a_github_repository),
+        RUN(import, its_end_connects_no_source_again),
         RUN(import, an_older_running_one_is_marked_interrupted),
         RUN(import, counts_add_up),
         RUN(import, a_completed_one_is_where_the_next_begins),
