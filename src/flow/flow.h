@@ -337,6 +337,9 @@ MUST_CHECK struct err *flow_first_since(struct db_tx *tx, int64_t workspace, int
 MUST_CHECK struct err *flow_job_get(struct db_tx *tx, int64_t workspace, struct str public_id, struct flow_job *job);
 MUST_CHECK struct err *flow_job_steps(struct db_tx *tx, int64_t run, struct flow_step_record **steps, size_t *n);
 MUST_CHECK struct err *flow_event_get(struct db_tx *tx, int64_t workspace, struct str id, struct flow_event *event);
+/* Those of a name that no engine has dispatched yet, oldest first, at most 100; data only. */
+MUST_CHECK struct err *flow_event_pending(struct db_tx *tx, int64_t workspace, struct str name, struct flow_event **events,
+                                          size_t *n);
 /* Newest first, without data. Of many workspaces' events a page may hold few or none although older ones follow: go on
  * from *next, the seq to ask for as `before`; 0: that was all. */
 struct flow_event_filter { struct str name; int64_t from, to, before; size_t limit; };

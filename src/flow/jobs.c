@@ -314,6 +314,20 @@ struct err *flow_event_get(struct db_tx *tx, int64_t workspace, struct str id, s
     return seq ? flow_load_event(tx, seq, event) : err_new(tx->arena, ERR_NOT_FOUND, "there is no such event");
 }
 
+struct err *flow_event_pending(struct db_tx *tx, int64_t workspace, struct str name, struct flow_event **events, size_t *n)
+{
+    VEC(struct flow_event) list = {0};
+    struct flow_event event = {.workspace = workspace};
+    struct db_rows    rows;
+    TRY(db_query(tx, &rows,
+                 "SELECT data FROM flow_event WHERE pending = 1 AND workspace_id = $1 AND name = $2 ORDER BY seq LIMIT 100",
+                 workspace, name));
+    while (db_next(&rows, &event.data)) *VEC_PUSH(tx->arena, &list) = event;
+    *events = list.at;
+    *n = list.n;
+    return db_done(&rows);
+}
+
 /* Events have no index by workspace and order, for that would cost each of them: so far back is looked for a page. */
 enum { EVENT_WINDOW = 100000 };
 

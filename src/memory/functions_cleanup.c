@@ -115,7 +115,7 @@ static struct err *clean_up(struct flow_run *run)
 }
 
 const struct flow_function memory_source_cleanup = {
-    .name = "source.cleanup",
+    .name = SOURCE_CLEANUP,
     .on = "source.disconnected",
     .when = "deleteData == true",
     .run = clean_up,

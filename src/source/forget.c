@@ -1,5 +1,7 @@
-/* forget.c - the data of a source is to go: the payloads of its deliveries, and the items of its repository. */
+/* forget.c - the data of a source is to go: the payloads of its deliveries, and the items of its repository. Until it has
+ * gone, its history is not imported again. */
 #include "source/inbox.h"
+#include "source/receive.h"
 
 #include "flow/flow.h"
 
@@ -163,4 +165,39 @@ struct err *source_forget(struct flow_run *run, struct str public_id, int64_t un
     if (ending.repo.n) TRY(db_write(run->db, run->arena, delete_items, &ending));
     TRY(do_all(run, ending, find_deliveries, delete_of_deliveries));
     return do_all(run, ending, find_forgotten, delete_payloads);
+}
+
+/* ---- what is still to go ----------------------------------------------------------------------------------------- */
+
+static struct err *refuse_imported(struct db_tx *tx, int64_t workspace, struct str public_id, struct str repo)
+{
+    struct db_rows rows;
+    int64_t        id;
+    TRY(db_query(tx, &rows,
+                 "SELECT i.id FROM import i JOIN source s ON s.workspace_id = i.workspace_id AND s.id = i.source_id "
+                 "WHERE s.workspace_id = $1 AND s.public_id = $2 AND LOWER(i.repo) = $3 LIMIT 1",
+                 workspace, public_id, str_lower(tx->arena, repo)));
+    bool imported = db_next(&rows, &id);
+    TRY(db_done(&rows));
+    if (!imported) return NULL;
+    return err_new(tx->arena, ERR_CONFLICT,
+                   "What was imported of " STR_FMT " is still to be deleted, which a server does; import it again after that",
+                   STR_ARG(repo));
+}
+
+struct err *source_check_forgotten(struct db_tx *tx, int64_t workspace, struct str repo)
+{
+    struct flow_job_filter unfinished = {.functions = {STR(SOURCE_CLEANUP)}, .statuses = {STR("queued"), STR("running")}, .limit = 100};
+    struct flow_job   *jobs;
+    struct flow_event *events;
+    const json_value  *data;
+    size_t             n;
+    TRY(flow_job_list(tx, workspace, unfinished, &jobs, &n));
+    for (size_t i = 0; i < n; i++) TRY(refuse_imported(tx, workspace, jobs[i].source, repo));
+    TRY(flow_event_pending(tx, workspace, STR("source.disconnected"), &events, &n));
+    for (size_t i = 0; i < n; i++) {
+        TRY(json_parse(tx->arena, events[i].data, &data));
+        if (json_bool(data, "deleteData", false)) TRY(refuse_imported(tx, workspace, json_str(data, "sourceId"), repo));
+    }
+    return NULL;
 }

@@ -7,6 +7,9 @@
 MUST_CHECK struct err *source_next_row_id(struct db_tx *tx, int64_t workspace, int64_t *id);
 /* Its running imports are cancelled; forget: the next one reads the history from its beginning. */
 MUST_CHECK struct err *source_end_imports(struct db_tx *tx, struct source_record *source, bool forget);
+/* forget.c: ERR_CONFLICT while the imported history of this repository is to be deleted: what is imported meanwhile would be
+ * known already, and then go. */
+MUST_CHECK struct err *source_check_forgotten(struct db_tx *tx, int64_t workspace, struct str repo);
 struct source_member {
     const char *key;
     struct str  text; /* a string */

@@ -52,8 +52,10 @@ MUST_CHECK struct err *source_set_sync(struct db_tx *tx, int64_t workspace, stru
 /* A new secret; the old one is valid for grace ms more. */
 MUST_CHECK struct err *source_renew_secret(struct db_tx *tx, const struct crypto_keys *keys, int64_t workspace,
                                            struct str public_id, int64_t grace, struct str *secret);
-/* Inactive, its secrets erased, its imports cancelled; sends source.disconnected. What it brought stays, or with delete_data the function
- * source.cleanup deletes it; that may also be asked for later. */
+/* The function that deletes what a source brought, after a source.disconnected that asks for it. */
+#define SOURCE_CLEANUP "source.cleanup"
+/* Inactive, its secrets erased, its imports cancelled; sends source.disconnected. What it brought stays, or with
+ * delete_data goes; that may also be asked for later. */
 MUST_CHECK struct err *source_remove(struct db_tx *tx, int64_t workspace, struct str public_id, bool delete_data);
 
 /* The subscription filter (spec/pipeline.md 3): is there an active source of the event's resource that wants it? */

@@ -276,6 +276,7 @@ struct err *source_import_begin(struct db_tx *tx, int64_t workspace, struct sour
     TRY(begun_before(tx, workspace, request.idempotency, &public_id));
     if (!public_id.s) {
         public_id = id_new(tx->arena, "job_");
+        TRY(source_check_forgotten(tx, workspace, request.repo));
         TRY(source_of(tx, workspace, &request, &source));
         TRY(end_interrupted(tx, workspace, source.id));
         TRY(insert_import(tx, workspace, source.id, &request, public_id));

@@ -126,7 +126,8 @@ MUST_CHECK struct err *source_repositories(struct db_tx *tx, int64_t workspace, 
 
 /* Begin an import: makes or finds the git source of the repository (names compared ignoring case; a GitHub source of
  * that name is used if there is one), marks older running imports of it as failed ("interrupted"). A second call with
- * the same idempotency text returns the same import. Errors: ERR_INVALID (repo and branch are required). */
+ * the same idempotency text returns the same import. Errors: ERR_INVALID (repo and branch are required), ERR_CONFLICT
+ * while what was imported of the repository is still to be deleted. */
 MUST_CHECK struct err *source_import_begin(struct db_tx *tx, int64_t workspace, struct source_import_request request,
                                            struct source_import *import);
 MUST_CHECK struct err *source_import_find(struct db_tx *tx, int64_t workspace, struct str public_id,

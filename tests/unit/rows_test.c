@@ -2,7 +2,7 @@
 #include "sql.h"
 
 #include "crypto/crypto.h"
-#include "source/source.h"
+#include "source/receive.h"
 
 /* ---- a prepared database for each test --------------------------------------------------------------------------- */
 
@@ -256,6 +256,29 @@ TEST(import, history_goes_with_the_last_connected_source_that_imported_it)
     check_int(n, 0);
 }
 
+static struct err *remove_with_data(struct db_tx *tx, void *arg)
+{
+    return source_remove(tx, WS, ((struct step *)arg)->import.source_public_id, true);
+}
+
+TEST(import, waits_until_what_was_imported_before_is_deleted)
+{
+    PREPARED(f);
+    struct step step = begun(f.db, arena, "Acme/API"), other = begun(f.db, arena, "acme/web");
+    other.end.status = "completed";
+    check_ok(db_write(f.db, arena, finish_import, &other));
+    check_ok(db_write(f.db, arena, remove_with_data, &step));
+    check_err(db_write(f.db, arena, begin_import, &step), ERR_CONFLICT);
+    begun(f.db, arena, "acme/web");
+    write_sql(&f, "UPDATE flow_event SET pending = 0");
+    write_sql(&f, "INSERT INTO flow_run (xid, workspace_id, function, status, source, cause, queued, ready, created_at, updated_at) "
+                  "SELECT 'x', 1, 'source.cleanup', 'queued', public_id, 0, 1, 0, 0, 0 FROM source "
+                  "WHERE provider_resource_id = 'git:acme/api'");
+    check_err(db_write(f.db, arena, begin_import, &step), ERR_CONFLICT);
+    write_sql(&f, "UPDATE flow_run SET status = 'completed', queued = 0, completed_at = 1");
+    begun(f.db, arena, "acme/api");
+}
+
 int main(void)
 {
     crypto_start();
@@ -273,6 +296,7 @@ int main(void)
         RUN(import, wrong_input_is_refused),
         RUN(import, list_is_newest_first_in_pages),
         RUN(import, history_goes_with_the_last_connected_source_that_imported_it),
+        RUN(import, waits_until_what_was_imported_before_is_deleted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
