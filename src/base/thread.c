@@ -59,6 +59,14 @@ static void *work(void *arg)
     return NULL;
 }
 
+/* With the lock held. Once they stop there are no new ones, for those that are there are waited for: what a task adds then
+ * is done by its own thread. */
+static bool wants_another(const struct workers *workers)
+{
+    size_t idle = workers->started - workers->busy;
+    return !workers->stopping && workers->queued > idle && workers->started < workers->count;
+}
+
 /* With the lock held. One fewer than wanted is no failure: the others do the work. */
 static void start_another(struct workers *workers)
 {
@@ -91,7 +99,7 @@ void workers_submit(struct workers *workers, worker_fn fn, void *arg)
     *workers->last = task;
     workers->last = &task->next;
     workers->queued++;
-    if (workers->queued > workers->started - workers->busy && workers->started < workers->count) start_another(workers);
+    if (wants_another(workers)) start_another(workers);
     pthread_cond_signal(&workers->wake);
     pthread_mutex_unlock(&workers->lock);
 }

@@ -2,8 +2,13 @@
 
 #include "base/hash.h"
 #include "base/id.h"
+#include "base/thread.h"
 #include "base/time.h"
 #include "base/utf8.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
 
 TEST(arena, memory_is_zeroed_and_aligned)
 {
@@ -137,6 +142,60 @@ TEST(err, text_tells_the_whole_chain)
     check_str(err_text(arena, err), "cannot start: no file 3");
 }
 
+enum { ADDED = 8 };
+struct stopping {
+    struct workers *workers;
+    pthread_key_t   end; /* of a thread that finds no other task: the pool stops */
+    atomic_bool     began, ended;
+    pthread_t       last;
+    atomic_int      done, done_by_last;
+};
+
+static void thread_ends(void *arg) { atomic_store(&((struct stopping *)arg)->ended, true); }
+
+static void pause_ms(long ms) { nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL); }
+
+static void wait_for(const atomic_bool *what)
+{
+    while (!atomic_load(what)) pause_ms(1);
+}
+
+static void count(void *arg)
+{
+    struct stopping *stopping = arg;
+    atomic_fetch_add(&stopping->done, 1);
+    if (pthread_equal(pthread_self(), stopping->last)) atomic_fetch_add(&stopping->done_by_last, 1);
+}
+
+static void end_early(void *arg)
+{
+    struct stopping *stopping = arg;
+    check_int(pthread_setspecific(stopping->end, stopping), 0);
+    atomic_store(&stopping->began, true);
+}
+
+static void add_late(void *arg)
+{
+    struct stopping *stopping = arg;
+    stopping->last = pthread_self();
+    wait_for(&stopping->ended);
+    for (int i = 0; i < ADDED; i++) workers_submit(stopping->workers, count, stopping);
+    pause_ms(50); /* a new thread would do some of them meanwhile */
+}
+
+TEST(thread, what_a_task_adds_while_the_pool_stops_is_done_without_new_threads)
+{
+    struct stopping stopping = {.workers = workers_start(4, "test")};
+    check_int(pthread_key_create(&stopping.end, thread_ends), 0);
+    workers_submit(stopping.workers, add_late, &stopping);
+    workers_submit(stopping.workers, end_early, &stopping);
+    wait_for(&stopping.began);
+    workers_stop(stopping.workers);
+    pthread_key_delete(stopping.end);
+    check_int(stopping.done, ADDED);
+    check_int(stopping.done_by_last, ADDED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +213,7 @@ int main(void)
         RUN(utf8, broken_sequences_become_replacement_characters),
         RUN(utf8, shorten_counts_code_points),
         RUN(err, text_tells_the_whole_chain),
+        RUN(thread, what_a_task_adds_while_the_pool_stops_is_done_without_new_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
