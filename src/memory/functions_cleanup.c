@@ -1,6 +1,7 @@
 /* functions_cleanup.c - a source is disconnected and its data is to go (spec/documents.md 13): the observations of its
  * resource and of the history that was imported for it are deleted, a page in a transaction; then the job goes on as a
- * fresh run. At the end go the payloads they were made of, so that no replay brings them back.
+ * fresh run. At the end go the payloads they were made of, so that no replay brings them back, and what they made of
+ * the profiles of people.
  */
 #include "memory/announce.h"
 #include "source/receive.h"
@@ -98,6 +99,12 @@ static struct err *delete_page(struct flow_run *run, struct db_tx *tx, void *arg
     return NULL;
 }
 
+static struct err *write_profiles(struct db_tx *tx, void *arg)
+{
+    struct flow_run *run = arg;
+    return memory_settle(run->context, tx, run->workspace);
+}
+
 static struct err *clean_up(struct flow_run *run)
 {
     struct cleanup    cleanup;
@@ -110,6 +117,7 @@ static struct err *clean_up(struct flow_run *run)
     flow_progress(run, str_printf(run->arena, "{\"phase\":\"delete\",\"done\":%lld}", deleted));
     if (json_bool(state, "more", false)) return flow_continue(run, result);
     TRY(source_forget(run, json_str(flow_data(run), "sourceId"), cleanup.until));
+    TRY(db_write(run->db, run->arena, write_profiles, run));
     flow_output(run, str_printf(run->arena, "{\"status\":\"success\",\"observations\":%lld}", deleted));
     return NULL;
 }

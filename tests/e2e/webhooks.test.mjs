@@ -357,6 +357,8 @@ test('imported history goes with its source, and can be imported again', async (
   };
   assert.deepEqual(await remove(), { status: 'success', observations: brought - 1 });
   assert.deepEqual((await it.ask('GET', `${W}/observations`)).body.data.map((each) => each.title), ['[Push] Measure the timeout']);
+  const counts = async () => (await it.ask('GET', `${W}/actors`)).body.data.map((each) => each.observationCount);
+  assert.deepEqual(await counts(), [1]); // profiles, too, tell only of what is left
   read(repo);
   assert.equal(await total(), brought);
   const [again] = (await it.ask('GET', `${W}/sources`)).body.data.filter((each) => each.id === id);
