@@ -162,6 +162,7 @@ struct err *search_people(struct search *search, struct arena *arena, const stru
     TRY(db_query(tx, &rows,
                  "SELECT p.actor_id, p.xid, COALESCE(NULLIF(p.display_name, ''), p.actor_id), p.observation_count "
                  "FROM actor_profile p WHERE p.workspace_id = $1 AND p.is_bot = 0 "
+                 "AND (p.observation_count > 0 OR p.dirty = 1) " /* new ones are not counted yet */
                  "AND (p.observation_count < $2 OR (p.observation_count = $2 AND p.xid > $3)) "
                  "AND ($4 = '' OR EXISTS (SELECT 1 FROM actor_name n WHERE n.workspace_id = p.workspace_id "
                  "AND n.actor_id = p.actor_id AND n.name LIKE $4 ESCAPE '\\')) "

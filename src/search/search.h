@@ -165,7 +165,7 @@ struct search_people_request {
     int64_t    before_count;     /* the last person of the page before; before_xid empty: from the busiest */
     struct str before_xid;
 };
-/* People, not bots, busiest first: id, xid, name and count. */
+/* People of whom there is anything, not bots, busiest first: id, xid, name and count. */
 MUST_CHECK struct err *search_people(struct search *search, struct arena *arena, const struct search_people_request *request,
                                      struct search_person **people, size_t *n);
 /* By canonical id or any name. Errors: ERR_NOT_FOUND "Actor not found: NAME". */

@@ -524,6 +524,21 @@ TEST(people, are_listed_by_how_busy_they_are_without_bots)
     check(!str_eq(after[0].id, people[1].id));
 }
 
+TEST(people, of_whom_nothing_is_left_are_not_listed_but_new_ones_are)
+{
+    struct world world WORLD_SCOPE = world_begin(arena);
+    struct search_person *people;
+    size_t                n;
+    struct search_people_request request = {.workspace = world.workspace, .limit = 9};
+    check_ok(db_write(world.db, arena, insert_people, &world));
+    write_sql(&world, "UPDATE actor_profile SET observation_count = 0, dirty = 1");
+    check_ok(search_people(world.search, arena, &request, &people, &n));
+    check_int(n, 3);
+    write_sql(&world, "UPDATE actor_profile SET dirty = 0");
+    check_ok(search_people(world.search, arena, &request, &people, &n));
+    check_int(n, 0);
+}
+
 TEST(people, are_found_by_a_part_of_a_name)
 {
     static const struct { const char *text; size_t n; } rows[] = {{"ADA", 2}, {"lovel", 1}, {"g%", 1}, {"%", 1}, {"renov", 0}, {"", 3}};
@@ -570,6 +585,7 @@ int main(void)
         RUN(search, text_that_no_database_takes_finds_nothing_and_fails_nothing),
         RUN(search, many_at_once_while_others_write),
         RUN(people, are_listed_by_how_busy_they_are_without_bots),
+        RUN(people, of_whom_nothing_is_left_are_not_listed_but_new_ones_are),
         RUN(people, are_found_by_a_part_of_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
