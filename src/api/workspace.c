@@ -127,11 +127,11 @@ static struct err *change_name(struct db_tx *tx, struct change *change)
     return NULL;
 }
 
-/* The members that the patch names. */
+/* The members that the patch names; one called `name` is not to look like the workspace's. */
 static void tell_settings(struct json_out *told, const json_value *patch, const json_value *before, const json_value *after)
 {
     for (struct json_iter it = json_iter(patch); json_step(&it);) {
-        json_key(told, it.key);
+        json_key(told, str_eq(it.key, STR("name")) ? STR("settings.name") : it.key);
         json_begin(told, NULL, '{');
         json_put_value(told, "from", json_member(before, it.key));
         json_put_value(told, "to", json_member(after, it.key));

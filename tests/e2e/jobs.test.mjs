@@ -251,6 +251,9 @@ test('settings of a workspace are joined, checked and told', async (t) => {
   assert.deepEqual(telling[1].changes, told.changes);
   assert.equal(JSON.parse((await get(server, key, '/v1/workspace')).text).name, 'Platform');
   assert.equal(JSON.parse((await get(server, key, W)).text).name, 'Platform'); /* the former name leads to it */
+  await change({ name: 'Core', settings: { name: 'its own' } });
+  const [both] = JSON.parse((await get(server, key, W + '/activities?category=workspace')).text).data;
+  assert.deepEqual(both.changes, { name: { from: 'Platform', to: 'Core' }, 'settings.name': { from: null, to: 'its own' } });
 });
 
 test('every answer is what the document says', async (t) => {
