@@ -1,18 +1,21 @@
 /* functions.c - the pipeline as durable functions (spec/pipeline.md 2, 12; workflow-engine.md 9): capture, and the list.
  *
- * DESIGN. Up to 200 captures of a workspace are one entry. Those about which no model is asked are stored in one
- * transaction at once; then the model is asked about the others, MEMORY_ASKERS at a time, and they are stored in a
- * second one. Each answer is a step of its run: an entry that is repeated finds it. Whatever fails with the model, the rules'
- * classes stand. Nothing is asked inside a transaction.
+ * DESIGN. Up to 200 captures of a workspace are one entry. Those about which no model is asked are stored at once; then
+ * the model is asked about the others, MEMORY_ASKERS at a time, and they are stored. Either is one transaction unless
+ * captures are slow, as where each has links to many others: whoever sends meanwhile waits no longer than for
+ * TRANSACTION_US of them. Each answer is a step of its run: an entry that is repeated finds it. Whatever fails with the
+ * model, the rules' classes stand. Nothing is asked inside a transaction.
  */
 #include "memory/announce.h"
 
 #include "base/thread.h"
+#include "base/time.h"
 #include "source/receive.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
-enum { CAPTURES_TOGETHER = 200, CAPTURES_CALLING = 10, ASK_WITHIN_MINUTES = 2 };
+enum { CAPTURES_TOGETHER = 200, CAPTURES_CALLING = 10, ASK_WITHIN_MINUTES = 2, TRANSACTION_US = 500000 };
 
 struct capture {
     struct flow_run       *run;
@@ -37,6 +40,7 @@ struct captures {
     struct outbox        outbox;
     int64_t              began;
     bool asked; /* which of them are being stored: those about which the model was asked, or the others */
+    size_t first, end; /* of these, those of one transaction */
 };
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
@@ -256,7 +260,8 @@ static void send_news(struct captures *all, const struct capture *capture, const
 
 static bool is_stored_now(const struct captures *all, const struct capture *capture)
 {
-    return capture->asks == all->asked && !capture->stopped;
+    size_t place = (size_t)(capture - all->at);
+    return capture->asks == all->asked && !capture->stopped && place >= all->first && place < all->end;
 }
 
 static struct err *store_batch(struct captures *all, struct db_tx *tx, const struct memory_batch *batch)
@@ -297,22 +302,46 @@ static struct err *complete(struct captures *all, struct db_tx *tx, struct captu
     return flow_complete_in(capture->run, tx);
 }
 
+/* Slow ones count at once, quick ones little by little: there may be both. Only transactions write it, one at a time. */
+static void note_time(struct memory *memory, int64_t each)
+{
+    int64_t lately = atomic_load(&memory->capture_us);
+    atomic_store(&memory->capture_us, each > lately ? each : (7 * lately + each) / 8);
+}
+
+/* From first on, as many as fit into a transaction if they are as quick as others lately. */
+static size_t end_of_slice(const struct captures *all)
+{
+    int64_t each = atomic_load(&all->memory->capture_us), most = each ? TRANSACTION_US / each : CAPTURES_TOGETHER;
+    size_t  rest = all->n - all->first;
+    return all->first + (most < 1 ? 1 : (size_t)most < rest ? (size_t)most : rest);
+}
+
 static struct err *write_captures(struct db_tx *tx, void *arg)
 {
     struct captures *all = arg;
+    int64_t          began = time_monotonic_us();
     outbox_empty(&all->outbox);
+    all->end = end_of_slice(all);
     for (enum source_ingestion i = SOURCE_WEBHOOK; i <= SOURCE_API; i++) TRY(store_batch(all, tx, all->batches[i]));
-    for (size_t i = 0; i < all->n; i++)
+    for (size_t i = all->first; i < all->end; i++)
         if (is_stored_now(all, &all->at[i])) TRY(complete(all, tx, &all->at[i]));
-    return outbox_send(tx, &all->outbox);
+    TRY(outbox_send(tx, &all->outbox));
+    note_time(all->memory, (time_monotonic_us() - began) / (int64_t)(all->end - all->first));
+    return NULL;
 }
 
 static struct err *store(struct captures *all, bool asked)
 {
-    size_t n = 0;
     all->asked = asked;
-    for (size_t i = 0; i < all->n; i++) n += is_stored_now(all, &all->at[i]);
-    return n ? db_write(all->memory->db, all->arena, write_captures, all) : NULL;
+    for (all->first = 0; all->first < all->n; all->first = all->end) {
+        size_t n = 0;
+        all->end = all->n;
+        for (size_t i = all->first; i < all->n; i++) n += is_stored_now(all, &all->at[i]);
+        if (!n) return NULL;
+        TRY(db_write(all->memory->db, all->arena, write_captures, all));
+    }
+    return NULL;
 }
 
 static struct err *capture_all(struct captures *all)

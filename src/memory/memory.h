@@ -59,6 +59,7 @@ struct memory {          /* what the pipeline needs; one per process */
     struct embed *embed;
     struct llm   *llm;   /* NULL or off: classes and summaries go by rules */
     struct workers *askers; /* threads that wait for the model's classes, as many as may at once; NULL: none to spare */
+    _Atomic int64_t capture_us; /* what storing a capture took lately */
 };
 enum { MEMORY_ASKERS = 10 };
 

@@ -316,6 +316,24 @@ TEST(classify, of_a_batch_each_answer_is_remembered_when_storing_fails)
     check_int(w.service.requests, 5);
 }
 
+/* What follows from captures is told once a transaction. */
+static int64_t profile_events_of_five(struct arena *arena, int64_t capture_us)
+{
+    WORLD(w);
+    for (int i = 0; i < 5; i++) SEND(&w, .id = str_z(arena, str_printf(arena, "event-%d", i)), .actor = "ada");
+    w.memory.capture_us = capture_us;
+    world_start(&w);
+    flow_settle(w.flow);
+    check_int(count(&w, "SELECT COUNT(*) FROM observation"), 5);
+    return count(&w, "SELECT COUNT(*) FROM flow_event WHERE name = 'neural/profile.update'");
+}
+
+TEST(capture, quick_ones_share_a_transaction_and_slow_ones_let_others_write)
+{
+    check_int(profile_events_of_five(arena, 0), 1);
+    check(profile_events_of_five(arena, SECONDS(1) * 1000) > 1);
+}
+
 /* ---- entities ---------------------------------------------------------------------------------------------------- */
 
 #define ENTITIES_RUN "neural.llm-entity-extraction"
@@ -566,6 +584,7 @@ int main(void)
         RUN(classify, an_answer_is_remembered_when_storing_fails),
         RUN(classify, a_stop_does_not_wait_for_the_model_and_costs_no_attempt),
         RUN(classify, of_a_batch_each_answer_is_remembered_when_storing_fails),
+        RUN(capture, quick_ones_share_a_transaction_and_slow_ones_let_others_write),
         RUN(entities, of_a_long_text_are_asked_for_a_minute_later_and_merged),
         RUN(entities, are_found_by_the_index_and_vectors_stay),
         RUN(entities, a_project_that_only_the_model_saw_becomes_a_mention),
