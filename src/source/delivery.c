@@ -191,7 +191,8 @@ static struct str usable_id(struct arena *arena, struct str id, struct str body)
     bool usable = id.n > 0 && id.n <= MAX_DELIVERY_ID;
     for (size_t i = 0; i < id.n && usable; i++) usable = id.s[i] > ' ' && id.s[i] < 0x7f;
     if (usable) return id;
-    return str_printf(arena, "sha256:" STR_FMT, STR_ARG(str_slice(crypto_sha256_hex(arena, body), 0, DIGEST_HEAD)));
+    struct str digest = str_slice(crypto_sha256_hex(arena, body), 0, DIGEST_HEAD);
+    return str_printf(arena, "sha256:" STR_FMT, STR_ARG(digest));
 }
 
 /* The signature is a digest of the body that has been computed already: another one would cost as much again. In one
