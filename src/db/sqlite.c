@@ -115,7 +115,7 @@ static struct err *configure(struct db_connection *connection, struct arena *are
                       "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;"
                       "PRAGMA journal_size_limit = 67108864",
         [DB_READER] = "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4096",
-        [DB_UPKEEP] = "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -2048",
+        [DB_UPKEEP] = "PRAGMA journal_size_limit = 67108864; PRAGMA user_version", /* opens the log, reads no schema */
     };
     sqlite3 *handle = connection->handle;
     sqlite3_busy_timeout(handle, BUSY_TIMEOUT_MS);
