@@ -32,7 +32,7 @@ static void add_word(struct embed_maxsim *maxsim, struct embed_word word)
     embed_table_add(maxsim->table, ids, embed_pieces(word.text, ids), sum);
     struct embed_vector vector = embed_quantise(maxsim->arena, sum, EMBED_TABLE_DIM);
     if (!vector.x || !(word.weight > 0)) return;
-    for (int d = 0; d < EMBED_TABLE_DIM; d++) maxsim->words[maxsim->n][d] = vector.x[d];
+    for (int d = 0; d < EMBED_TABLE_DIM; d++) maxsim->words[maxsim->n][d] = (int16_t)vector.x[d];
     maxsim->norm[maxsim->n] = vector.norm;
     maxsim->share[maxsim->n++] = word.weight;
 }
