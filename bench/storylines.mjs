@@ -90,7 +90,8 @@ async function sql(dataDir, text) {
 
 async function settled(dataDir) {
   for (let i = 0; i < 2000; i++) {
-    const [{ open }] = await sql(dataDir, "SELECT count(*) AS open FROM flow_run WHERE function IN ('neural.observation.capture', 'neural.references.settle') AND completed_at IS NULL");
+    const [{ open }] = await sql(dataDir, `SELECT (SELECT count(*) FROM flow_run WHERE function IN ('neural.observation.capture', 'neural.references.settle')
+      AND completed_at IS NULL) + (SELECT count(*) FROM flow_event WHERE pending = 1) AS open`);
     if (open === 0) return;
     await sleep(10);
   }
