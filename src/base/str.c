@@ -132,6 +132,16 @@ struct str str_upper(struct arena *arena, struct str text)
     return (struct str){copy, text.n};
 }
 
+struct str str_two_lines(struct arena *arena, struct str first, struct str second)
+{
+    struct buf b = buf_in(arena);
+    buf_reserve(&b, first.n + 1 + second.n);
+    buf_str_add(&b, first);
+    buf_char(&b, '\n');
+    buf_str_add(&b, second);
+    return buf_str(&b);
+}
+
 struct str str_join(struct arena *arena, const struct str *parts, size_t n, struct str separator)
 {
     struct buf b = buf_in(arena);

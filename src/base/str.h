@@ -55,6 +55,7 @@ struct str  str_dup(struct arena *arena, struct str text);
 const char *str_z(struct arena *arena, struct str text); /* NUL-terminated copy, ends at the first NUL */
 struct str  str_lower(struct arena *arena, struct str text); /* ASCII */
 struct str  str_upper(struct arena *arena, struct str text); /* ASCII */
+struct str  str_two_lines(struct arena *arena, struct str first, struct str second); /* with a line break between */
 struct str  str_join(struct arena *arena, const struct str *parts, size_t n, struct str separator);
 struct str  str_replace(struct arena *arena, struct str text, struct str what, struct str with);
 struct str  str_vprintf(struct arena *arena, const char *format, va_list args);

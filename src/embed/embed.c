@@ -187,7 +187,7 @@ static struct err *remote_item(struct embed *embed, struct arena *arena, struct 
     size_t              n = 1, room = REMOTE_PASSAGE_BYTES;
     while (body.n && n < 1 + EMBED_MAX_PASSAGES) {
         struct str passage = str_trim(embed_next_passage(&body, bytes_fit, &room));
-        if (passage.n) texts[n++] = str_printf(arena, STR_FMT "\n" STR_FMT, STR_ARG(head), STR_ARG(passage));
+        if (passage.n) texts[n++] = str_two_lines(arena, head, passage);
     }
     TRY(embed_provider_texts(embed->provider, arena, texts, n, vectors));
     if (n == 1) vectors[n++] = vectors[0];

@@ -181,7 +181,7 @@ struct err *llm_entities(struct llm *llm, struct arena *arena, struct str title,
         .terms = terms,
     };
     TRY(llm_question(llm, arena, &question, &answer, usage));
-    struct str text = str_printf(arena, STR_FMT "\n" STR_FMT, STR_ARG(title), STR_ARG(body));
+    struct str text = str_two_lines(arena, title, body);
     struct words known = words_of(arena, text);
     return read_entities(arena, answer, &known, result);
 }

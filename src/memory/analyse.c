@@ -46,7 +46,7 @@ void memory_analyse_by(struct arena *arena, const struct source_event *event, co
         .result = result,
         .model = model,
         .title = text_without_label(event->title),
-        .text = str_join(arena, (struct str[]){event->title, event->body}, 2, STR("\n")),
+        .text = str_two_lines(arena, event->title, event->body),
         .family = str_slice(event->source_type, 0, str_find_char(event->source_type, '.', 0)),
     };
     if (event->metadata.n && json_parse(arena, event->metadata, &analysis.metadata)) analysis.metadata = NULL;

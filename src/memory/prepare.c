@@ -84,7 +84,7 @@ static void whole_terms_of_paths(const json_value *paths, struct text_terms *ter
 static void terms_of(struct arena *arena, struct arena *scratch, struct prepared_event *item)
 {
     const struct source_event *event = &item->event;
-    struct str        text = str_join(scratch, (struct str[]){text_without_label(event->title), event->body}, 2, STR("\n"));
+    struct str        text = str_two_lines(scratch, text_without_label(event->title), event->body);
     struct text_terms words = text_terms(scratch, text);
     size_t            most = words.n + 2 * (event->reference_count + MAX_PATHS);
     struct text_terms all = {.at = arena_alloc_raw(scratch, sizeof *all.at * (most + 1)), .n = words.n};
@@ -145,7 +145,7 @@ static void embed_far(struct memory *memory, struct arena *arena, struct memory_
             texts[n++] = title;
             if (item->event.body.n == 0) continue;
             owners[n] = item;
-            texts[n++] = str_join(arena, (struct str[]){title, item->event.body}, 2, STR("\n"));
+            texts[n++] = str_two_lines(arena, title, item->event.body);
         }
         struct embed_vector *vectors = NEW_ARRAY(arena, struct embed_vector, n);
         struct err          *err = n ? embed_texts(memory->embed, arena, false, texts, n, vectors) : NULL;

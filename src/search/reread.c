@@ -30,8 +30,7 @@ struct err *reread(const struct search *search, struct db_tx *tx, int64_t worksp
     for (size_t i = 0; maxsim && i < n; i++) {
         struct row row;
         TRY(row_find(tx, workspace, hits->at[i].id, &row));
-        struct str text =
-            str_printf(arena, STR_FMT "\n" STR_FMT, STR_ARG(text_without_label(row.title)), STR_ARG(row.content));
+        struct str text = str_two_lines(arena, text_without_label(row.title), row.content);
         hits->at[i].score = fmin(1, hits->at[i].score + weight * (1 - found) * embed_maxsim_of(maxsim, text));
     }
     rerank_order(hits->at, n);

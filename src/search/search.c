@@ -75,7 +75,7 @@ static struct err *ask_provider(struct search *search, struct arena *arena, stru
                                 int64_t *took)
 {
     struct str           model = embed_model(search->embed);
-    struct str           key = str_printf(arena, STR_FMT "\n" STR_FMT, STR_ARG(model), STR_ARG(plain));
+    struct str           key = str_two_lines(arena, model, plain);
     struct sized_vector *known = cache_get(search->vectors, arena, key, 0, copy_vector, NULL);
     *vector = (struct embed_vector){0};
     *took = 0;
@@ -223,7 +223,7 @@ static struct err *has_phrases(struct run *run, struct db_tx *tx, int64_t id, bo
     *all = false;
     TRY(row_find(tx, run->request->workspace, id, &row));
     if (!row.id) return NULL;
-    struct str text = str_printf(run->arena, STR_FMT "\n" STR_FMT, STR_ARG(row.title), STR_ARG(row.content));
+    struct str text = str_two_lines(run->arena, row.title, row.content);
     *all = phrases_found(run->arena, run->query.phrases, run->query.phrase_count, text);
     return NULL;
 }
