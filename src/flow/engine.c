@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CLAIMED_AT_MOST = 1024, PENDING_AT_ONCE = 500, POLL_MS = 1000, FAILED_TURN_MS = 200, GRACE_MS = 500 };
+enum { PENDING_AT_ONCE = 500, POLL_MS = 1000, FAILED_TURN_MS = 200, GRACE_MS = 500 };
 
 /* ---- a turn ------------------------------------------------------------------------------------------------------ */
 

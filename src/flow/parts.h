@@ -25,6 +25,7 @@ enum {
     LEASE_MS = 30000,
     HEARTBEAT_MS = 10000,
     CRASHES_ALLOWED = 5,
+    CLAIMED_AT_MOST = 1024, /* runs, ahead of the threads that execute them */
     KEY_BYTES = 200,
     IDEMPOTENCY_MS = 24 * 3600 * 1000,
     CANCEL_ONS = 4,

@@ -319,7 +319,7 @@ static struct err *claim_from(struct claim *claim, int64_t workspace, const stru
 /* How many more of a function may be claimed ahead: quick ones many, slow ones no more than there are threads. */
 static size_t allowance(struct flow *flow, struct function *function)
 {
-    enum { QUICK = 1024, AHEAD_US = 50000, SLOW_US = 100000 };
+    enum { AHEAD_US = 50000, SLOW_US = 100000 };
     size_t workers = flow->config.workers, limit;
     pthread_mutex_lock(&flow->lock);
     if (function->mean_us == 0)
@@ -328,8 +328,8 @@ static size_t allowance(struct flow *flow, struct function *function)
         limit = workers > 1 ? workers - 1 : 1; /* one thread is left for the others */
     else
         limit = workers + (size_t)((double)AHEAD_US * (double)workers / function->mean_us);
-    if (function->table->run_many && limit < QUICK) limit = QUICK;
-    if (limit > QUICK) limit = QUICK;
+    if (function->table->run_many && limit < CLAIMED_AT_MOST) limit = CLAIMED_AT_MOST;
+    if (limit > CLAIMED_AT_MOST) limit = CLAIMED_AT_MOST;
     size_t left = function->outstanding >= limit ? 0 : limit - function->outstanding;
     pthread_mutex_unlock(&flow->lock);
     return left;
