@@ -165,8 +165,7 @@ static struct err *update(struct db_tx *tx, struct application *application)
     }
     if (!n) return NULL;
     TRY(source_replace_members(tx->arena, &source->config, members, n));
-    return db_exec(tx, "UPDATE source SET source_config = $3 WHERE workspace_id = $1 AND id = $2", source->workspace,
-                   source->id, source->config);
+    return source_write_config(tx, source->workspace, source->id, source->config);
 }
 
 static void change_of_state(struct application *application)

@@ -354,8 +354,7 @@ struct err *source_set_sync(struct db_tx *tx, int64_t workspace, struct str publ
     json_end(&out);
     struct source_member member = {.key = "sync", .json = json_out_text(&out)};
     TRY(source_replace_members(tx->arena, &source->config, &member, 1));
-    return db_exec(tx, "UPDATE source SET source_config = $3 WHERE workspace_id = $1 AND id = $2", workspace, source->id,
-                   source->config);
+    return source_write_config(tx, workspace, source->id, source->config);
 }
 
 /* ---- removing ------------------------------------------------------------------------------------------------------ */

@@ -18,6 +18,7 @@ struct source_member {
 /* Set members of a source's configuration; what other parts of the program keep there stays as it is. */
 MUST_CHECK struct err *source_replace_members(struct arena *arena, struct str *config, const struct source_member *members,
                                               size_t n);
+MUST_CHECK struct err *source_write_config(struct db_tx *tx, int64_t workspace, int64_t source, struct str config);
 
 /* lifecycle.c: workspace, id, public_id, type, resource_id and config of the record are needed. */
 struct source_kind {

@@ -112,8 +112,7 @@ struct err *match_learn(struct db_tx *tx, const struct candidate *candidate)
     TRY(db_done(&rows));
     if (!found) return NULL;
     TRY(source_replace_members(tx->arena, &config, candidate->learned, candidate->learned_count));
-    TRY(db_exec(tx, "UPDATE source SET source_config = $3 WHERE workspace_id = $1 AND id = $2", source->workspace,
-                source->id, config));
+    TRY(source_write_config(tx, source->workspace, source->id, config));
     if (!learned_name(candidate)) return NULL;
     struct source_record named = *source;
     named.config = config;

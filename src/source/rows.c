@@ -52,14 +52,14 @@ struct err *source_replace_members(struct arena *arena, struct str *config, cons
     return NULL;
 }
 
-static struct err *write_config(struct db_tx *tx, int64_t workspace, int64_t source, struct str config)
+struct err *source_write_config(struct db_tx *tx, int64_t workspace, int64_t source, struct str config)
 {
     return db_exec(tx, "UPDATE source SET source_config = $3 WHERE workspace_id = $1 AND id = $2", workspace, source, config);
 }
 
 static struct err *connect_again(struct db_tx *tx, int64_t workspace, const struct source_row *source)
 {
-    TRY(write_config(tx, workspace, source->id, source->config));
+    TRY(source_write_config(tx, workspace, source->id, source->config));
     return db_exec(tx, "UPDATE source SET is_active = 1, inactive_reason = NULL WHERE workspace_id = $1 AND id = $2",
                    workspace, source->id);
 }
@@ -348,7 +348,7 @@ static struct err *remember_position(struct db_tx *tx, int64_t workspace, int64_
     struct source_member member = {.key = "import", .json = json_out_text(&position)};
     TRY(source_replace_members(tx->arena, &source.config, &member, 1));
     /* one that its provider has ended meanwhile stays so */
-    return write_config(tx, workspace, source_id, source.config);
+    return source_write_config(tx, workspace, source_id, source.config);
 }
 
 static struct err *record_sync(struct db_tx *tx, int64_t workspace, int64_t source, bool completed, bool failed,
@@ -393,7 +393,7 @@ struct err *source_end_imports(struct db_tx *tx, struct source_record *source, b
                 source->workspace, source->id, time_now()));
     if (!forget) return NULL;
     TRY(source_replace_members(tx->arena, &source->config, &position, 1));
-    return write_config(tx, source->workspace, source->id, source->config);
+    return source_write_config(tx, source->workspace, source->id, source->config);
 }
 
 struct err *source_imported(struct db_tx *tx, int64_t workspace, struct str public_id, struct str **repos, size_t *count)
