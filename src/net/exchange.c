@@ -243,10 +243,11 @@ static size_t own_body(char *out, size_t size, int status)
         {504, "TIMEOUT", "The request took too long"},
     };
     struct arena *arena ARENA_SCOPE = arena_create();
+    struct str    id = id_uuid(arena);
     size_t        i = 0;
     while (texts[i].status != status) i++;
     return (size_t)snprintf(out, size, "{\"error\":\"%s\",\"message\":\"%s\",\"requestId\":\"" STR_FMT "\"}",
-                            texts[i].code, texts[i].message, STR_ARG(id_uuid(arena)));
+                            texts[i].code, texts[i].message, STR_ARG(id));
 }
 
 /* What the server says when no handler did. */

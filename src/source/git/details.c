@@ -66,7 +66,8 @@ void draft_actor(struct draft *draft, struct str name, struct str email)
             json_put(&draft->metadata, "authorLogin", login);
         }
     } else if (email.n) {
-        actor->id = str_printf(draft->arena, "email:" STR_FMT, STR_ARG(str_lower(draft->arena, email)));
+        struct str address = str_lower(draft->arena, email);
+        actor->id = str_printf(draft->arena, "email:" STR_FMT, STR_ARG(address));
     } else {
         actor->id = str_lower(draft->arena, name);
     }
