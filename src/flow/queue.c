@@ -328,8 +328,7 @@ static size_t allowance(struct flow *flow, struct function *function)
         limit = workers > 1 ? workers - 1 : 1; /* one thread is left for the others */
     else
         limit = workers + (size_t)((double)AHEAD_US * (double)workers / function->mean_us);
-    if (function->table->run_many && limit < CLAIMED_AT_MOST) limit = CLAIMED_AT_MOST;
-    if (limit > CLAIMED_AT_MOST) limit = CLAIMED_AT_MOST;
+    if (function->table->run_many || limit > CLAIMED_AT_MOST) limit = CLAIMED_AT_MOST;
     size_t left = function->outstanding >= limit ? 0 : limit - function->outstanding;
     pthread_mutex_unlock(&flow->lock);
     return left;
