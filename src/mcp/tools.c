@@ -138,21 +138,36 @@ static bool takes(const struct tool *tool, const char *parent, struct str name)
     return false;
 }
 
-/* The API overlooks fields that it does not know; a model that misspelt one should hear of it. */
-static bool put_unknown(struct json_out *out, const struct tool *tool, const char *parent, const json_value *object)
+/* The API overlooks fields that it does not know; a model that misspelt one should hear of it. What is nested is told
+ * under the name of the argument, as the API does. */
+struct unknown { struct json_out *out; const char *under; bool any; };
+
+static void name_unknown(struct unknown *unknown, struct str key)
 {
-    bool any = false;
-    for (struct json_iter it = json_iter(json_is_object(object) ? object : NULL); json_step(&it);) {
-        if (takes(tool, parent, it.key)) continue;
-        if (!any) {
-            json_key(out, parent ? str_of(parent) : STR("arguments"));
-            json_begin(out, NULL, '[');
-        }
-        any = true;
-        json_put(out, NULL, str_printf(out->buf.arena, "Unrecognized key: '" STR_FMT "'", STR_ARG(str_slice(it.key, 0, 100))));
-    }
-    if (any) json_end(out);
-    return any;
+    struct json_out *out = unknown->out;
+    if (!unknown->any) json_begin(out, unknown->under, '[');
+    unknown->any = true;
+    json_put(out, NULL, str_printf(out->buf.arena, "Unrecognized key: '" STR_FMT "'", STR_ARG(str_slice(key, 0, 100))));
+}
+
+static struct json_iter members_of(const json_value *value)
+{
+    return json_iter(json_is_object(value) ? value : NULL);
+}
+
+static bool put_unknown(struct json_out *out, const struct tool *tool, const json_value *arguments)
+{
+    const json_value *filters = json_get(arguments, "filters");
+    struct unknown    outer = {.out = out, .under = "arguments"}, inner = {.out = out, .under = "filters"};
+    for (struct json_iter it = members_of(arguments); json_step(&it);)
+        if (!takes(tool, NULL, it.key)) name_unknown(&outer, it.key);
+    if (outer.any) json_end(out);
+    for (struct json_iter it = members_of(filters); json_step(&it);)
+        if (!takes(tool, "filters", it.key)) name_unknown(&inner, it.key);
+    for (struct json_iter it = members_of(json_get(filters, "dateRange")); json_step(&it);)
+        if (!str_eq(it.key, STR("start")) && !str_eq(it.key, STR("end"))) name_unknown(&inner, it.key);
+    if (inner.any) json_end(out);
+    return outer.any || inner.any;
 }
 
 static bool has_unknown(struct mcp_call *call, const struct tool *tool, const json_value *arguments, struct mcp_answer *answer)
@@ -162,8 +177,7 @@ static bool has_unknown(struct mcp_call *call, const struct tool *tool, const js
     json_put(&out, "error", "VALIDATION_ERROR");
     json_put(&out, "message", "Invalid request");
     json_begin(&out, "details", '{');
-    bool any = put_unknown(&out, tool, NULL, arguments);
-    any |= put_unknown(&out, tool, "filters", json_get(arguments, "filters"));
+    bool any = put_unknown(&out, tool, arguments);
     json_end(&out);
     json_put(&out, "requestId", id_uuid(call->arena));
     json_end(&out);

@@ -318,12 +318,13 @@ TEST(mcp, misspelt_arguments_are_named)
     struct service service = {.status = 200, .body = "{}"};
     const json_value *reply = reply_to(arena, &service,
         "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"lightfast_search\",\"arguments\":{\"query\":\"x\","
-        "\"limits\":3,\"filters\":{\"type\":[]}}}}\n"), *body;
+        "\"limits\":3,\"filters\":{\"type\":[],\"dateRange\":{\"from\":\"2026-01-01\"}}}}}\n"), *body;
     check(json_bool(reply, "result.isError", false));
     check_ok(json_parse(arena, json_str(reply, "result.content.0.text"), &body));
     check_str(json_str(body, "error"), "VALIDATION_ERROR");
     check_str(json_str(body, "details.arguments.0"), "Unrecognized key: 'limits'");
     check_str(json_str(body, "details.filters.0"), "Unrecognized key: 'type'");
+    check_str(json_str(body, "details.filters.1"), "Unrecognized key: 'from'");
     check_int(atomic_load(&service.asked), 0);
 }
 
