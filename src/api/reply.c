@@ -148,9 +148,10 @@ bool api_preflight(struct api_call *call)
         !origin_allowed(call->app->config, origin))
         return false;
     call->reply->status = 204;
-    net_reply_header(call->reply, "Access-Control-Allow-Methods", STR("GET, POST, DELETE"));
+    net_reply_header(call->reply, "Access-Control-Allow-Methods", STR("GET, POST, PATCH, DELETE"));
     net_reply_header(call->reply, "Access-Control-Allow-Headers",
-                     STR("Authorization, Content-Type, X-Request-Id, X-Workspace-ID, MCP-Protocol-Version, Mcp-Method, Mcp-Name"));
+                     STR("Authorization, Content-Type, Last-Event-ID, X-Request-Id, X-Workspace-ID, MCP-Protocol-Version, "
+                         "Mcp-Method, Mcp-Name"));
     net_reply_header(call->reply, "Access-Control-Max-Age", STR("600"));
     return true;
 }

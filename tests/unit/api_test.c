@@ -293,6 +293,9 @@ TEST(api, cors_is_for_listed_origins_only)
     check_int(answer.status, 204);
     check_str(header(&answer, "Access-Control-Allow-Origin"), "https://app.example.com");
     check(header(&answer, "Access-Control-Allow-Headers").n > 0);
+    for (const struct api_route *route = api_routes; route->method; route++)
+        check(strcmp(route->method, "*") == 0 ||
+              str_find(header(&answer, "Access-Control-Allow-Methods"), str_of(route->method), 0) != SIZE_MAX);
 
     struct net_request *foreign = remote_request(&f, (struct str){0}, "OPTIONS", "/v1/search", "");
     net_request_header(foreign, "Origin", STR("https://evil.example.com"));
