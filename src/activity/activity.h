@@ -216,7 +216,7 @@ MUST_CHECK struct err *activity_levels(struct db_tx *tx, struct activity_level_c
 
 struct activity_source_health {
     struct str id, source; /* "src_...", source type */
-    struct str resource;   /* "owner/name" where the provider has such names */
+    struct str name;       /* source_display_name */
     struct activity_jobs jobs;
     enum activity_level level;
     const char *reason;    /* NULL: healthy */

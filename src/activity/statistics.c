@@ -7,6 +7,7 @@
 #include "activity/activity.h"
 
 #include "base/time.h"
+#include "source/receive.h"
 
 #include <math.h>
 
@@ -187,18 +188,26 @@ static void judge_source(struct activity_source_health *source, struct str ended
         }
 }
 
+static struct str name_of(struct arena *arena, const struct activity_source_health *source, struct str resource, struct str config)
+{
+    const json_value    *parsed;
+    struct source_record record = {.type = source->source, .resource_id = resource};
+    return source_display_name(&record, json_parse(arena, config, &parsed) ? NULL : parsed);
+}
+
 /* Those that are active, and those that no person disconnected. */
 static struct err *list_sources(struct db_tx *tx, int64_t workspace, struct activity_health *health)
 {
     VEC(struct activity_source_health) found = {0};
     struct activity_source_health source = {0};
-    struct str     last_sync = {0}, ended = {0};
+    struct str     resource = {0}, config = {0}, last_sync = {0}, ended = {0};
     struct db_rows rows;
     TRY(db_query(tx, &rows,
-                 "SELECT public_id, source_type, provider_resource_id, last_sync_status, inactive_reason FROM source "
+                 "SELECT public_id, source_type, provider_resource_id, source_config, last_sync_status, inactive_reason FROM source "
                  "WHERE workspace_id = $1 AND (is_active = 1 OR inactive_reason <> 'removed') ORDER BY id LIMIT 1000",
                  workspace));
-    while (db_next(&rows, &source.id, &source.source, &source.resource, &last_sync, &ended)) {
+    while (db_next(&rows, &source.id, &source.source, &resource, &config, &last_sync, &ended)) {
+        source.name = name_of(tx->arena, &source, resource, config);
         judge_source(&source, ended, last_sync);
         *VEC_PUSH(tx->arena, &found) = source;
     }

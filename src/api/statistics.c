@@ -141,7 +141,7 @@ struct err *api_workspace_health(struct api_call *call)
         json_begin(&out, NULL, '{');
         json_put(&out, "id", source->id);
         json_put(&out, "sourceType", source->source);
-        json_put(&out, "name", source->resource);
+        json_put(&out, "name", source->name);
         json_put(&out, "health", activity_level_name(source->level));
         json_put(&out, "reason", source->reason);
         put_rates(&out, &source->jobs);
