@@ -2,6 +2,7 @@
 #include "api/call.h"
 #include "base/log.h"
 
+#include <ctype.h>
 #include <stdio.h>
 
 /* A slash in a value travels escaped, for in the path it would separate; net/ leaves it so. */
@@ -89,18 +90,33 @@ static void report(const struct api_call *call, const struct err *err)
         log_warn("api", "request " STR_FMT " to %s: " STR_FMT, STR_ARG(call->id), route, STR_ARG(text));
 }
 
+static bool is_unreadable(const struct err *err)
+{
+    return err->code == ERR_INVALID && str_eq(err->message, STR("Invalid JSON body"));
+}
+
+/* What a room found wrong is told as the tables tell it: "name must be owner/name" is a problem of the field name. */
+static const struct err *as_issue(struct api_call *call, const struct err *err)
+{
+    if (err->code != ERR_INVALID || call->allow.n || call->issues.n || is_unreadable(err)) return err;
+    struct str text = err_text(call->arena, err), field = text;
+    for (field.n = 0; field.n < text.n && isalpha((unsigned char)text.s[field.n]);) field.n++;
+    api_issue(call, call->body && json_member(call->body, field) ? field : STR("body"), STR_FMT, STR_ARG(text));
+    return api_check(call);
+}
+
 /* Errors that have a name of their own under a status. */
 static const char *own_name(const struct api_call *call, const struct err *err)
 {
     if (call->allow.n) return "METHOD_NOT_ALLOWED";
-    if (err->code != ERR_INVALID) return NULL;
-    if (call->issues.n) return "VALIDATION_ERROR";
-    return str_eq(err->message, STR("Invalid JSON body")) ? "INVALID_JSON" : NULL;
+    if (err->code == ERR_INVALID && call->issues.n) return "VALIDATION_ERROR";
+    return is_unreadable(err) ? "INVALID_JSON" : NULL;
 }
 
 void api_send_error(struct api_call *call, const struct err *err)
 {
     size_t form = 0;
+    err = as_issue(call, err);
     while (form + 1 < sizeof forms / sizeof *forms && forms[form].code != err->code) form++;
     const char *name = own_name(call, err);
     report(call, err);

@@ -261,7 +261,10 @@ struct err *api_source_set(struct api_call *call)
     struct api_source_sync_body body = {0};
     api_fields(call, call->body, api_source_sync_fields, &body);
     TRY(api_check(call));
-    return set_sync(call, body.sync);
+    struct err *err = set_sync(call, body.sync);
+    if (!err || err->code != ERR_INVALID) return err;
+    api_issue(call, STR("sync"), STR_FMT, STR_ARG(err->message));
+    return api_check(call);
 }
 
 static struct err *write_secret(struct db_tx *tx, void *arg)

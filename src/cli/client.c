@@ -63,8 +63,12 @@ static struct err *refusal(struct arena *arena, int status, const json_value *bo
     else
         buf_printf(&text, "the server answered %d", status);
     for (struct json_iter field = json_iter(json_get(body, "details")); json_step(&field);)
-        for (struct json_iter problem = json_iter(field.value); json_step(&problem);)
-            buf_printf(&text, "; " STR_FMT ": " STR_FMT, STR_ARG(field.key), STR_ARG(json_str(problem.value, "")));
+        for (struct json_iter problem = json_iter(field.value); json_step(&problem);) {
+            struct str what = json_str(problem.value, "");
+            bool       says = str_eq(field.key, STR("body")) || str_starts(what, field.key);
+            if (says) buf_printf(&text, "; " STR_FMT, STR_ARG(what));
+            else buf_printf(&text, "; " STR_FMT ": " STR_FMT, STR_ARG(field.key), STR_ARG(what));
+        }
     return err_new(arena, code, STR_FMT, STR_ARG(buf_str(&text)));
 }
 

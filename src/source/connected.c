@@ -173,14 +173,18 @@ static bool is_category(const char *type, struct str category)
     return false;
 }
 
+static struct err *check_category(struct arena *arena, const char *type, const char *member, struct str category)
+{
+    if (is_category(type, category)) return NULL;
+    struct str head = str_slice(category, 0, 60);
+    return err_new(arena, ERR_INVALID, "%s: unknown category '" STR_FMT "'", member, STR_ARG(head));
+}
+
 static struct err *check_events(struct arena *arena, const char *type, const json_value *events)
 {
     if (!json_is_array(events)) return err_new(arena, ERR_INVALID, "events must be a list");
-    for (struct json_iter it = json_iter(events); json_step(&it);) {
-        struct str category = json_str(it.value, "");
-        if (!is_category(type, category))
-            return err_new(arena, ERR_INVALID, "events: unknown category '" STR_FMT "'", STR_ARG(str_slice(category, 0, 60)));
-    }
+    for (struct json_iter it = json_iter(events); json_step(&it);)
+        TRY(check_category(arena, type, "events", json_str(it.value, "")));
     return NULL;
 }
 
@@ -329,7 +333,10 @@ static struct err *check_member(struct arena *arena, struct str type, struct str
         return err_new(arena, ERR_INVALID, "unknown member '" STR_FMT "'", STR_ARG(str_slice(key, 0, 60)));
     bool good = json_is_object(value) && json_count(value) <= MAX_LIST;
     for (struct json_iter it = json_iter(value); good && json_step(&it);) good = is_list_of_texts(it.value);
-    return good ? NULL : err_new(arena, ERR_INVALID, "actions must be an object of lists");
+    if (!good) return err_new(arena, ERR_INVALID, "actions must be an object of lists");
+    for (struct json_iter it = json_iter(value); json_step(&it);)
+        TRY(check_category(arena, str_z(arena, type), "actions", it.key));
+    return NULL;
 }
 
 struct err *source_set_sync(struct db_tx *tx, int64_t workspace, struct str public_id, const json_value *members,

@@ -162,8 +162,8 @@ static struct err *read_document(struct reading *reading)
 {
     const json_value *root;
     enum source_ingest_form form = reading->request.form;
-    struct err *err = json_parse(reading->arena, reading->request.body, &root);
-    if (err) return err_wrap(reading->arena, err, "Invalid JSON");
+    if (json_parse(reading->arena, reading->request.body, &root))
+        return err_new(reading->arena, ERR_INVALID, "Invalid JSON body");
     if (form == SOURCE_INGEST_CLOUDEVENTS && !json_is_array(root))
         return err_new(reading->arena, ERR_INVALID, "Expected array, received %s", json_type_name(root));
     if (!json_is_array(root) || form == SOURCE_INGEST_CLOUDEVENT) {

@@ -132,11 +132,17 @@ test('sources are made, set, given new secrets and removed', async (t) => {
   const it = await world(t);
   const made = await it.source('github', undefined, { name: 'acme/api' });
   assert.equal((await it.ask('POST', `${W}/sources`, { sourceType: 'github', name: 'ACME/api' })).status, 409);
-  assert.equal((await it.ask('POST', `${W}/sources`, { sourceType: 'github' })).status, 400);
+  const unnamed = await it.ask('POST', `${W}/sources`, { sourceType: 'github', name: 'acme' });
+  assert.deepEqual([unnamed.status, unnamed.body.error, unnamed.body.message, unnamed.body.details],
+    [400, 'VALIDATION_ERROR', 'Invalid request', { name: ['name must be owner/name'] }]);
+  assert.deepEqual((await it.ask('POST', `${W}/sources`, { sourceType: 'github' })).body.details, { body: ['name or resourceId is required'] });
   assert.equal((await it.ask('POST', `${W}/sources`, { sourceType: 'gitlab', name: 'a/b' })).status, 400);
   const set = await it.ask('PATCH', `${W}/sources/${made.id}/events`, { events: ['push'] });
   assert.deepEqual(set.body.metadata.sync.events, ['push']);
-  assert.equal((await it.ask('PATCH', `${W}/sources/${made.id}/events`, { events: ['nonsense'] })).status, 400);
+  const nonsense = await it.ask('PATCH', `${W}/sources/${made.id}/events`, { events: ['nonsense'] });
+  assert.deepEqual([nonsense.status, nonsense.body.details], [400, { events: ["events: unknown category 'nonsense'"] }]);
+  const actions = await it.ask('PATCH', `${W}/sources/${made.id}`, { sync: { actions: { nonsense: ['opened'] } } });
+  assert.deepEqual([actions.status, actions.body.details], [400, { sync: ["actions: unknown category 'nonsense'"] }]);
   const sync = await it.ask('PATCH', `${W}/sources/${made.id}`, { sync: { branches: ['release/*'] } });
   assert.deepEqual(sync.body.metadata.sync, { events: ['push'], branches: ['release/*'] });
   const renewed = (await it.ask('POST', `${W}/sources/${made.id}/webhook-secret`, { graceSeconds: 0 })).body.secret;
@@ -177,8 +183,10 @@ test('events of any program: one, many, lines, CloudEvents', async (t) => {
 test('events that cannot be are refused as documented', async (t) => {
   const it = await world(t);
   const good = { source: 'ci', sourceType: 'build.failed', sourceId: 'ci:1', title: 'Build failed' };
-  assert.equal((await it.ask('POST', '/v1/events', [])).status, 400);
-  assert.equal((await it.ask('POST', '/v1/events', '{')).status, 400);
+  const none = await it.ask('POST', '/v1/events', []);
+  assert.deepEqual([none.status, none.body.error, none.body.details], [400, 'VALIDATION_ERROR', { body: ['The request holds no events'] }]);
+  const cut = await it.ask('POST', '/v1/events', '{');
+  assert.deepEqual([cut.status, cut.body.error, cut.body.message], [400, 'INVALID_JSON', 'Invalid JSON body']);
   assert.equal((await it.ask('POST', '/v1/events', good, { 'content-type': 'text/plain' })).body.error, 'UNSUPPORTED_MEDIA_TYPE');
   assert.equal((await it.ask('POST', '/v1/events', good, { 'ce-id': '1' })).status, 415);
   assert.equal((await it.ask('POST', '/v1/events', Array.from({ length: 1001 }, () => good))).status, 413);
@@ -378,7 +386,7 @@ test('an import ends with its source', async (t) => {
 
 test('lists of sources show how they do', async (t) => {
   const it = await world(t);
-  const { id } = await it.source('github', 42);
+  const { id } = await it.source('github', 42, { name: 'acme/api' });
   await it.source('sentry', 'web');
   await it.send(`/webhooks/github/${id}`, issue(1), signed.github(issue(1), 'issues', 'd1'));
   await it.settled();
@@ -388,6 +396,7 @@ test('lists of sources show how they do', async (t) => {
   assert.deepEqual([github.health, github.deliveryFailureRate24h, github.documentCount, github.lastSyncError], ['healthy', 0, 0, null]);
   assert.ok(github.lastDeliveryAt);
   assert.equal(sentry.lastDeliveryAt, null);
+  assert.deepEqual((await it.ask('GET', `${W}/health`)).body.sources.map((each) => each.name), ['acme/api', 'web']);
   await it.ask('DELETE', `${W}/sources/${id}`);
   assert.equal((await it.ask('GET', `${W}/sources/${id}`)).body.health, 'down');
 });
@@ -402,7 +411,7 @@ test('events may come compressed, but not as a bomb', async (t) => {
   assert.equal(bomb.status, 413);
   assert.equal(bomb.body.error, 'PAYLOAD_TOO_LARGE');
   const broken = await send('not packed at all');
-  assert.deepEqual([broken.status, broken.body.error, broken.body.message], [400, 'BAD_REQUEST', 'The request body is not gzip']);
+  assert.deepEqual([broken.status, broken.body.error, broken.body.details], [400, 'VALIDATION_ERROR', { body: ['The request body is not gzip'] }]);
   assert.equal((await send(gzipSync('x'), 'br')).status, 415);
 });
 
