@@ -46,13 +46,21 @@ static size_t body_limit(const struct app *app, const struct api_route *route)
     return route && route->body_limit ? route->body_limit : BODY_LIMIT;
 }
 
-/* Deliveries have workers of their own: many are committed together, and searches and they do not wait for each other.
- * Answers too, because they wait for language models. */
+typedef void (*later_handler)(struct api_call *call);
+
+/* Deliveries and events are answered by the thread that commits them. NULL: the route's handler answers. */
+static later_handler later_of(const struct api_route *route)
+{
+    if (route->handler == api_webhook) return api_webhook_later;
+    return route->handler == api_events_ingest ? api_events_ingest_later : NULL;
+}
+
+/* These have workers of their own, so that searches and they do not wait for each other. Answers too, because they wait
+ * for language models. */
 static struct workers *workers_of(const struct app *app, const struct api_route *route)
 {
-    api_handler handler = route ? route->handler : NULL;
-    if (handler == api_webhook || handler == api_events_ingest) return app->receivers;
-    return handler == api_ask || handler == api_chat ? app->answerers : app->workers;
+    if (route && later_of(route)) return app->receivers;
+    return route && (route->handler == api_ask || route->handler == api_chat) ? app->answerers : app->workers;
 }
 
 struct net_terms api_terms(void *arg, struct str method, struct str path)
@@ -178,7 +186,12 @@ void api_handle(void *arg, struct net_request *request, struct net_reply *reply)
     api_cors(call);
     if (!api_preflight(call)) {
         err = check(call);
-        if (!err && call->match.route->handler == api_webhook && api_webhook_later(call)) return; /* not ours any more */
+        later_handler later = err ? NULL : later_of(call->match.route);
+        if (later && net_may_reply_later(request)) {
+            net_reply_later(request);
+            later(call);
+            return;
+        }
         if (!err) err = call->match.route->handler(call);
     }
     api_finish(call, err);

@@ -36,7 +36,7 @@ struct app { /* built in main, passed down; read-only once the server runs */
     struct flow    *flow;    /* NULL in one-shot commands: what they send runs when a server starts */
     struct activity_recorder *recorder; /* NULL in one-shot commands */
     struct workers *workers;   /* NULL in one-shot commands */
-    struct workers *receivers; /* of deliveries: they wait for the disk, not for a processor; NULL: workers do that too */
+    struct workers *receivers; /* of deliveries and events; NULL: workers do that too */
     api_door        mcp;     /* POST /mcp; NULL in one-shot commands */
     struct mcp_watch *mcp_watch; /* who listens there for changes */
     struct workers *answerers; /* of answers: they wait for language models; NULL in one-shot commands */

@@ -262,14 +262,16 @@ static enum coding coding_of(const struct net_request *request)
     return str_eq_nocase(name, STR("gzip")) || str_eq_nocase(name, STR("x-gzip")) ? GZIP : UNKNOWN;
 }
 
-struct err *api_events_ingest(struct api_call *call)
+/* All that needs no writing; *ends if the answer is there already. */
+static struct err *begin(struct api_call *call, struct ingest *ingest, bool *ends)
 {
-    struct ingest ingest = {.call = call};
     struct source_ingest_request request = {
         .form = source_ingest_form(net_header_get(call->request, "Content-Type"), has_ce_header(call->request)),
         .body = call->request->body,
         .request_id = call->id};
     enum coding coding = coding_of(call->request);
+    *ingest = (struct ingest){.call = call};
+    *ends = true;
     if (request.form == SOURCE_INGEST_UNSUPPORTED || coding == UNKNOWN) {
         send_unsupported(call);
         return NULL;
@@ -277,21 +279,56 @@ struct err *api_events_ingest(struct api_call *call)
     if (coding == GZIP) TRY(net_gunzip(call->arena, request.body, api_events_limit(call->app), &request.body));
     int atomic = false;
     TRY(read_atomic(call, &atomic));
-    TRY(find_ingestion(call, &ingest.ingestion));
-    TRY(source_ingest_read(call->arena, request, &ingest.items));
-    compose(&ingest);
-    size_t rejected = count_rejected(&ingest);
-    if (rejected == ingest.items.n || (rejected && atomic)) {
-        reject_all(&ingest);
-    } else {
-        TRY(db_write(call->app->db, call->arena, write_ingest, &ingest));
-        if (ingest.busy) {
-            call->retry_after = BUSY_SECONDS;
-            return err_new(call->arena, ERR_RATE_LIMITED, "Too many events are waiting, try again later");
-        }
+    TRY(find_ingestion(call, &ingest->ingestion));
+    TRY(source_ingest_read(call->arena, request, &ingest->items));
+    compose(ingest);
+    size_t rejected = count_rejected(ingest);
+    *ends = rejected == ingest->items.n || (rejected && atomic);
+    if (*ends) {
+        reject_all(ingest);
+        send_results(ingest);
     }
-    send_results(&ingest);
     return NULL;
+}
+
+static struct err *conclude(struct ingest *ingest)
+{
+    if (ingest->busy) {
+        ingest->call->retry_after = BUSY_SECONDS;
+        return err_new(ingest->call->arena, ERR_RATE_LIMITED, "Too many events are waiting, try again later");
+    }
+    send_results(ingest);
+    return NULL;
+}
+
+struct err *api_events_ingest(struct api_call *call)
+{
+    struct ingest ingest;
+    bool          ends;
+    TRY(begin(call, &ingest, &ends));
+    if (ends) return NULL;
+    TRY(db_write(call->app->db, call->arena, write_ingest, &ingest));
+    return conclude(&ingest);
+}
+
+static void stored(void *arg, struct err *err)
+{
+    struct ingest *ingest = arg;
+    api_finish(ingest->call, err ? err : conclude(ingest));
+    net_reply_send(ingest->call->request);
+}
+
+void api_events_ingest_later(struct api_call *call)
+{
+    struct ingest *ingest = NEW(call->arena, struct ingest);
+    bool           ends;
+    struct err    *err = begin(call, ingest, &ends);
+    if (!err && !ends) {
+        db_write_later(call->app->db, call->arena, write_ingest, ingest, stored);
+        return;
+    }
+    api_finish(call, err);
+    net_reply_send(call->request);
 }
 
 /* ---- GET /v1/events/{id} ------------------------------------------------------------------------------------------------ */

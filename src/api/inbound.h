@@ -31,12 +31,14 @@ void api_metrics_delivery(struct api_metrics *metrics, enum source_provider prov
                           const struct source_answer_to_post *answer);
 
 struct err *api_webhook(struct api_call *call);
-/* The same for a request whose reply may come later; false: not begun. True: call and request are not ours any more. */
-bool api_webhook_later(struct api_call *call);
+struct err *api_events_ingest(struct api_call *call);
+/* The same for requests that are answered by whoever has stored what they bring: no thread waits for the disk. call and
+ * request are not the caller's any more. */
+void api_webhook_later(struct api_call *call);
+void api_events_ingest_later(struct api_call *call);
 /* A delivery larger than any provider's: it is counted, nobody reads it. */
 void        api_webhook_too_large(struct api_call *call);
 struct err *api_webhook_status(struct api_call *call);
-struct err *api_events_ingest(struct api_call *call);
 size_t      api_events_limit(const struct app *app); /* bytes of its body, unpacked */
 struct err *api_ingested_get(struct api_call *call);
 struct err *api_source_list(struct api_call *call);

@@ -73,14 +73,16 @@ static void received(void *arg, struct err *err, const struct source_answer_to_p
     net_reply_send(waiting->call->request);
 }
 
-bool api_webhook_later(struct api_call *call)
+void api_webhook_later(struct api_call *call)
 {
     struct waiting_call *waiting = NEW(call->arena, struct waiting_call);
     waiting->call = call;
-    if (!net_may_reply_later(call->request) || !read_post(call, &waiting->post)) return false;
-    net_reply_later(call->request);
-    source_receive_later(call->app->inbox, call->arena, &waiting->post, received, waiting);
-    return true;
+    if (read_post(call, &waiting->post)) {
+        source_receive_later(call->app->inbox, call->arena, &waiting->post, received, waiting);
+        return;
+    }
+    api_finish(call, not_found(call));
+    net_reply_send(call->request);
 }
 
 void api_webhook_too_large(struct api_call *call)

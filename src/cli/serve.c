@@ -7,11 +7,9 @@
 #include "mcp/mcp.h"
 
 #include <signal.h>
+#include <unistd.h>
 
-enum {
-    ANSWERERS = 32, /* answers that may wait for language models together */
-    RECEIVERS = 32, /* deliveries that may be committed together */
-};
+enum { ANSWERERS = 32 }; /* answers that may wait for language models together */
 
 /* metrics.listen: an address of its own, so that a scraper needs neither a key nor the way to the API. */
 static struct err *listen_for_metrics(struct cli *cli, struct config *config, struct app *app, struct net_server **metrics)
@@ -76,7 +74,8 @@ int cli_serve(struct cli *cli)
     opened.app.mcp = mcp_handle;
     opened.app.mcp_watch = mcp_watch_create(&opened.app);
     opened.app.workers = workers_start((size_t)config->workers, "worker");
-    opened.app.receivers = workers_start(RECEIVERS, "receiver");
+    /* they never wait: as many as there are processors, for each more takes the caches from the others */
+    opened.app.receivers = workers_start((size_t)sysconf(_SC_NPROCESSORS_ONLN), "receiver");
     opened.app.answerers = workers_start(ANSWERERS, "answerer");
     log_info("serve", "data directory " STR_FMT " ready in %lld ms", STR_ARG(config->data_dir),
              (long long)((time_monotonic_us() - started) / 1000));
