@@ -1,5 +1,5 @@
 /* workspace.c - GET /v1/workspace: where a caller is, so that with nothing but a key it can build workspace paths; GET and
- * PATCH W: its name and settings (console.md 1.2, 1.3, 2.2). */
+ * PATCH W: its name, settings and whether it is the default (console.md 1.2, 1.3, 2.2). */
 #include "api/call.h"
 
 static void put_fields(struct json_out *out, const struct org_workspace *workspace)
@@ -48,11 +48,13 @@ enum { MOST_BYTES = 64 << 10, MOST_DEPTH = 8, MOST_DAYS = 36500 };
 
 struct body {
     struct str        name;
+    bool              is_default;
     const json_value *settings;
 };
 
 static const struct api_field body_fields[] = {
     {"name", NULL, API_TEXT, offsetof(struct body, name), .most = API_UNBOUNDED},
+    {"isDefault", NULL, API_BOOLEAN, offsetof(struct body, is_default), .otherwise = false},
     {"settings", NULL, API_MAP, offsetof(struct body, settings)},
     {0},
 };
@@ -107,6 +109,21 @@ static void check_name(struct api_call *call, struct str name)
     if (wrong) api_issue(call, STR("name"), STR_FMT, STR_ARG(wrong->message));
 }
 
+/* A default ends when another workspace becomes it: there is always one. */
+static void check_default(struct api_call *call)
+{
+    const json_value *given = json_get(call->body, "isDefault");
+    if (json_is_bool(given) && !json_bool(given, "", false) && call->workspace.is_default)
+        api_issue(call, STR("isDefault"), "Make another workspace the default instead");
+}
+
+static bool says_anything(const json_value *body)
+{
+    for (const struct api_field *field = body_fields; field->name; field++)
+        if (!json_is_null(json_get(body, field->name))) return true;
+    return false;
+}
+
 struct change {
     struct api_call     *call;
     struct body          asked;
@@ -127,11 +144,24 @@ static struct err *change_name(struct db_tx *tx, struct change *change)
     return NULL;
 }
 
-/* The members that the patch names; one called `name` is not to look like the workspace's. */
+static struct err *change_default(struct db_tx *tx, struct change *change)
+{
+    if (!change->asked.is_default || change->after.is_default) return NULL;
+    TRY(org_workspace_make_default(tx, &change->after));
+    change->after.is_default = true;
+    json_begin(&change->told, "isDefault", '{');
+    json_put_bool(&change->told, "from", false);
+    json_put_bool(&change->told, "to", true);
+    json_end(&change->told);
+    return NULL;
+}
+
+/* The members that the patch names; one called as a field of the workspace is not to look like it. */
 static void tell_settings(struct json_out *told, const json_value *patch, const json_value *before, const json_value *after)
 {
     for (struct json_iter it = json_iter(patch); json_step(&it);) {
-        json_key(told, str_eq(it.key, STR("name")) ? STR("settings.name") : it.key);
+        bool field = str_eq(it.key, STR("name")) || str_eq(it.key, STR("isDefault"));
+        json_key(told, field ? str_printf(told->buf.arena, "settings." STR_FMT, STR_ARG(it.key)) : it.key);
         json_begin(told, NULL, '{');
         json_put_value(told, "from", json_member(before, it.key));
         json_put_value(told, "to", json_member(after, it.key));
@@ -163,6 +193,7 @@ static struct err *write_change(struct db_tx *tx, void *arg)
     TRY(org_workspace_by_id(tx, change->call->workspace.id, &change->after));
     json_begin(&change->told, NULL, '{');
     TRY(change_name(tx, change));
+    TRY(change_default(tx, change));
     TRY(change_settings(tx, change));
     json_end(&change->told);
     if (str_eq(json_out_text(&change->told), STR("{}"))) return NULL; /* it is so already */
@@ -183,11 +214,12 @@ struct err *api_workspace_set(struct api_call *call)
     struct change change = {.call = call};
     api_fields(call, call->body, body_fields, &change.asked);
     check_name(call, change.asked.name);
+    check_default(call);
     check_settings(call, change.asked.settings);
-    if (json_is_null(json_get(call->body, "name")) && json_is_null(json_get(call->body, "settings")))
-        api_issue(call, STR("name"), "Give a name or settings");
+    if (!says_anything(call->body)) api_issue(call, STR("name"), "Give a name, isDefault or settings");
     TRY(api_check(call));
     TRY(db_write(call->app->db, call->arena, write_change, &change));
-    if (change.asked.name.s) api_keys_forget(call->api->keys); /* the workspace of a key is remembered by its name */
+    if (change.asked.name.s || change.asked.is_default)
+        api_keys_forget(call->api->keys); /* the workspace of a key is remembered as it was */
     return send_workspace(call, &change.after);
 }

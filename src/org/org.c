@@ -191,6 +191,12 @@ struct err *org_workspace_rename(struct db_tx *tx, const struct org_workspace *w
     return db_exec(tx, "UPDATE workspace SET name = $2, name_norm = $3 WHERE id = $1", ws->id, name, after);
 }
 
+struct err *org_workspace_make_default(struct db_tx *tx, const struct org_workspace *ws)
+{
+    return db_exec(tx, "UPDATE workspace SET is_default = CASE WHEN id = $2 THEN 1 ELSE 0 END WHERE org_id = $1", ws->org_id,
+                   ws->id);
+}
+
 static struct err *make_local(struct db_tx *tx, void *arg)
 {
     (void)arg;

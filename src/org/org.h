@@ -38,6 +38,8 @@ MUST_CHECK struct err *org_workspace_create(struct db_tx *tx, int64_t org_id, st
 
 /* Errors: ERR_INVALID (name), ERR_CONFLICT (name taken). Its former name goes on leading to it. */
 MUST_CHECK struct err *org_workspace_rename(struct db_tx *tx, const struct org_workspace *ws, struct str name);
+/* In place of the organization's default workspace so far. */
+MUST_CHECK struct err *org_workspace_make_default(struct db_tx *tx, const struct org_workspace *ws);
 /* settings: a JSON object, whole. */
 MUST_CHECK struct err *org_workspace_set(struct db_tx *tx, int64_t id, struct str settings);
 

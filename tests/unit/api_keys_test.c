@@ -93,6 +93,21 @@ TEST(api, a_foreign_workspace_in_the_path_is_not_found)
     check_error(&answer, 404, "NOT_FOUND", "Workspace not found");
 }
 
+TEST(api, a_default_workspace_ends_when_another_becomes_it)
+{
+    FIXTURE(f);
+    add_workspace(f.app.db, arena, "platform");
+    struct answer answer = ask(&f, "PATCH", W, "{\"isDefault\":false}");
+    check_str(problem(&answer, "isDefault"), "Make another workspace the default instead");
+    answer = ask(&f, "PATCH", "/v1/orgs/local/workspaces/platform", "{\"isDefault\":true}");
+    check_int(answer.status, 200);
+    check(json_bool(answer.body, "isDefault", false));
+    check_str(json_str(GET(&f, "/v1/workspace").body, "name"), "platform");
+    check(!json_bool(GET(&f, W).body, "isDefault", true));
+    const json_value *told = GET(&f, "/v1/orgs/local/workspaces/platform/activities?category=workspace").body;
+    check(json_bool(told, "data.0.changes.isDefault.to", false));
+}
+
 TEST(api, the_use_of_a_key_is_noted)
 {
     FIXTURE(f);
@@ -239,6 +254,7 @@ int main(void)
         RUN(api, a_missing_scope_is_forbidden_before_the_body_is_read),
         RUN(api, keys_list_with_admin_but_never_change_keys),
         RUN(api, a_foreign_workspace_in_the_path_is_not_found),
+        RUN(api, a_default_workspace_ends_when_another_becomes_it),
         RUN(api, the_use_of_a_key_is_noted),
         RUN(api, keys_page_newest_first),
         RUN(api, rotation_gives_a_new_key_and_the_old_one_its_grace),
