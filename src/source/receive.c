@@ -139,8 +139,8 @@ struct err *inbox_send(struct db_tx *tx, int64_t delivery, struct str public_id,
         TRY(inbox_share(tx, delivery, &candidate->source));
         TRY(match_learn(tx, candidate));
         TRY(items_store(tx, candidate));
-        if (candidate->reason != SOURCE_CAPTURED) continue;
         TRY(note_delivery(tx, candidate));
+        if (candidate->reason != SOURCE_CAPTURED) continue;
         TRY(flow_send(tx, .workspace = candidate->source.workspace, .name = STR("neural/observation.capture"),
                       .id = public_id, .data = candidate->data, .cause = manual ? FLOW_MANUAL : FLOW_WEBHOOK,
                       .later = !manual /* who replays is told the job */));
@@ -298,7 +298,7 @@ static struct err *read_reception(const struct source_inbox *inbox, struct arena
     if (*refusal) return NULL;
     struct source_delivery_options options = {post->received_at, inbox->max_age[post->request.provider]};
     *refusal = source_delivery_read(arena, &post->request, options, &reception->delivery);
-    if (*refusal || source_delivery_is_ping(&reception->delivery)) return NULL;
+    if (*refusal) return NULL;
     reception->is_change = source_state_change_find(arena, &reception->delivery, &reception->change);
     if (reception->is_change) {
         reception->verdict = (struct verdict){"processed", SOURCE_CAPTURED};
@@ -325,8 +325,6 @@ static struct err *begin(const struct source_inbox *inbox, struct arena *arena, 
     if (err && err->code == ERR_NOT_FOUND) refusal = &source_refusals.unknown_address;
     else TRY(err);
     if (refusal) return refuse(inbox, arena, post, refusal, answer);
-    answer->body = source_answer_ping();
-    if (source_delivery_is_ping(&reception->delivery)) return NULL;
     enum source_reason reason = reception->verdict.reason;
     reception->logged.public_id = id_new(arena, "dlv_");
     reception->logged.headers = payload_headers(arena, &post->request);
@@ -340,8 +338,11 @@ static struct err *begin(const struct source_inbox *inbox, struct arena *arena, 
 static void conclude(struct arena *arena, struct reception *reception)
 {
     struct source_answer_to_post *answer = &reception->answer;
+    bool ping = source_delivery_is_ping(&reception->delivery); /* of no event that is handled, and still what was hoped for */
     answer->duplicate = reception->duplicate;
-    answer->body = reception->duplicate ? source_answer_duplicate() : source_answer(arena, reception->verdict.reason);
+    answer->body = reception->duplicate ? source_answer_duplicate()
+                   : ping               ? source_answer_ping()
+                                        : source_answer(arena, reception->verdict.reason);
 }
 
 struct err *source_receive(const struct source_inbox *inbox, struct arena *arena, const struct source_post *post,

@@ -104,7 +104,11 @@ test('replays, other repositories, pings and unknown events are told apart', asy
   const it = await world(t);
   const { id } = await it.source('github', 42);
   const post = async (body, event, delivery) => (await it.send(`/webhooks/github/${id}`, body, signed.github(body, event, delivery))).body;
-  assert.deepEqual(await post('{"zen":"x"}', 'ping', 'd0'), { received: true, event: 'ping' });
+  const ping = JSON.stringify({ zen: 'x', repository: { id: 42, full_name: 'acme/api' } });
+  for (let time = 0; time < 2; time++) assert.deepEqual(await post(ping, 'ping', 'd0'), { received: true, event: 'ping' });
+  const [logged] = (await it.ask('GET', `${W}/deliveries`)).body.data;
+  assert.deepEqual([logged.event, logged.deliveryId, logged.outcome, logged.reason], ['ping', 'd0', 'skipped', 'unhandled_event']);
+  assert.ok((await it.ask('GET', `${W}/sources/${id}`)).body.lastDeliveryAt);
   assert.deepEqual(await post(issue(7), 'issues', 'd1'), { received: true });
   assert.deepEqual(await post(issue(8), 'issues', 'd1'), { received: true, duplicate: true });
   assert.deepEqual(await post(issue(7), 'issues', 'd2'), { received: true, duplicate: true });
