@@ -396,7 +396,6 @@ int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
     crypto_start();
-    net_client_start();
     text_start();
     struct arena *arena = arena_create();
     int status = run(arena, argc - 1, argv + 1);

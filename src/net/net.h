@@ -145,8 +145,6 @@ void net_server_stop(struct net_server *server, int64_t grace_ms);
 
 /* ---- client ------------------------------------------------------------------------------------------------------ */
 
-void net_client_start(void); /* once, before threads start */
-
 struct net_call {
     const char *method;            /* "GET", "POST" */
     struct str  url;

@@ -1,7 +1,7 @@
 // cli.test.mjs - the program as a person at a terminal uses it.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import { binary, directory, environment, git, json, lightfast, post, repository, serve, write } from './lightfast.mjs';
@@ -97,6 +97,14 @@ test('the same commands work through the socket of a running server and through 
   assert.equal(json(far, 'search', 'sent from afar', ...remote).data[0].title, '[Push] Sent from afar');
   assert.match(lightfast(far, 'key', 'list', ...remote).stderr, /scope|admin|Forbidden/i);
   assert.equal((await server.stop()).code, 0);
+});
+
+test('a server that neither calls out nor imports has not loaded the libraries for it', async (t) => {
+  const server = await serve(t, environment(join(directory(t), 'data')));
+  assert.equal((await fetch(server.url + '/readyz')).status, 200);
+  const loaded = readFileSync(`/proc/${server.child.pid}/maps`, 'utf8');
+  assert.match(loaded, /libsqlite3/);
+  assert.doesNotMatch(loaded, /libcurl|libgit2|libssl|libkrb5/);
 });
 
 test('keys are listed without their secret, revoked at once, rotated', async (t) => {

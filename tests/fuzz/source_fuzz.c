@@ -90,12 +90,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!started) {
         crypto_start();
         text_start();
-        git_libgit2_init();
-        git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0);
         started = true;
     }
     if (!size) return 0;
     struct arena *arena ARENA_SCOPE = arena_create();
+    if (git_start(arena)) abort();
     struct str text = {(const char *)data + 1, size - 1};
     if (data[0] % 3 == 0) event_from_json(arena, text);
     if (data[0] % 3 == 1) commit_and_trees(arena, text);

@@ -393,7 +393,6 @@ TEST(answer, a_follower_that_leaves_stops_the_model)
 
 int main(void)
 {
-    net_client_start();
     const struct CMUnitTest tests[] = {
         RUN(answer, a_model_searches_and_cites_what_it_found),
         RUN(answer, an_openai_compatible_model_searches_too),

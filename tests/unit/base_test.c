@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "base/id.h"
+#include "base/library.h"
 #include "base/thread.h"
 #include "base/time.h"
 #include "base/utf8.h"
@@ -196,6 +197,31 @@ TEST(thread, what_a_task_adds_while_the_pool_stops_is_done_without_new_threads)
     check_int(stopping.done_by_last, ADDED);
 }
 
+/* ---- library ----------------------------------------------------------------------------------------------------- */
+
+#define LIBC(FUNCTION) FUNCTION(str, len) FUNCTION(mem, cmp)
+static struct { LIBC(LIBRARY_POINTER) } libc;
+
+TEST(library, its_functions_are_called_through_pointers)
+{
+    static const char *const names[] = {LIBC(LIBRARY_NAME)};
+    check_ok(library_load(arena, "libc.so.6", names, 2, &libc));
+    check_int((int64_t)libc.len("four"), 4);
+    check_int(libc.cmp("same", "same", 4), 0);
+}
+
+TEST(library, what_is_not_there_is_named)
+{
+    static const char *const names[] = {"strlen", "no_such_function"};
+    void *functions[2];
+    struct err *err = library_load(arena, "libc.so.6", names, 2, functions);
+    check_err(err, ERR_UNAVAILABLE);
+    check_str(err->message, "libc.so.6 has no function no_such_function");
+    err = library_load(arena, "libnone.so.1", names, 2, functions);
+    check_err(err, ERR_UNAVAILABLE);
+    check(str_find(err->message, STR("libnone.so.1"), 0) != SIZE_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +240,8 @@ int main(void)
         RUN(utf8, shorten_counts_code_points),
         RUN(err, text_tells_the_whole_chain),
         RUN(thread, what_a_task_adds_while_the_pool_stops_is_done_without_new_threads),
+        RUN(library, its_functions_are_called_through_pointers),
+        RUN(library, what_is_not_there_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

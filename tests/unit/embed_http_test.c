@@ -166,7 +166,6 @@ TEST(http, another_dimension_than_before_is_refused)
 
 int main(void)
 {
-    net_client_start();
     const struct CMUnitTest tests[] = {
         RUN(http, vectors_are_asked_for_and_read),
         RUN(http, base_address_may_end_in_v1),

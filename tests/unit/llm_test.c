@@ -642,7 +642,6 @@ TEST(object, a_reply_without_one_is_asked_for_once_more)
 
 int main(void)
 {
-    net_client_start();
     const struct CMUnitTest tests[] = {
         RUN(client, anthropic_messages_are_asked_and_read),
         RUN(client, openai_chat_is_asked_and_read),

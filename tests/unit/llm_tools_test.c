@@ -317,7 +317,6 @@ TEST(pieces, a_call_has_no_more_time_than_it_asks_for)
 
 int main(void)
 {
-    net_client_start();
     const struct CMUnitTest tests[] = {
         RUN(tools, are_offered_in_the_shape_of_each_service_and_uses_read),
         RUN(tools, results_go_back_to_both_services_beside_their_uses),

@@ -169,7 +169,6 @@ TEST(client, serves_many_threads)
 
 int main(void)
 {
-    net_client_start();
     const struct CMUnitTest tests[] = {
         RUN(client, connections_are_used_again),
         RUN(client, redirects_are_answers),

@@ -367,7 +367,6 @@ TEST(summary, without_a_text_the_answer_is_invalid)
 
 int main(void)
 {
-    net_client_start();
     const struct CMUnitTest tests[] = {
         RUN(prompt, event_text_stands_between_marks_that_it_cannot_forge),
         RUN(prompt, classification_sends_every_category_and_a_thousand_characters_of_the_body),

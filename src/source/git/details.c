@@ -148,7 +148,7 @@ void draft_changes(struct draft *draft, const struct commit_text *commit)
         struct object_text      text;
         if (!parent) return;
         object_parse(object_raw(parent), &text);
-        if (text.tree.n != GIT_OID_HEXSZ || git_oid_fromstrn(&before, text.tree.s, GIT_OID_HEXSZ) != 0) return;
+        if (text.tree.n != GIT_OID_HEXSZ || libgit2.oid_fromstrn(&before, text.tree.s, GIT_OID_HEXSZ) != 0) return;
     }
     trees_compare(draft->git, draft->arena, commit->parent_count ? &before : NULL, &commit->tree, &changes);
     if (!changes.known) return;

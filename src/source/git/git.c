@@ -4,8 +4,8 @@
 /* The commit where the last import ended, if the tip still grows from it. */
 static bool find_since(struct source_git *git, struct str last_sha, git_oid *since)
 {
-    if (last_sha.n != GIT_OID_HEXSZ || git_oid_fromstrn(since, last_sha.s, last_sha.n) != 0) return false;
-    return git_oid_equal(since, &git->tip) || git_graph_descendant_of(git->repository, &git->tip, since) == 1;
+    if (last_sha.n != GIT_OID_HEXSZ || libgit2.oid_fromstrn(since, last_sha.s, last_sha.n) != 0) return false;
+    return libgit2.oid_equal(since, &git->tip) || libgit2.graph_descendant_of(git->repository, &git->tip, since) == 1;
 }
 
 struct err *source_git_prepare(struct source_git *git, struct arena *arena, struct source_git_plan plan,

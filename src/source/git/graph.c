@@ -23,7 +23,7 @@ static uint32_t *slot_of(const struct graph *graph, const git_oid *id)
 {
     for (uint32_t i = home_slot(graph, id);; i = (i + 1) & (graph->slot_count - 1)) {
         uint32_t *slot = &graph->slots[i];
-        if (!*slot || git_oid_equal(&graph_at(graph, *slot - 1)->id, id)) return slot;
+        if (!*slot || libgit2.oid_equal(&graph_at(graph, *slot - 1)->id, id)) return slot;
     }
 }
 
@@ -117,10 +117,10 @@ static bool add_new_commits(struct source_git *git, const git_oid *since)
 {
     git_revwalk *walk = NULL;
     git_oid      id;
-    int          failed = git_revwalk_new(&walk, git->repository);
-    if (!failed) failed = git_revwalk_push(walk, &git->tip) || git_revwalk_hide(walk, since);
-    while (!failed && (failed = git_revwalk_next(&id, walk)) == 0) graph_add(&git->graph, &id);
-    git_revwalk_free(walk);
+    int          failed = libgit2.revwalk_new(&walk, git->repository);
+    if (!failed) failed = libgit2.revwalk_push(walk, &git->tip) || libgit2.revwalk_hide(walk, since);
+    while (!failed && (failed = libgit2.revwalk_next(&id, walk)) == 0) graph_add(&git->graph, &id);
+    libgit2.revwalk_free(walk);
     return failed == GIT_ITEROVER;
 }
 
@@ -129,7 +129,7 @@ static bool add_new_commits(struct source_git *git, const git_oid *since)
 static bool newer(const struct graph *graph, uint32_t a, uint32_t b)
 {
     const struct graph_commit *x = graph_at(graph, a), *y = graph_at(graph, b);
-    return x->time != y->time ? x->time > y->time : git_oid_cmp(&x->id, &y->id) > 0;
+    return x->time != y->time ? x->time > y->time : libgit2.oid_cmp(&x->id, &y->id) > 0;
 }
 
 static void heap_push(const struct graph *graph, uint32_t *heap, size_t *n, uint32_t at)

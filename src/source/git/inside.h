@@ -8,6 +8,7 @@
  */
 #pragma once
 #include "base/hash.h"
+#include "base/library.h"
 #include "source/git/git.h"
 
 #include <assert.h>
@@ -16,6 +17,39 @@
 
 enum { GRAPH_NONE = UINT32_MAX, GRAPH_CHUNK = 1 << 14, MAX_PULL_REQUEST = (1 << 26) - 1, MAX_MESSAGE = 1 << 18,
        SUBJECT_RING = 4096, SUBJECT_BYTES = 256, MAX_TREE_DEPTH = 256, MAX_PATHS = 100 };
+
+/* ---- the library (repository.c) ---------------------------------------------------------------------------------- */
+
+// clang-format off
+#define LIBGIT2(FUNCTION) \
+    FUNCTION(git_, libgit2_init) FUNCTION(git_, libgit2_opts) FUNCTION(git_, error_last) FUNCTION(git_, buf_dispose) \
+    FUNCTION(git_, repository_discover) FUNCTION(git_, repository_open_bare) FUNCTION(git_, repository_set_config) \
+    FUNCTION(git_, repository_commondir) FUNCTION(git_, repository_odb) FUNCTION(git_, repository_free) \
+    FUNCTION(git_, config_new) FUNCTION(git_, config_free) \
+    FUNCTION(git_, mailmap_from_buffer) FUNCTION(git_, mailmap_resolve) FUNCTION(git_, mailmap_free) \
+    FUNCTION(git_, odb_read) FUNCTION(git_, odb_read_header) FUNCTION(git_, odb_free) \
+    FUNCTION(git_, odb_object_data) FUNCTION(git_, odb_object_size) FUNCTION(git_, odb_object_type) \
+    FUNCTION(git_, odb_object_id) FUNCTION(git_, odb_object_dup) FUNCTION(git_, odb_object_free) \
+    FUNCTION(git_, object_id) FUNCTION(git_, object_free) \
+    FUNCTION(git_, oid_cmp) FUNCTION(git_, oid_equal) FUNCTION(git_, oid_fmt) FUNCTION(git_, oid_fromstrn) \
+    FUNCTION(git_, oid_is_zero) \
+    FUNCTION(git_, reference_lookup) FUNCTION(git_, reference_name_to_id) FUNCTION(git_, reference_symbolic_target) \
+    FUNCTION(git_, reference_iterator_glob_new) FUNCTION(git_, reference_iterator_free) FUNCTION(git_, reference_next) \
+    FUNCTION(git_, reference_next_name) FUNCTION(git_, reference_free) \
+    FUNCTION(git_, revparse_single) FUNCTION(git_, graph_descendant_of) \
+    FUNCTION(git_, revwalk_new) FUNCTION(git_, revwalk_push) FUNCTION(git_, revwalk_hide) FUNCTION(git_, revwalk_next) \
+    FUNCTION(git_, revwalk_free) \
+    FUNCTION(git_, tree_lookup) FUNCTION(git_, tree_entry_byname) FUNCTION(git_, tree_entry_filemode) \
+    FUNCTION(git_, tree_entry_id) FUNCTION(git_, tree_entry_type) FUNCTION(git_, tree_free) \
+    FUNCTION(git_, blob_lookup) FUNCTION(git_, blob_free) \
+    FUNCTION(git_, patch_from_blobs) FUNCTION(git_, patch_line_stats) FUNCTION(git_, patch_free)
+// clang-format on
+extern struct libgit2 {
+    LIBGIT2(LIBRARY_POINTER)
+} libgit2;
+
+/* Before anything else: load it and settle what is the process's in it. Errors: ERR_UNAVAILABLE. */
+MUST_CHECK struct err *git_start(struct arena *arena);
 
 /* ---- objects (object.c) ------------------------------------------------------------------------------------------ */
 
@@ -43,7 +77,7 @@ struct str object_subject(struct str message);
 git_odb_object *object_read(struct source_git *git, const git_oid *id, git_object_t type); /* NULL: unreadable */
 static inline struct str object_raw(git_odb_object *object)
 {
-    return (struct str){git_odb_object_data(object), git_odb_object_size(object)};
+    return (struct str){libgit2.odb_object_data(object), libgit2.odb_object_size(object)};
 }
 /* Follow tags to a commit; false if *id leads to none. */
 bool object_peel(struct source_git *git, git_oid *id);

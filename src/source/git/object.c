@@ -8,28 +8,28 @@
 
 void object_end(git_odb_object **object)
 {
-    git_odb_object_free(*object);
+    libgit2.odb_object_free(*object);
 }
 
 git_odb_object *object_read(struct source_git *git, const git_oid *id, git_object_t type)
 {
     git_odb_object *object = NULL;
-    if (git_odb_read(&object, git->odb, id) != 0) return NULL;
-    if (git_odb_object_type(object) == type) return object;
-    git_odb_object_free(object);
+    if (libgit2.odb_read(&object, git->odb, id) != 0) return NULL;
+    if (libgit2.odb_object_type(object) == type) return object;
+    libgit2.odb_object_free(object);
     return NULL;
 }
 
 struct str git_hex(struct arena *arena, const git_oid *id)
 {
     char *hex = arena_alloc_raw(arena, GIT_OID_HEXSZ);
-    git_oid_fmt(hex, id);
+    libgit2.oid_fmt(hex, id);
     return (struct str){hex, GIT_OID_HEXSZ};
 }
 
 struct err *git_failure(struct arena *arena, enum err_code code, const char *what)
 {
-    const git_error *cause = git_error_last();
+    const git_error *cause = libgit2.error_last();
     return err_new(arena, code, "%s%s%s", what, cause ? ": " : "", cause ? cause->message : "");
 }
 
@@ -87,7 +87,7 @@ bool object_parent(struct str *parents, git_oid *id)
 {
     for (struct str line; str_cut(parents, '\n', &line);)
         if (str_starts(line, STR("parent ")) && line.n == 7 + GIT_OID_HEXSZ &&
-            git_oid_fromstrn(id, line.s + 7, GIT_OID_HEXSZ) == 0)
+            libgit2.oid_fromstrn(id, line.s + 7, GIT_OID_HEXSZ) == 0)
             return true;
     return false;
 }
@@ -178,13 +178,13 @@ bool object_peel(struct source_git *git, git_oid *id)
     enum { MAX_TAGS = 8 };
     for (int i = 0; i < MAX_TAGS; i++) {
         git_odb_object *object = NULL;
-        if (git_odb_read(&object, git->odb, id) != 0) return false;
-        git_object_t       type = git_odb_object_type(object);
+        if (libgit2.odb_read(&object, git->odb, id) != 0) return false;
+        git_object_t       type = libgit2.odb_object_type(object);
         struct object_text text;
         object_parse(object_raw(object), &text);
         bool followed = type == GIT_OBJECT_TAG && text.target.n == GIT_OID_HEXSZ &&
-                        git_oid_fromstrn(id, text.target.s, GIT_OID_HEXSZ) == 0;
-        git_odb_object_free(object);
+                        libgit2.oid_fromstrn(id, text.target.s, GIT_OID_HEXSZ) == 0;
+        libgit2.odb_object_free(object);
         if (!followed) return type == GIT_OBJECT_COMMIT;
     }
     return false;
@@ -195,10 +195,10 @@ static void apply_mailmap(const struct source_git *git, struct arena *arena, str
 {
     const char *real_name, *real_email, *given = str_z(arena, *name), *address = str_z(arena, *email);
     if (!git->mailmap) return;
-    if (git_mailmap_resolve(&real_name, &real_email, git->mailmap, given, address) != 0) return;
+    if (libgit2.mailmap_resolve(&real_name, &real_email, git->mailmap, given, address) != 0) return;
     if (real_name == given && real_email == address) {
         const char *lower = str_z(arena, str_lower(arena, *email));
-        if (git_mailmap_resolve(&real_name, &real_email, git->mailmap, given, lower) != 0) return;
+        if (libgit2.mailmap_resolve(&real_name, &real_email, git->mailmap, given, lower) != 0) return;
         if (real_name == given && real_email == lower) return;
     }
     *name = object_utf8(arena, (struct str){0}, str_of(real_name));
@@ -212,7 +212,8 @@ bool commit_read(struct source_git *git, struct arena *arena, const git_oid *id,
     if (!object) return false;
     object_parse(object_raw(object), &text);
     *commit = (struct commit_text){.id = *id, .time = object_time(git, text.committer.time)};
-    if (text.tree.n != GIT_OID_HEXSZ || git_oid_fromstrn(&commit->tree, text.tree.s, GIT_OID_HEXSZ) != 0) return false;
+    if (text.tree.n != GIT_OID_HEXSZ || libgit2.oid_fromstrn(&commit->tree, text.tree.s, GIT_OID_HEXSZ) != 0)
+        return false;
     for (git_oid parent; object_parent(&text.parents, &parent); commit->parent_count++)
         if (commit->parent_count < 2) *(commit->parent_count ? &commit->second_parent : &commit->first_parent) = parent;
     commit->message = str_trim(object_utf8(arena, text.encoding, bounded_message(text.message)));

@@ -120,9 +120,9 @@ static struct graph_commit *choose(const struct graph *graph, const struct sourc
     struct str           sha = {0};
     git_oid              id;
     if (!plan->known_pr || !plan->known_pr(plan->arg, newest->number, &sha)) return newest;
-    if (sha.n == GIT_OID_HEXSZ && git_oid_fromstrn(&id, sha.s, sha.n) == 0)
+    if (sha.n == GIT_OID_HEXSZ && libgit2.oid_fromstrn(&id, sha.s, sha.n) == 0)
         for (size_t i = 0; i < named.n; i++)
-            if (git_oid_equal(&namesake(graph, named, i)->id, &id)) return namesake(graph, named, i);
+            if (libgit2.oid_equal(&namesake(graph, named, i)->id, &id)) return namesake(graph, named, i);
     return incremental ? NULL : newest;
 }
 

@@ -14,6 +14,8 @@
 
 enum { MAX_CONFIG = 1 << 20, MAX_MAILMAP = 1 << 20 };
 
+struct libgit2 libgit2;
+
 /* libgit2's settings are the process's. Caching is off because every object is read about once and the trees have a
  * cache of their own; the hash of an object is not checked again because the repository is trusted as far as its
  * content goes, and checking costs more than reading. */
@@ -21,15 +23,30 @@ static void settle_library(void)
 {
     static const int levels[] = {GIT_CONFIG_LEVEL_PROGRAMDATA, GIT_CONFIG_LEVEL_SYSTEM, GIT_CONFIG_LEVEL_XDG,
                                  GIT_CONFIG_LEVEL_GLOBAL};
-    git_libgit2_init();
+    libgit2.libgit2_init();
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-        git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, levels[i], "");
-    git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
-    git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0);
-    git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0);
+        libgit2.libgit2_opts(GIT_OPT_SET_SEARCH_PATH, levels[i], "");
+    libgit2.libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
+    libgit2.libgit2_opts(GIT_OPT_ENABLE_CACHING, 0);
+    libgit2.libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0);
 }
 
-static pthread_once_t library_settled = PTHREAD_ONCE_INIT;
+/* Not pthread_once: a library that was not there may be there the next time. */
+struct err *git_start(struct arena *arena)
+{
+    static const char *const names[] = {LIBGIT2(LIBRARY_NAME)};
+    static pthread_mutex_t   lock = PTHREAD_MUTEX_INITIALIZER;
+    static bool              started;
+    struct err              *failed = NULL;
+    pthread_mutex_lock(&lock);
+    if (!started) {
+        failed = library_load(arena, "libgit2.so." LIBGIT2_SOVERSION, names, sizeof names / sizeof *names, &libgit2);
+        if (!failed) settle_library();
+        started = !failed;
+    }
+    pthread_mutex_unlock(&lock);
+    return failed;
+}
 
 /* ---- files beside the objects ------------------------------------------------------------------------------------ */
 
@@ -90,16 +107,16 @@ static struct err *open_repository(struct source_git *git, struct arena *arena)
     char        real[PATH_MAX];
     const char *path = str_z(arena, git->options.path);
     struct err *refusal = err_new(arena, ERR_INVALID, "not a git repository: " STR_FMT, STR_ARG(git->options.path));
-    if (!git->options.path.n || !realpath(path, real) || git_repository_discover(&found, real, 1, NULL) != 0)
+    if (!git->options.path.n || !realpath(path, real) || libgit2.repository_discover(&found, real, 1, NULL) != 0)
         return refusal;
     struct str directory = str_dup(git->arena, str_of(found.ptr));
-    git_buf_dispose(&found);
-    if (git_repository_open_bare(&git->repository, str_z(arena, directory)) != 0) return refusal;
+    libgit2.buf_dispose(&found);
+    if (libgit2.repository_open_bare(&git->repository, str_z(arena, directory)) != 0) return refusal;
     git_config *none = NULL;
-    if (git_config_new(&none) != 0) return git_failure(arena, ERR_INTERNAL, "cannot open the repository");
-    int failed = git_repository_set_config(git->repository, none);
-    git_config_free(none);
-    if (failed || git_repository_odb(&git->odb, git->repository) != 0)
+    if (libgit2.config_new(&none) != 0) return git_failure(arena, ERR_INTERNAL, "cannot open the repository");
+    int failed = libgit2.repository_set_config(git->repository, none);
+    libgit2.config_free(none);
+    if (failed || libgit2.repository_odb(&git->odb, git->repository) != 0)
         return git_failure(arena, ERR_INVALID, "cannot read the repository");
     git->facts.path = utf8_repair(git->arena, str_dup(git->arena, place_of(arena, str_of(real), directory)));
     return NULL;
@@ -109,7 +126,7 @@ static struct err *find_name(struct source_git *git, struct arena *arena)
 {
     struct source_git_facts *facts = &git->facts;
     struct git_remote_name   remote;
-    struct str common = str_of(git_repository_commondir(git->repository));
+    struct str               common = str_of(libgit2.repository_commondir(git->repository));
     struct str config = read_file(arena, common, "config", MAX_CONFIG);
     if (config_is_sha256(config))
         return err_new(arena, ERR_INVALID, "the repository uses SHA-256 object names, which are not supported");
@@ -132,7 +149,7 @@ static bool reference_tip(struct source_git *git, struct arena *arena, const cha
 {
     const char *full = str_z(arena, str_printf(arena, "%s" STR_FMT, prefix, STR_ARG(name)));
     git_oid     id;
-    if (git_reference_name_to_id(&id, git->repository, full) != 0 || !object_peel(git, &id)) return false;
+    if (libgit2.reference_name_to_id(&id, git->repository, full) != 0 || !object_peel(git, &id)) return false;
     *tip = id;
     return true;
 }
@@ -142,11 +159,11 @@ static struct str symbolic_branch(struct source_git *git, struct arena *arena, c
 {
     git_reference *reference = NULL;
     struct str     branch = {0};
-    if (git_reference_lookup(&reference, git->repository, name) != 0) return branch;
-    const char *target = git_reference_symbolic_target(reference);
+    if (libgit2.reference_lookup(&reference, git->repository, name) != 0) return branch;
+    const char *target = libgit2.reference_symbolic_target(reference);
     if (target && str_starts(str_of(target), str_of(prefix)))
         branch = str_dup(arena, str_skip(str_of(target), strlen(prefix)));
-    git_reference_free(reference);
+    libgit2.reference_free(reference);
     return branch;
 }
 
@@ -154,10 +171,10 @@ static bool any_branch(struct source_git *git)
 {
     git_reference_iterator *iterator = NULL;
     git_reference          *reference = NULL;
-    bool any = git_reference_iterator_glob_new(&iterator, git->repository, "refs/heads/*") == 0 &&
-               git_reference_next(&reference, iterator) == 0;
-    git_reference_free(reference);
-    git_reference_iterator_free(iterator);
+    bool any = libgit2.reference_iterator_glob_new(&iterator, git->repository, "refs/heads/*") == 0 &&
+               libgit2.reference_next(&reference, iterator) == 0;
+    libgit2.reference_free(reference);
+    libgit2.reference_iterator_free(iterator);
     return any;
 }
 
@@ -193,7 +210,7 @@ static struct err *named_branch(struct source_git *git, struct arena *arena)
 
 static bool reaches(struct source_git *git, const git_oid *from, const git_oid *commit)
 {
-    return git_oid_equal(from, commit) || git_graph_descendant_of(git->repository, from, commit) == 1;
+    return libgit2.oid_equal(from, commit) || libgit2.graph_descendant_of(git->repository, from, commit) == 1;
 }
 
 bool repository_reaches(struct source_git *git, const git_oid *commit)
@@ -209,18 +226,18 @@ static struct err *revision(struct source_git *git, struct arena *arena)
     struct str  rev = git->options.rev;
     git_object *object = NULL;
     git_oid     branch_tip = git->tip, id;
-    bool        known = rev.n == GIT_OID_HEXSZ && git_oid_fromstrn(&id, rev.s, rev.n) == 0;
-    if (!known && git_revparse_single(&object, git->repository, str_z(arena, rev)) == 0) {
-        id = *git_object_id(object);
+    bool        known = rev.n == GIT_OID_HEXSZ && libgit2.oid_fromstrn(&id, rev.s, rev.n) == 0;
+    if (!known && libgit2.revparse_single(&object, git->repository, str_z(arena, rev)) == 0) {
+        id = *libgit2.object_id(object);
         known = true;
     }
-    git_object_free(object);
+    libgit2.object_free(object);
     if (!known || !object_peel(git, &id))
         return err_new(arena, ERR_INVALID, "unknown revision: " STR_FMT, STR_ARG(rev));
     git->tip = id;
     if (!git->options.branch.n && reference_tip(git, arena, "refs/heads/", rev, &id))
         git->facts.branch = rev;
-    else if (git_oid_is_zero(&branch_tip) || !reaches(git, &branch_tip, &git->tip))
+    else if (libgit2.oid_is_zero(&branch_tip) || !reaches(git, &branch_tip, &git->tip))
         git->facts.branch = (struct str){0};
     return NULL;
 }
@@ -249,15 +266,16 @@ static void read_mailmap(struct source_git *git, struct arena *arena)
     git_odb_object       *blob = NULL;
     size_t                size;
     git_object_t          type;
-    if (commit_read(git, arena, &git->tip, &tip) && git_tree_lookup(&tree, git->repository, &tip.tree) == 0 &&
-        (entry = git_tree_entry_byname(tree, ".mailmap")) && git_tree_entry_type(entry) == GIT_OBJECT_BLOB &&
-        git_tree_entry_filemode(entry) != GIT_FILEMODE_LINK &&
-        git_odb_read_header(&size, &type, git->odb, git_tree_entry_id(entry)) == 0 && size <= MAX_MAILMAP)
-        blob = object_read(git, git_tree_entry_id(entry), GIT_OBJECT_BLOB);
-    if (blob && git_mailmap_from_buffer(&git->mailmap, git_odb_object_data(blob), git_odb_object_size(blob)) != 0)
+    if (commit_read(git, arena, &git->tip, &tip) && libgit2.tree_lookup(&tree, git->repository, &tip.tree) == 0 &&
+        (entry = libgit2.tree_entry_byname(tree, ".mailmap")) && libgit2.tree_entry_type(entry) == GIT_OBJECT_BLOB &&
+        libgit2.tree_entry_filemode(entry) != GIT_FILEMODE_LINK &&
+        libgit2.odb_read_header(&size, &type, git->odb, libgit2.tree_entry_id(entry)) == 0 && size <= MAX_MAILMAP)
+        blob = object_read(git, libgit2.tree_entry_id(entry), GIT_OBJECT_BLOB);
+    if (blob &&
+        libgit2.mailmap_from_buffer(&git->mailmap, libgit2.odb_object_data(blob), libgit2.odb_object_size(blob)) != 0)
         git->mailmap = NULL;
-    git_odb_object_free(blob);
-    git_tree_free(tree);
+    libgit2.odb_object_free(blob);
+    libgit2.tree_free(tree);
 }
 
 static void keep_options(struct source_git *git)
@@ -271,7 +289,7 @@ static void keep_options(struct source_git *git)
 
 struct err *source_git_open(struct arena *arena, struct source_git_options options, struct source_git **out)
 {
-    pthread_once(&library_settled, settle_library);
+    TRY(git_start(arena));
     struct arena      *own = arena_create();
     struct source_git *git = NEW(own, struct source_git);
     *git = (struct source_git){.arena = own, .options = options, .now = time_now()};
@@ -294,9 +312,9 @@ void source_git_close(struct source_git *git)
 {
     if (!git) return;
     tree_cache_destroy(git->trees);
-    git_mailmap_free(git->mailmap);
-    git_odb_free(git->odb);
-    git_repository_free(git->repository);
+    libgit2.mailmap_free(git->mailmap);
+    libgit2.odb_free(git->odb);
+    libgit2.repository_free(git->repository);
     arena_destroy(git->arena);
 }
 

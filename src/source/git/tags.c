@@ -39,16 +39,16 @@ static bool read_row(struct source_git *git, struct git_tag_row *row)
     git_odb_object    *object = NULL;
     struct object_text text;
     row->commit = row->object;
-    if (git_odb_read(&object, git->odb, &row->object) != 0) return false;
-    row->annotated = git_odb_object_type(object) == GIT_OBJECT_TAG;
+    if (libgit2.odb_read(&object, git->odb, &row->object) != 0) return false;
+    row->annotated = libgit2.odb_object_type(object) == GIT_OBJECT_TAG;
     object_parse(object_raw(object), &text);
     row->time = text.committer.time;
-    git_odb_object_free(object);
+    libgit2.odb_object_free(object);
     if (!object_peel(git, &row->commit)) return false;
     if (row->time || !(object = object_read(git, &row->commit, GIT_OBJECT_COMMIT))) return true;
     object_parse(object_raw(object), &text);
     row->time = text.committer.time;
-    git_odb_object_free(object);
+    libgit2.odb_object_free(object);
     return true;
 }
 
@@ -59,17 +59,17 @@ struct err *tags_read(struct source_git *git, struct arena *arena)
     VEC(struct git_tag_row) rows = {0};
     git->tags = (struct git_tags){.released = map_create(git->arena)};
     if (git->options.no_tags) return NULL;
-    if (git_reference_iterator_glob_new(&iterator, git->repository, "refs/tags/*") != 0)
+    if (libgit2.reference_iterator_glob_new(&iterator, git->repository, "refs/tags/*") != 0)
         return git_failure(arena, ERR_INVALID, "cannot list the tags");
-    while (git_reference_next_name(&name, iterator) == 0) {
+    while (libgit2.reference_next_name(&name, iterator) == 0) {
         struct git_tag_row row = {.name = str_skip(str_of(name), strlen("refs/tags/"))};
-        if (git_reference_name_to_id(&row.object, git->repository, name) != 0 || !read_row(git, &row)) continue;
+        if (libgit2.reference_name_to_id(&row.object, git->repository, name) != 0 || !read_row(git, &row)) continue;
         row.release = row.annotated || names_version(row.name);
         row.name = utf8_repair(git->arena, str_dup(git->arena, row.name));
         *VEC_PUSH(git->arena, &rows) = row;
         if (row.release) *map_at(git->tags.released, (struct str){(const char *)row.commit.id, GIT_OID_RAWSZ}) = 1;
     }
-    git_reference_iterator_free(iterator);
+    libgit2.reference_iterator_free(iterator);
     git->tags.at = rows.at;
     git->tags.n = rows.n;
     return NULL;

@@ -24,8 +24,8 @@ struct tree_cache *tree_cache_create(void)
 static void drop(struct tree_cache *cache, git_odb_object **way)
 {
     if (!*way) return;
-    cache->bytes -= git_odb_object_size(*way);
-    git_odb_object_free(*way);
+    cache->bytes -= libgit2.odb_object_size(*way);
+    libgit2.odb_object_free(*way);
     *way = NULL;
 }
 
@@ -51,12 +51,12 @@ static void move_to_front(git_odb_object **set, size_t way)
 
 static void keep(struct tree_cache *cache, git_odb_object *object)
 {
-    git_odb_object **set = set_of(cache, git_odb_object_id(object));
-    if (git_odb_object_size(object) > MAX_CACHED) return;
+    git_odb_object **set = set_of(cache, libgit2.odb_object_id(object));
+    if (libgit2.odb_object_size(object) > MAX_CACHED) return;
     drop(cache, &set[CACHE_WAYS - 1]);
-    if (git_odb_object_dup(&set[CACHE_WAYS - 1], object) != 0) return;
+    if (libgit2.odb_object_dup(&set[CACHE_WAYS - 1], object) != 0) return;
     move_to_front(set, CACHE_WAYS - 1);
-    cache->bytes += git_odb_object_size(object);
+    cache->bytes += libgit2.odb_object_size(object);
     while (cache->bytes > CACHE_BYTES) {
         git_odb_object **victims = cache->ways[cache->hand++ % CACHE_SETS];
         for (size_t way = 1; way < CACHE_WAYS; way++) drop(cache, &victims[way]);
@@ -69,9 +69,9 @@ static git_odb_object *read_tree(struct source_git *git, const git_oid *id)
 {
     git_odb_object **set = set_of(git->trees, id), *object = NULL;
     for (size_t way = 0; way < CACHE_WAYS; way++) {
-        if (!set[way] || !git_oid_equal(git_odb_object_id(set[way]), id)) continue;
+        if (!set[way] || !libgit2.oid_equal(libgit2.odb_object_id(set[way]), id)) continue;
         move_to_front(set, way);
-        return git_odb_object_dup(&object, set[0]) == 0 ? object : NULL;
+        return libgit2.odb_object_dup(&object, set[0]) == 0 ? object : NULL;
     }
     object = object_read(git, id, GIT_OBJECT_TREE);
     if (object) keep(git->trees, object);
@@ -155,21 +155,21 @@ static void count_lines(struct comparison *comparison, const struct entry *befor
         size_t       size;
         git_object_t type;
         if (!sides[i] || (sides[i]->mode & MODE_TYPE) == MODE_COMMIT) continue;
-        readable = git_odb_read_header(&size, &type, git->odb, sides[i]->id) == 0 && size <= MAX_BLOB &&
-                   git_blob_lookup(&blobs[i], git->repository, sides[i]->id) == 0;
+        readable = libgit2.odb_read_header(&size, &type, git->odb, sides[i]->id) == 0 && size <= MAX_BLOB &&
+                   libgit2.blob_lookup(&blobs[i], git->repository, sides[i]->id) == 0;
     }
     size_t added, removed;
     git->missing_blobs += !readable;
-    if (readable && git_patch_from_blobs(&patch, blobs[0], NULL, blobs[1], NULL, NULL) == 0 && patch &&
-        git_patch_line_stats(NULL, &added, &removed, patch) == 0) {
+    if (readable && libgit2.patch_from_blobs(&patch, blobs[0], NULL, blobs[1], NULL, NULL) == 0 && patch &&
+        libgit2.patch_line_stats(NULL, &added, &removed, patch) == 0) {
         comparison->changes->additions += (int64_t)added;
         comparison->changes->deletions += (int64_t)removed;
     } else if (!readable) {
         comparison->changes->lines_known = false;
     }
-    git_patch_free(patch);
-    git_blob_free(blobs[0]);
-    git_blob_free(blobs[1]);
+    libgit2.patch_free(patch);
+    libgit2.blob_free(blobs[0]);
+    libgit2.blob_free(blobs[1]);
 }
 
 static void record(struct comparison *comparison, size_t depth_length, const struct entry *before,
@@ -221,7 +221,7 @@ static void compare_trees(struct comparison *comparison, const git_oid *before, 
     while (changes->known && (a.entry.mode || b.entry.mode)) {
         int order = compare_entries(&a.entry, &b.entry);
         struct entry *gone = order <= 0 ? &a.entry : NULL, *come = order >= 0 ? &b.entry : NULL;
-        if (order || a.entry.mode != b.entry.mode || !git_oid_equal(a.entry.id, b.entry.id))
+        if (order || a.entry.mode != b.entry.mode || !libgit2.oid_equal(a.entry.id, b.entry.id))
             differ(comparison, gone, come, length, depth);
         if (gone) cursor_step(&a);
         if (come) cursor_step(&b);
@@ -237,5 +237,5 @@ void trees_compare(struct source_git *git, struct arena *arena, const git_oid *b
     changes->known = true;
     /* A partial clone has no blobs, and each vain look makes libgit2 list the packs again. */
     changes->lines_known = git->options.stat && git->missing_blobs < MAX_MISSING;
-    if (!before || !git_oid_equal(before, after)) compare_trees(&comparison, before, after, 0, 0);
+    if (!before || !libgit2.oid_equal(before, after)) compare_trees(&comparison, before, after, 0, 0);
 }
