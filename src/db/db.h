@@ -79,8 +79,16 @@ void *db_attached(const struct db *db);
  *     struct db_tx *tx DB_READ_SCOPE = NULL;
  *     TRY(db_read_begin(db, arena, &tx));  */
 MUST_CHECK struct err *db_read_begin(struct db *db, struct arena *arena, struct db_tx **tx);
+/* The same, with the snapshot taken by its first query: it costs next to nothing if there is none. */
+MUST_CHECK struct err *db_read_begin_late(struct db *db, struct arena *arena, struct db_tx **tx);
 void db_read_end(struct db_tx **tx); /* NULL inside is fine */
 #define DB_READ_SCOPE __attribute__((cleanup(db_read_end)))
+
+/* Counts the transactions that changed a table: what was read from it after the count was looked at still holds while the
+ * count is the same. At most DB_WATCHES tables, before threads use the database; lives as long as db. A DELETE without a
+ * WHERE is not noticed. */
+enum { DB_WATCHES = 4 };
+const _Atomic uint64_t *db_watch(struct db *db, const char *table);
 
 /* ---- statements ------------------------------------------------------------------------------------------------ */
 

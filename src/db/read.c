@@ -26,18 +26,12 @@ static void give_back(struct db *db, struct db_connection *reader)
     pthread_mutex_unlock(&db->read_lock);
 }
 
-static struct err *begin(struct db_connection *reader, struct arena *arena)
-{
-    TRY(db_command(reader, arena, "BEGIN"));
-    return db_command(reader, arena, "SELECT 1 FROM schema_version LIMIT 1"); /* BEGIN alone takes no snapshot */
-}
-
-struct err *db_read_begin(struct db *db, struct arena *arena, struct db_tx **tx)
+struct err *db_read_begin_late(struct db *db, struct arena *arena, struct db_tx **tx)
 {
     *tx = NULL;
     struct db_connection *reader = take_reader(db);
     struct err           *err = reader ? NULL : db_connection_open(arena, db->path, DB_READER, &reader);
-    if (!err) err = begin(reader, arena);
+    if (!err) err = db_command(reader, arena, "BEGIN");
     if (err) {
         if (reader) db_end_transaction(reader);
         give_back(db, reader);
@@ -47,6 +41,14 @@ struct err *db_read_begin(struct db *db, struct arena *arena, struct db_tx **tx)
     reader->tx = (struct db_tx){.arena = arena, .db = db, .connection = reader};
     *tx = &reader->tx;
     return NULL;
+}
+
+struct err *db_read_begin(struct db *db, struct arena *arena, struct db_tx **tx)
+{
+    TRY(db_read_begin_late(db, arena, tx));
+    struct err *err = db_command((*tx)->connection, arena, "SELECT 1 FROM schema_version LIMIT 1");
+    if (err) db_read_end(tx);
+    return err;
 }
 
 void db_read_end(struct db_tx **tx)

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -144,6 +145,36 @@ struct err *db_connection_open(struct arena *arena, const char *path, enum db_ro
     }
     *connection = opened;
     return NULL;
+}
+
+/* ---- watched tables --------------------------------------------------------------------------------------------- */
+
+static void note_change(void *arg, int operation, const char *schema, const char *table, sqlite3_int64 row)
+{
+    struct db *db = arg;
+    (void)operation, (void)schema, (void)row;
+    for (size_t i = 0; i < db->watch_count; i++)
+        if (strcmp(db->watches[i].table, table) == 0) db->watches[i].touched = true;
+}
+
+const _Atomic uint64_t *db_watch(struct db *db, const char *table)
+{
+    for (size_t i = 0; i < db->watch_count; i++)
+        if (strcmp(db->watches[i].table, table) == 0) return &db->watches[i].version;
+    assert(db->watch_count < DB_WATCHES);
+    struct db_watch *watch = &db->watches[db->watch_count++];
+    watch->table = table;
+    sqlite3_update_hook(db->writer->handle, note_change, db);
+    return &watch->version;
+}
+
+void db_watches_tell(struct db *db)
+{
+    for (size_t i = 0; i < db->watch_count; i++) {
+        struct db_watch *watch = &db->watches[i];
+        if (watch->touched) atomic_fetch_add(&watch->version, 1);
+        watch->touched = false;
+    }
 }
 
 /* ---- the database ---------------------------------------------------------------------------------------------- */

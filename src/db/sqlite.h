@@ -69,6 +69,9 @@ struct db {
     struct db_connection *writer; /* whoever leads owns it */
     _Atomic(void *)       engine; /* db_attach */
 
+    struct db_watch { const char *table; bool touched; _Atomic uint64_t version; } watches[DB_WATCHES];
+    size_t                watch_count; /* touched: by whoever has the writer, in the transaction that runs */
+
     pthread_mutex_t       write_lock; /* guards the next five */
     pthread_cond_t        write_idle;
     struct write_queue    waiting, patient;
@@ -100,6 +103,7 @@ struct db {
 void db_writer_acquire(struct db *db);
 void db_writer_release(struct db *db);
 void db_committer_stop(struct db *db);
+void db_watches_tell(struct db *db); /* a transaction has ended, its writers do not know yet (sqlite.c) */
 
 MUST_CHECK struct err *db_checkpoint_start(struct db *db, struct arena *arena);
 void db_checkpoint_stop(struct db *db);

@@ -303,6 +303,7 @@ static void lead(struct db *db, struct write_request *leader)
     struct write_request *group = take_group_of(db, patient_one ? &db->patient : &db->waiting);
     int64_t began = time_monotonic_us();
     run_group(db, group);
+    db_watches_tell(db);
     pthread_mutex_lock(&db->write_lock);
     int64_t ended = time_monotonic_us(), took = ended - began;
     int64_t rest = ended - db->rush.began < BURST_US ? SHARE * took : took;

@@ -112,9 +112,9 @@ struct err *source_open_secrets(struct db_tx *tx, const struct crypto_keys *keys
     (void)db_next(&rows, &now, &before, &until);
     TRY(db_done(&rows));
     if (now.s) TRY(crypto_unseal(tx->arena, keys, place_of("inbound_secret", public_id), now, &secrets->at[secrets->n++]));
-    if (before.s && until > time_now())
-        TRY(crypto_unseal(tx->arena, keys, place_of("inbound_secret_before", public_id), before, &secrets->at[secrets->n++]));
-    return NULL;
+    if (!before.s || until <= time_now()) return NULL;
+    secrets->until = until;
+    return crypto_unseal(tx->arena, keys, place_of("inbound_secret_before", public_id), before, &secrets->at[secrets->n++]);
 }
 
 struct err *source_renew_secret(struct db_tx *tx, const struct crypto_keys *keys, int64_t workspace, struct str public_id,

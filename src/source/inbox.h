@@ -43,8 +43,8 @@ MUST_CHECK struct err *source_tell_activity(struct db_tx *tx, const struct sourc
                                             const struct source_told *told);
 
 /* connected.c */
-/* The secrets that are valid now. */
-struct source_secrets { struct str at[2]; size_t n; };
+/* The secrets that are valid now, and until when this holds if nobody changes them; 0: for good. */
+struct source_secrets { struct str at[2]; size_t n; int64_t until; };
 MUST_CHECK struct err *source_open_secrets(struct db_tx *tx, const struct crypto_keys *keys, struct str public_id,
                                            struct source_secrets *secrets);
 
@@ -71,6 +71,15 @@ struct candidate {
 };
 struct candidates { struct candidate *at; size_t n, capacity; };
 
+/* addresses.c. What was read under a version may be recalled while the version is the same. addresses may be NULL: then
+ * nothing is known. */
+uint64_t addresses_version(const struct source_addresses *addresses);
+/* In copies; own's configuration is not parsed. */
+bool addresses_recall(struct source_addresses *addresses, struct arena *arena, enum source_provider provider, struct str address,
+                      struct candidate *own, struct source_secrets *secrets);
+void addresses_remember(struct source_addresses *addresses, uint64_t version, enum source_provider provider,
+                        const struct candidate *own, const struct source_secrets *secrets);
+
 /* match.c: those of the instance's address (own NULL), or the one source whose address it is. *reason is why there is
  * none. */
 MUST_CHECK struct err *match_candidates(struct db_tx *tx, const struct source_delivery *delivery, struct candidate *own,
@@ -81,6 +90,8 @@ MUST_CHECK struct err *match_learn(struct db_tx *tx, const struct candidate *can
 MUST_CHECK struct err *match_address(struct db_tx *tx, enum source_provider provider, struct str address,
                                      struct candidate *candidate);
 
+/* Parse the source's configuration. */
+MUST_CHECK struct err *match_read_config(struct arena *arena, struct candidate *candidate);
 /* Is it about the resource of this source, whatever has become of the source since? */
 MUST_CHECK struct err *match_resource(struct db_tx *tx, const struct source_delivery *delivery, struct candidate *candidate,
                                       bool *does);

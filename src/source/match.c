@@ -184,7 +184,7 @@ static struct err *belongs(struct db_tx *tx, const struct source_delivery *deliv
     return NULL;
 }
 
-static struct err *read_config(struct arena *arena, struct candidate *candidate)
+struct err *match_read_config(struct arena *arena, struct candidate *candidate)
 {
     return json_parse(arena, candidate->source.config, &candidate->config);
 }
@@ -199,7 +199,7 @@ struct err *match_address(struct db_tx *tx, enum source_provider provider, struc
         found = next_candidate(&rows, provider, candidate);
         TRY(db_done(&rows));
     }
-    return found ? read_config(tx->arena, candidate) : err_new(tx->arena, ERR_NOT_FOUND, "Source not found");
+    return found ? match_read_config(tx->arena, candidate) : err_new(tx->arena, ERR_NOT_FOUND, "Source not found");
 }
 
 struct err *match_resource(struct db_tx *tx, const struct source_delivery *delivery, struct candidate *candidate, bool *does)
@@ -242,7 +242,7 @@ struct err *match_candidates(struct db_tx *tx, const struct source_delivery *del
     TRY(db_done(&rows));
     for (size_t i = 0; i < all.n; i++) {
         bool does;
-        TRY(read_config(tx->arena, &all.at[i]));
+        TRY(match_read_config(tx->arena, &all.at[i]));
         TRY(belongs(tx, delivery, &route, &all.at[i], false, &does));
         if (does) *VEC_PUSH(tx->arena, candidates) = all.at[i];
     }

@@ -273,10 +273,15 @@ static struct err *find_secrets(const struct source_inbox *inbox, struct db_tx *
         for (size_t i = 0; i < 2; i++) secrets->at[secrets->n++] = inbox->secrets[post->request.provider][i];
         return NULL;
     }
+    uint64_t version = addresses_version(inbox->addresses);
+    if (addresses_recall(inbox->addresses, tx->arena, post->request.provider, post->address, own, secrets))
+        return match_read_config(tx->arena, own);
     TRY(match_address(tx, post->request.provider, post->address, own));
     if (str_eq(own->source.inactive_reason, STR(SOURCE_REMOVED)))
         return err_new(tx->arena, ERR_NOT_FOUND, "Source not found"); /* nobody is to try again */
-    return source_open_secrets(tx, inbox->keys, post->address, secrets);
+    TRY(source_open_secrets(tx, inbox->keys, post->address, secrets));
+    addresses_remember(inbox->addresses, version, post->request.provider, own, secrets);
+    return NULL;
 }
 
 /* What can be found out without writing. */
@@ -288,7 +293,7 @@ static struct err *read_reception(const struct source_inbox *inbox, struct arena
     struct candidate          own;
     enum source_reason        none = SOURCE_NOT_CONNECTED;
     struct db_tx *tx DB_READ_SCOPE = NULL;
-    TRY(db_read_begin(inbox->db, arena, &tx));
+    TRY(db_read_begin_late(inbox->db, arena, &tx)); /* most of what is needed may be known */
     TRY(find_secrets(inbox, tx, post, &own, &secrets));
     struct source_request limited = post->request;
     limited.max_body = inbox->max_body;

@@ -63,8 +63,13 @@ MUST_CHECK struct err *source_allows(struct db_tx *tx, int64_t workspace, const 
 
 /* ---- reception ---------------------------------------------------------------------------------------------------- */
 
+struct source_addresses; /* what was read of sources with an address of their own */
+struct source_addresses *source_addresses_create(struct db *db);
+void                     source_addresses_destroy(struct source_addresses *addresses); /* NULL is fine */
+
 struct source_inbox { /* one per process; does not change */
     struct db *db;
+    struct source_addresses *addresses; /* NULL: read anew for each delivery */
     const struct crypto_keys *keys;
     struct str secrets[SOURCE_PROVIDERS][2]; /* of the instance's own apps, and those they replace; empty: none */
     int64_t    max_age[SOURCE_PROVIDERS];    /* ms; 0: default */

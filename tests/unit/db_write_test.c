@@ -72,6 +72,50 @@ TEST(db, a_failing_closure_does_not_take_its_group_mates_with_it)
     check_int(count_notes(f.db), 2);
 }
 
+static struct err *add_one_pair(struct db_tx *tx, void *arg)
+{
+    (void)arg;
+    return db_exec(tx, "INSERT INTO pair (a, b) VALUES (1, 2)");
+}
+
+static struct err *forget_notes(struct db_tx *tx, void *arg)
+{
+    (void)arg;
+    return db_exec(tx, "DELETE FROM note WHERE id > 0");
+}
+
+TEST(db, a_watched_table_has_another_version_after_each_transaction_that_changed_it)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    const _Atomic uint64_t *version = db_watch(f.db, "note");
+    uint64_t before = atomic_load(version);
+    check(db_watch(f.db, "note") == version);
+    check_ok(db_write(f.db, arena, add_one_pair, NULL));
+    check(atomic_load(version) == before);
+    check_ok(db_write(f.db, arena, add_note, "a"));
+    uint64_t added = atomic_load(version);
+    check(added != before);
+    check_ok(db_write(f.db, arena, forget_notes, NULL));
+    check(atomic_load(version) != added);
+}
+
+TEST(db, a_late_snapshot_is_taken_by_the_first_query)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct db_rows rows;
+    int64_t        count = -1;
+    check_ok(db_read_begin_late(f.db, arena, &tx));
+    check_ok(db_write(f.db, arena, add_note, "a"));
+    for (int i = 0; i < 2; i++) {
+        check_ok(db_query(tx, &rows, "SELECT count(*) FROM note"));
+        check(db_next(&rows, &count));
+        check_ok(db_done(&rows));
+        check_int(count, 1);
+        check_ok(db_write(f.db, arena, add_note, "b"));
+    }
+}
+
 struct rush {
     struct db   *db;
     db_write_fn  add; /* what others write again and again until it is over */
@@ -393,6 +437,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         RUN(db, a_failing_closure_leaves_nothing),
         RUN(db, a_failing_closure_does_not_take_its_group_mates_with_it),
+        RUN(db, a_watched_table_has_another_version_after_each_transaction_that_changed_it),
+        RUN(db, a_late_snapshot_is_taken_by_the_first_query),
         RUN(db, a_patient_write_is_done_in_a_pause_and_in_a_rush_without_any),
         RUN(db, a_patient_write_gets_its_turn_between_others_that_never_pause),
         RUN(db, who_does_not_wait_is_told_what_became_of_its_write),

@@ -282,6 +282,7 @@ TEST(receive, two_secrets_are_valid_while_one_replaces_the_other)
     WORLD(w);
     struct making  source = ADD(&w, .name = STR("acme/api"), .secret = STR(SECRET));
     struct renewal renewal = {&w, source.source.public_id, {0}};
+    check(!DELIVER(&w, "issues", "d0", ISSUE("6", "42"), renewal.id).refusal);
     check_ok(db_write(w.db, arena, renew, &renewal));
     check(!DELIVER(&w, "issues", "d1", ISSUE("7", "42"), renewal.id, renewal.secret).refusal);
     check(!DELIVER(&w, "issues", "d2", ISSUE("8", "42"), renewal.id).refusal);
