@@ -45,6 +45,7 @@ struct ingest {
     struct source_ingest items;
     struct outcome      *outcomes;
     const char          *ingestion;
+    int64_t              import; /* row id; 0: none */
     int64_t              counts[3];
     bool                 busy;
 };
@@ -73,19 +74,21 @@ static void compose(struct ingest *ingest)
 }
 
 /* With ?import= the events are history of that running import. */
-static struct err *find_ingestion(struct api_call *call, const char **ingestion)
+static struct err *find_ingestion(struct api_call *call, struct ingest *ingest)
 {
     struct str           job = net_query_get(call->request, "import");
     struct source_import import;
-    *ingestion = "api";
+    ingest->ingestion = "api";
     if (!job.s) return NULL;
     struct db_tx *tx DB_READ_SCOPE = NULL;
     TRY(db_read_begin(call->app->db, call->arena, &tx));
     struct err *err = source_import_find(tx, call->workspace.id, job, &import);
     if ((err && err->code == ERR_NOT_FOUND) || (!err && !str_eq(import.status, STR("running"))))
         return err_new(call->arena, ERR_CONFLICT, "The import is not running");
-    *ingestion = "manual";
-    return err;
+    TRY(err);
+    ingest->ingestion = "manual";
+    ingest->import = import.id;
+    return NULL;
 }
 
 /* ---- storing ----------------------------------------------------------------------------------------------------------- */
@@ -168,13 +171,29 @@ static struct err *write_items(struct db_tx *tx, struct ingest *ingest)
     return send_new(tx, ingest, positions, n);
 }
 
+static void count_outcomes(struct ingest *ingest)
+{
+    memset(ingest->counts, 0, sizeof ingest->counts);
+    for (size_t i = 0; i < ingest->items.n; i++) ingest->counts[ingest->outcomes[i].status]++;
+}
+
+/* The import goes on, and is not taken for dead. */
+static struct err *tell_import(struct db_tx *tx, struct ingest *ingest)
+{
+    count_outcomes(ingest);
+    return source_import_progress(tx, ingest->call->workspace.id, ingest->import, (int64_t)ingest->items.n,
+                                  ingest->counts[ACCEPTED], ingest->counts[DUPLICATE], ingest->counts[REJECTED]);
+}
+
 static struct err *write_ingest(struct db_tx *tx, void *arg)
 {
     struct ingest *ingest = arg;
     int64_t        queued, most = ingest->call->app->config->limit_queued_runs;
     TRY(flow_backlog(tx, ingest->call->workspace.id, &queued));
     ingest->busy = queued > (most ? most : FLOW_MAX_BACKLOG);
-    return ingest->busy ? NULL : write_items(tx, ingest);
+    if (ingest->busy) return NULL;
+    TRY(write_items(tx, ingest));
+    return ingest->import ? tell_import(tx, ingest) : NULL;
 }
 
 /* ---- the answer -------------------------------------------------------------------------------------------------------- */
@@ -201,8 +220,7 @@ static void put_result(struct json_out *out, const struct ingest *ingest, size_t
 static void send_results(struct ingest *ingest)
 {
     struct json_out out = api_answer(ingest->call);
-    memset(ingest->counts, 0, sizeof ingest->counts);
-    for (size_t i = 0; i < ingest->items.n; i++) ingest->counts[ingest->outcomes[i].status]++;
+    count_outcomes(ingest);
     bool refused = ingest->counts[ACCEPTED] + ingest->counts[DUPLICATE] == 0;
     json_put(&out, "requestId", ingest->call->id);
     if (refused) {
@@ -279,7 +297,7 @@ static struct err *begin(struct api_call *call, struct ingest *ingest, bool *end
     if (coding == GZIP) TRY(net_gunzip(call->arena, request.body, api_events_limit(call->app), &request.body));
     int atomic = false;
     TRY(read_atomic(call, &atomic));
-    TRY(find_ingestion(call, &ingest->ingestion));
+    TRY(find_ingestion(call, ingest));
     TRY(source_ingest_read(call->arena, request, &ingest->items));
     compose(ingest);
     size_t rejected = count_rejected(ingest);

@@ -69,7 +69,7 @@ struct err *api_import_get(struct api_call *call)
 
 /* ---- told ---------------------------------------------------------------------------------------------------------------- */
 
-/* An import is a job, though none of the engine's. */
+/* An import is a job that the engine does not execute: who begins and ends it is told here. */
 static struct err *tell(struct db_tx *tx, const struct api_call *call, const struct source_import *import, const char *action,
                         enum activity_status status)
 {
@@ -185,7 +185,8 @@ struct err *api_import_begin(struct api_call *call)
                                               .host_path = body.path,
                                               .full = body.full,
                                               .github = body.github,
-                                              .idempotency = body.idempotency}};
+                                              .idempotency = body.idempotency,
+                                              .by = call->key.public_id}};
     TRY(db_write(call->app->db, call->arena, write_begin, &beginning));
     const struct source_import *import = &beginning.import;
     struct json_out out = api_answer(call);

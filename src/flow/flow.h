@@ -348,6 +348,24 @@ MUST_CHECK struct err *flow_event_list(struct db_tx *tx, int64_t workspace, stru
 MUST_CHECK struct err *flow_event_outcomes(struct db_tx *tx, int64_t seq, struct flow_outcome_record **outcomes,
                                            size_t *n);
 
+/* A job whose work somebody else does, and tells of here. When nothing was told for `silence`, its function is executed, to
+ * end it; so it is when the job is restarted. */
+struct flow_outside {
+    int64_t         workspace;
+    struct str      public_id; /* chosen by the caller: 21 characters, with or without "job_" */
+    const char     *function;  /* registered, without events of its own */
+    struct str      title, source, caused_by;
+    struct str      data;      /* JSON object: what the function is given, and the job's input */
+    enum flow_cause cause;
+    int64_t         silence;   /* ms */
+};
+MUST_CHECK struct err *flow_outside_begin(struct db_tx *tx, const struct flow_outside *job);
+/* Of the job only workspace, public_id and silence are needed; nothing happens if it is not running. */
+MUST_CHECK struct err *flow_outside_tell(struct db_tx *tx, const struct flow_outside *job, struct str progress);
+/* status: completed, failed or cancelled. Nothing happens if it has ended. */
+struct flow_outside_end { int64_t workspace; struct str public_id; const char *status; struct str output, error; };
+MUST_CHECK struct err *flow_outside_end(struct db_tx *tx, struct flow_outside_end end);
+
 /* Errors: ERR_CONFLICT if the job is in another state than the action needs. */
 MUST_CHECK struct err *flow_cancel(struct db_tx *tx, int64_t run, struct str reason);  /* queued or running */
 MUST_CHECK struct err *flow_restart(struct db_tx *tx, int64_t run, struct str by,

@@ -7,6 +7,15 @@
 MUST_CHECK struct err *source_next_row_id(struct db_tx *tx, int64_t workspace, int64_t *id);
 /* Its running imports are cancelled; forget: the next one reads the history from its beginning. */
 MUST_CHECK struct err *source_end_imports(struct db_tx *tx, struct source_record *source, bool forget);
+/* End an import that is not ended by who imports; *stopped is false if it was not running. */
+MUST_CHECK struct err *source_import_stop(struct db_tx *tx, int64_t workspace, struct str public_id, const char *status,
+                                          const char *error, bool *stopped);
+/* importing.c: the import's job, in the transactions that change the import. by: who asked, or empty. */
+MUST_CHECK struct err *importing_begin(struct db_tx *tx, int64_t workspace, const struct source_import *import, struct str by);
+MUST_CHECK struct err *importing_tell(struct db_tx *tx, int64_t workspace, const struct source_import *import);
+MUST_CHECK struct err *importing_end(struct db_tx *tx, int64_t workspace, const struct source_import *import);
+struct flow_function;
+extern const struct flow_function source_import_git;
 /* forget.c: ERR_CONFLICT while the imported history of this repository is to be deleted: what is imported meanwhile would be
  * known already, and then go. */
 MUST_CHECK struct err *source_check_forgotten(struct db_tx *tx, int64_t workspace, struct str repo);

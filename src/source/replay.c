@@ -3,7 +3,7 @@
  * A page of deliveries is one transaction; then the job goes on as a fresh run, so that neither memory nor steps grow
  * with their number.
  */
-#include "source/receive.h"
+#include "source/inbox.h"
 
 #include "flow/flow.h"
 
@@ -102,7 +102,7 @@ static const struct flow_function webhook_replay = {
     .finish_within = 60 * 60000,
 };
 
-const struct flow_function *const source_functions[] = {&webhook_replay};
+const struct flow_function *const source_functions[] = {&webhook_replay, &source_import_git};
 const size_t source_function_count = sizeof source_functions / sizeof *source_functions;
 
 struct err *source_delivery_replay_many(struct db_tx *tx, int64_t workspace, struct source_delivery_filter filter,

@@ -247,12 +247,32 @@ static struct err *begun_before(struct db_tx *tx, int64_t workspace, struct str 
     return db_done(&rows);
 }
 
-static struct err *end_interrupted(struct db_tx *tx, int64_t workspace, int64_t source)
+struct ended_imports { struct source_import *at; size_t n, capacity; };
+
+/* Of one source, or by public id (source 0), with the counts that a job's output tells. */
+static struct err *stop_running(struct db_tx *tx, int64_t workspace, int64_t source, struct str public_id, const char *status,
+                                const char *error, struct ended_imports *ended)
 {
-    return db_exec(tx,
-                   "UPDATE import SET status = 'failed', error = 'interrupted', finished_at = $3 "
-                   "WHERE workspace_id = $1 AND source_id = $2 AND status = 'running'",
-                   workspace, source, time_now());
+    struct db_rows       rows;
+    struct source_import import = {0};
+    *ended = (struct ended_imports){0};
+    TRY(db_query(tx, &rows,
+                 "UPDATE import SET status = $3, error = $4, finished_at = $5 "
+                 "WHERE workspace_id = $1 AND status = 'running' AND (source_id = $2 OR public_id = $6) "
+                 "RETURNING source_id, public_id, status, error, scanned, stored, duplicates, failed",
+                 workspace, source, status, error, time_now(), public_id));
+    while (db_next(&rows, &import.source, &import.public_id, &import.status, &import.error, &import.scanned, &import.stored,
+                   &import.duplicates, &import.failed))
+        *VEC_PUSH(tx->arena, ended) = import;
+    return db_done(&rows);
+}
+
+static struct err *stop_imports(struct db_tx *tx, int64_t workspace, int64_t source, const char *status, const char *error)
+{
+    struct ended_imports ended;
+    TRY(stop_running(tx, workspace, source, STR(""), status, error, &ended));
+    for (size_t i = 0; i < ended.n; i++) TRY(importing_end(tx, workspace, &ended.at[i]));
+    return NULL;
 }
 
 static struct err *insert_import(struct db_tx *tx, int64_t workspace, int64_t source,
@@ -278,10 +298,12 @@ struct err *source_import_begin(struct db_tx *tx, int64_t workspace, struct sour
         public_id = id_new(tx->arena, "job_");
         TRY(source_check_forgotten(tx, workspace, request.repo));
         TRY(source_of(tx, workspace, &request, &source));
-        TRY(end_interrupted(tx, workspace, source.id));
+        TRY(stop_imports(tx, workspace, source.id, "failed", "interrupted"));
         TRY(insert_import(tx, workspace, source.id, &request, public_id));
-    }
-    TRY(source_import_find(tx, workspace, public_id, import));
+        TRY(source_import_find(tx, workspace, public_id, import));
+        TRY(importing_begin(tx, workspace, import, request.by));
+    } else
+        TRY(source_import_find(tx, workspace, public_id, import));
     if (request.full) {
         import->last_sha = STR("");
         import->last_tags = STR("{}");
@@ -306,11 +328,16 @@ static struct err *not_running(struct db_tx *tx, int64_t workspace, int64_t id)
 struct err *source_import_progress(struct db_tx *tx, int64_t workspace, int64_t id, int64_t scanned, int64_t stored,
                                    int64_t duplicates, int64_t failed)
 {
-    TRY(db_exec(tx,
-                "UPDATE import SET scanned = scanned + $3, stored = stored + $4, duplicates = duplicates + $5, "
-                "failed = failed + $6 WHERE workspace_id = $1 AND id = $2 AND status = 'running'",
-                workspace, id, scanned, stored, duplicates, failed));
-    return db_changes(tx) > 0 ? NULL : not_running(tx, workspace, id);
+    struct db_rows       rows;
+    struct source_import import = {0};
+    TRY(db_query(tx, &rows,
+                 "UPDATE import SET scanned = scanned + $3, stored = stored + $4, duplicates = duplicates + $5, "
+                 "failed = failed + $6 WHERE workspace_id = $1 AND id = $2 AND status = 'running' "
+                 "RETURNING public_id, scanned, stored, duplicates, failed",
+                 workspace, id, scanned, stored, duplicates, failed));
+    bool running = db_next(&rows, &import.public_id, &import.scanned, &import.stored, &import.duplicates, &import.failed);
+    TRY(db_done(&rows));
+    return running ? importing_tell(tx, workspace, &import) : not_running(tx, workspace, id);
 }
 
 static struct err *check_end(struct arena *arena, struct source_import_end *end)
@@ -366,20 +393,32 @@ struct err *source_import_finish(struct db_tx *tx, int64_t workspace, int64_t id
 {
     TRY(check_end(tx->arena, &end));
     struct db_rows rows;
-    int64_t        source = 0, stored = 0, failures = 0;
-    struct str     branch = {0};
+    struct source_import import = {.status = str_of(end.status), .error = end.error};
     TRY(db_query(tx, &rows,
                  "UPDATE import SET status = $3, error = $4, finished_at = $5 "
                  "WHERE workspace_id = $1 AND id = $2 AND status = 'running' "
-                 "RETURNING source_id, branch, stored, failed",
+                 "RETURNING public_id, source_id, branch, scanned, stored, duplicates, failed",
                  workspace, id, end.status, end.error, time_now()));
-    bool ended = db_next(&rows, &source, &branch, &stored, &failures);
+    bool ended = db_next(&rows, &import.public_id, &import.source, &import.branch, &import.scanned, &import.stored,
+                         &import.duplicates, &import.failed);
     TRY(db_done(&rows));
     if (!ended) return not_running(tx, workspace, id);
-    bool completed = str_eq(str_of(end.status), STR("completed"));
-    if (completed) TRY(remember_position(tx, workspace, source, branch, &end));
-    return record_sync(tx, workspace, source, completed && failures == 0, str_eq(str_of(end.status), STR("failed")),
-                       stored > 0, end.error);
+    bool completed = str_eq(import.status, STR("completed"));
+    if (completed) TRY(remember_position(tx, workspace, import.source, import.branch, &end));
+    TRY(importing_end(tx, workspace, &import));
+    return record_sync(tx, workspace, import.source, completed && import.failed == 0,
+                       str_eq(import.status, STR("failed")), import.stored > 0, end.error);
+}
+
+struct err *source_import_stop(struct db_tx *tx, int64_t workspace, struct str public_id, const char *status,
+                               const char *error, bool *stopped)
+{
+    struct ended_imports ended;
+    TRY(stop_running(tx, workspace, 0, public_id, status, error, &ended));
+    *stopped = ended.n > 0;
+    if (!*stopped) return NULL;
+    return record_sync(tx, workspace, ended.at[0].source, false, strcmp(status, "failed") == 0, ended.at[0].stored > 0,
+                       ended.at[0].error);
 }
 
 /* ---- the end of a source ----------------------------------------------------------------------------------------- */
@@ -387,10 +426,7 @@ struct err *source_import_finish(struct db_tx *tx, int64_t workspace, int64_t id
 struct err *source_end_imports(struct db_tx *tx, struct source_record *source, bool forget)
 {
     struct source_member position = {.key = "import"};
-    TRY(db_exec(tx,
-                "UPDATE import SET status = 'cancelled', error = 'the source was removed', finished_at = $3 "
-                "WHERE workspace_id = $1 AND source_id = $2 AND status = 'running'",
-                source->workspace, source->id, time_now()));
+    TRY(stop_imports(tx, source->workspace, source->id, "cancelled", "the source was removed"));
     if (!forget) return NULL;
     TRY(source_replace_members(tx->arena, &source->config, &position, 1));
     return source_write_config(tx, source->workspace, source->id, source->config);

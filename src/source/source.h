@@ -114,7 +114,7 @@ struct source_import {
     int64_t    scanned, stored, duplicates, failed;
     struct str error;
 };
-struct source_import_request { struct str repo, branch, host_path; bool full, github; struct str idempotency; };
+struct source_import_request { struct str repo, branch, host_path; bool full, github; struct str idempotency, by; }; /* by: who asks */
 
 /* The repositories of the workspace's active git and GitHub sources; one may have two sources. */
 struct source_repository {

@@ -55,6 +55,31 @@ test('an event becomes a job that can be looked at, followed and restarted', asy
   assert.deepEqual(json(env, 'activity', '--group', 'jobs').data.map((one) => one.jobId), [job.id]);
 });
 
+test('an import is a job: it tells how far it is, how it ended, and can be cancelled', async (t) => {
+  const env = home(t);
+  const key = json(env, 'key', 'create', 'ci', '--scope', 'ingest,admin').key;
+  const server = await serve(t, env);
+  const begin = async () => (await post(server, key, W + '/imports', { repoFullName: 'acme/api', branch: 'main' })).body.jobId;
+  const event = (n) => ({ source: 'git', sourceType: 'push', sourceId: `push:acme/api:${n}`, title: `[Push] ${n}`, body: '', occurredAt: '2026-01-01T00:00:00Z' });
+  const job = (id) => json(env, 'jobs', 'show', id);
+  const first = await begin();
+  assert.equal((await post(server, key, `${W}/imports/${first}/events`, { events: [event(1), event(2)] })).status, 200);
+  assert.equal((await post(server, key, `/v1/events?import=${first}`, event(1))).body.duplicates, 1);
+  const { name, functionId, status, trigger, progress } = job(first);
+  assert.deepEqual([name, functionId, status, trigger], ['Import git acme/api', 'import.git', 'running', 'manual']);
+  assert.deepEqual(progress, { phase: 'import', total: 3, done: 2, failed: 0, skipped: 1 });
+  await post(server, key, `${W}/imports/${first}/finish`, { status: 'completed', tip: 'a'.repeat(40) });
+  assert.deepEqual(job(first).output, { status: 'success', scanned: 3, stored: 2, duplicates: 1, failed: 0 });
+  assert.deepEqual(json(env, 'jobs', '--status', 'completed', '--function', 'import.git').data.map((each) => each.id), [first]);
+  const second = await begin();
+  assert.equal(lightfast(env, 'jobs', 'cancel', second).status, 0);
+  assert.equal(job(second).status, 'cancelled');
+  await until('the end of the import', async () => JSON.parse((await get(server, key, `${W}/imports/${second}`)).text).status === 'cancelled');
+  assert.equal((await post(server, key, `${W}/imports/${second}/events`, { events: [event(3)] })).status, 409);
+  const told = JSON.parse((await get(server, key, `${W}/activities?group=jobs`)).text).data;
+  assert.deepEqual(told.map((each) => each.action), ['job.cancelled', 'job.started', 'job.completed', 'job.started']);
+});
+
 test('a wrong filter is explained', (t) => {
   const result = lightfast(home(t), 'jobs', 'list', '--status', 'lost & found');
   assert.equal(result.status, 1);

@@ -425,6 +425,59 @@ TEST(receive, clusters_are_closed_after_seven_quiet_days)
     check_str(ask(&w, "SELECT status FROM cluster"), "closed");
 }
 
+/* ---- imports: jobs that somebody else does ------------------------------------------------------------------------- */
+
+static struct err *begin_import(struct db_tx *tx, void *arg)
+{
+    struct source_import_request request = {.repo = STR("acme/api"), .branch = STR("main")};
+    return source_import_begin(tx, WS, request, arg);
+}
+
+static struct err *tell_import(struct db_tx *tx, void *arg)
+{
+    return source_import_progress(tx, WS, ((const struct source_import *)arg)->id, 500, 499, 1, 0);
+}
+
+static struct err *cancel_import(struct db_tx *tx, void *arg)
+{
+    struct flow_job job;
+    TRY(flow_job_get(tx, WS, ((const struct source_import *)arg)->public_id, &job));
+    return flow_cancel(tx, job.id, STR(""));
+}
+
+TEST(import, that_falls_silent_fails_after_an_hour)
+{
+    WORLD(w);
+    struct source_import import;
+    int64_t begun = time_now();
+    check_ok(db_write(w.db, arena, begin_import, &import));
+    check_str(ask(&w, "SELECT title FROM flow_run WHERE function = 'import.git'"), "Import git acme/api");
+    time_set(begun + MINUTES(50));
+    check_ok(db_write(w.db, arena, tell_import, &import));
+    time_set(begun + MINUTES(100));
+    flow_settle(w.flow);
+    check_str(ask(&w, "SELECT status FROM import"), "running");
+    check_str(ask(&w, "SELECT status FROM flow_run WHERE function = 'import.git'"), "waiting");
+    time_set(begun + MINUTES(111));
+    flow_settle(w.flow);
+    check_str(ask(&w, "SELECT status || ': ' || error FROM import"), "failed: No events came for an hour");
+    check_str(ask(&w, "SELECT status || ': ' || error FROM flow_run WHERE function = 'import.git'"),
+              "failed: No events came for an hour");
+    check_err(db_write(w.db, arena, tell_import, &import), ERR_CONFLICT);
+}
+
+TEST(import, whose_job_is_cancelled_takes_no_more)
+{
+    WORLD(w);
+    struct source_import import;
+    check_ok(db_write(w.db, arena, begin_import, &import));
+    check_ok(db_write(w.db, arena, tell_import, &import));
+    check_ok(db_write(w.db, arena, cancel_import, &import));
+    flow_settle(w.flow);
+    check_str(ask(&w, "SELECT status FROM import"), "cancelled");
+    check_err(db_write(w.db, arena, tell_import, &import), ERR_CONFLICT);
+}
+
 int main(void)
 {
     crypto_start();
@@ -460,6 +513,8 @@ int main(void)
         RUN(receive, profiles_are_computed_when_an_actor_has_been_quiet),
         RUN(receive, a_delivery_whose_capture_fails_for_good_says_so_and_may_come_again),
         RUN(receive, clusters_are_closed_after_seven_quiet_days),
+        RUN(import, that_falls_silent_fails_after_an_hour),
+        RUN(import, whose_job_is_cancelled_takes_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

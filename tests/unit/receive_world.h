@@ -48,6 +48,7 @@ static inline void world_start(struct world *w, struct arena *arena)
     for (int i = 0; i < SOURCE_PROVIDERS; i++) w->inbox.secrets[i][0] = STR(SECRET);
     w->flow = flow_create(w->db, (struct flow_config){.workers = 2});
     check_ok(flow_register(w->flow, arena, memory_functions(&w->memory), memory_function_count, &w->memory));
+    check_ok(flow_register(w->flow, arena, source_functions, source_function_count, &w->inbox));
     check_ok(flow_register(w->flow, arena, listeners, 1, NULL));
     check_ok(flow_start(w->flow, arena));
 }
