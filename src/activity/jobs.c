@@ -65,20 +65,19 @@ enum { MOST_SAMPLES = 4 };
 
 struct measured {
     struct activity_recorder *recorder;
-    const struct flow_job_turn *turn;
+    struct flow_job_turn turn;
     struct arena   *arena;
     const json_value *input, *output;
     struct activity_sample samples[MOST_SAMPLES];
     size_t          n;
-    struct activity_ended ended;
     struct str      source;  /* of a capture ... */
     const char     *outcome; /* ... and what became of it */
 };
 
 static void measure(struct measured *m, const char *type, double value, struct str tags)
 {
-    m->samples[m->n++] = (struct activity_sample){.workspace = m->turn->workspace, .type = str_of(type),
-                                                  .source = m->turn->source, .tags = tags, .value = value, .n = 1,
+    m->samples[m->n++] = (struct activity_sample){.workspace = m->turn.workspace, .type = str_of(type),
+                                                  .source = m->turn.source, .tags = tags, .value = value, .n = 1,
                                                   .at = time_now()};
 }
 
@@ -98,10 +97,10 @@ static struct str tags_of(struct arena *arena, const struct tag *tags, size_t n)
 
 static void measure_job(struct measured *m)
 {
-    struct str job = str_of(m->turn->function), trigger = str_of(flow_cause_name(m->turn->cause));
-    if (strcmp(m->turn->status, "completed") == 0)
-        measure(m, "job_duration", (double)m->turn->duration, TAGS(m->arena, {"jobType", job}, {"trigger", trigger}));
-    if (strcmp(m->turn->status, "failed") == 0)
+    struct str job = str_of(m->turn.function), trigger = str_of(flow_cause_name(m->turn.cause));
+    if (strcmp(m->turn.status, "completed") == 0)
+        measure(m, "job_duration", (double)m->turn.duration, TAGS(m->arena, {"jobType", job}, {"trigger", trigger}));
+    if (strcmp(m->turn.status, "failed") == 0)
         measure(m, "errors", 1,
                 TAGS(m->arena, {"errorType", STR("job_failure")}, {"jobType", job}, {"trigger", trigger}));
 }
@@ -154,11 +153,27 @@ static const struct { const char *function; void (*measure)(struct measured *m);
     {"neural.llm-entity-extraction", measure_entities},
 };
 
+static void measure_pipeline(struct measured *m)
+{
+    for (size_t i = 0; i < sizeof of_pipeline / sizeof *of_pipeline; i++) {
+        if (strcmp(m->turn.status, "completed") != 0 || strcmp(m->turn.function, of_pipeline[i].function) != 0) continue;
+        if (m->turn.input.n && json_parse(m->arena, m->turn.input, &m->input)) m->input = NULL;
+        if (m->turn.output.n && json_parse(m->arena, m->turn.output, &m->output)) m->output = NULL;
+        of_pipeline[i].measure(m);
+    }
+}
+
+/* After the commit: nobody's transaction waits for it. */
 static void hand_over(void *arg)
 {
-    struct measured *m = arg;
+    struct measured      *m = arg;
+    struct activity_ended ended = {m->turn.function, m->turn.status, m->turn.duration};
+    if (!m->turn.system) { /* others are counted only */
+        measure_job(m);
+        measure_pipeline(m);
+    }
     for (size_t i = 0; i < m->n; i++) activity_measure(m->recorder, &m->samples[i]);
-    activity_count_job(m->recorder, &m->ended);
+    activity_count_job(m->recorder, &ended);
     if (m->outcome) activity_count_capture(m->recorder, m->source, m->outcome);
 }
 
@@ -166,17 +181,8 @@ static void measure_turn(struct db_tx *tx, struct activity_recorder *recorder, c
 {
     if (!recorder || strcmp(turn->status, "running") == 0) return;
     struct measured *m = NEW(tx->arena, struct measured);
-    *m = (struct measured){.recorder = recorder, .turn = turn, .arena = tx->arena,
-                           .ended = {turn->function, turn->status, turn->duration}};
+    *m = (struct measured){.recorder = recorder, .turn = *turn, .arena = tx->arena};
     db_when_committed(tx, hand_over, m);
-    if (turn->system) return; /* counted, but no sample */
-    measure_job(m);
-    for (size_t i = 0; i < sizeof of_pipeline / sizeof *of_pipeline; i++) {
-        if (strcmp(turn->status, "completed") != 0 || strcmp(turn->function, of_pipeline[i].function) != 0) continue;
-        if (turn->input.n && json_parse(tx->arena, turn->input, &m->input)) m->input = NULL;
-        if (turn->output.n && json_parse(tx->arena, turn->output, &m->output)) m->output = NULL;
-        of_pipeline[i].measure(m);
-    }
 }
 
 /* What the timeline cannot take must not keep a job from ending. */

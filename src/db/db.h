@@ -27,6 +27,7 @@ struct db_tx {
     struct db_connection *connection;
     bool          writing;
     struct db_follow_up  *follow_ups; /* of db_when_committed, newest first */
+    struct db_follow_up  *wakes;      /* of db_wake_when_committed */
 };
 
 struct db_config {
@@ -65,9 +66,10 @@ void db_writers_wait(struct db *db);
 void db_write_patiently(void);
 
 /* Call fn(arg) once what this transaction wrote is committed, never if it is not; on the thread that called db_write,
- * before db_write returns. The same fn and arg again: still one call. For effects in memory only, such as waking a
- * thread: the process may end between the commit and the call. */
+ * before db_write returns. For effects in memory only: the process may end between the commit and the call. */
 void db_when_committed(struct db_tx *tx, void (*fn)(void *arg), void *arg);
+/* The same, after all of those, and for the same fn and arg again still one call: for waking a thread. */
+void db_wake_when_committed(struct db_tx *tx, void (*fn)(void *arg), void *arg);
 
 /* The engine that works on this database's queue in this process, NULL without one: what is written in a transaction
  * can reach it. Set before threads use the database. */

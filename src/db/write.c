@@ -44,7 +44,7 @@ struct write_request {
     void                 *arg;
     struct arena         *arena;
     struct err           *err;
-    struct db_follow_up  *follow_ups;
+    struct db_follow_up  *follow_ups, *wakes;
     bool                  patient;
     bool                  leads; /* when woken: lead; else it is done */
     sem_t                 wake;
@@ -81,17 +81,28 @@ static struct err *run_closure(struct db *db, struct write_request *request)
     if (!err && !db_in_transaction(writer))
         err = err_new(request->arena, ERR_UNAVAILABLE, "an error has ended the transaction");
     request->follow_ups = writer->tx.follow_ups;
+    request->wakes = writer->tx.wakes;
     return err;
+}
+
+static void add_follow_up(struct db_tx *tx, struct db_follow_up **list, struct db_follow_up follow_up)
+{
+    assert(tx->writing);
+    follow_up.older = *list;
+    *list = NEW(tx->arena, struct db_follow_up);
+    **list = follow_up;
 }
 
 void db_when_committed(struct db_tx *tx, void (*fn)(void *arg), void *arg)
 {
-    assert(tx->writing);
-    for (struct db_follow_up *f = tx->follow_ups; f; f = f->older)
+    add_follow_up(tx, &tx->follow_ups, (struct db_follow_up){.fn = fn, .arg = arg});
+}
+
+void db_wake_when_committed(struct db_tx *tx, void (*fn)(void *arg), void *arg)
+{
+    for (struct db_follow_up *f = tx->wakes; f; f = f->older)
         if (f->fn == fn && f->arg == arg) return;
-    struct db_follow_up *added = NEW(tx->arena, struct db_follow_up);
-    *added = (struct db_follow_up){.older = tx->follow_ups, .fn = fn, .arg = arg};
-    tx->follow_ups = added;
+    add_follow_up(tx, &tx->wakes, (struct db_follow_up){.fn = fn, .arg = arg});
 }
 
 void db_attach(struct db *db, void *engine)
@@ -279,7 +290,9 @@ static struct write_request *take_group_of(struct db *db, struct write_queue *qu
 
 static void follow_up(const struct write_request *request)
 {
-    for (struct db_follow_up *f = request->err ? NULL : request->follow_ups; f; f = f->older) f->fn(f->arg);
+    if (request->err) return;
+    for (struct db_follow_up *f = request->follow_ups; f; f = f->older) f->fn(f->arg);
+    for (struct db_follow_up *f = request->wakes; f; f = f->older) f->fn(f->arg);
 }
 
 static void finish(struct db *db, struct write_request *request)

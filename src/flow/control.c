@@ -88,7 +88,7 @@ struct err *flow_resume(struct db_tx *tx, int64_t run)
         "crashes = 0, cancel_reason = NULL, error = NULL, completed_at = NULL, finish_at = NULL, updated_at = $2, "
         "steps = (SELECT count(*) FROM flow_step WHERE run_id = $1) WHERE id = $1",
         run, time_now()));
-    if (flow) db_when_committed(tx, flow_wake, flow);
+    if (flow) db_wake_when_committed(tx, flow_wake, flow);
     return NULL;
 }
 
@@ -98,7 +98,7 @@ struct err *flow_pause(struct db_tx *tx, struct str function, bool paused)
     if (flow && !flow_function_named(flow, function))
         return err_new(tx->arena, ERR_NOT_FOUND, "there is no function " STR_FMT,
                        STR_ARG(utf8_repair(tx->arena, function)));
-    if (flow) db_when_committed(tx, flow_wake, flow);
+    if (flow) db_wake_when_committed(tx, flow_wake, flow);
     if (!paused) return db_exec(tx, "DELETE FROM flow_pause WHERE function = $1", function);
     return db_exec(tx, "INSERT INTO flow_pause (function, paused_at) VALUES ($1, $2) ON CONFLICT (function) DO NOTHING",
                    function, time_now());

@@ -117,7 +117,7 @@ struct err *flow_run_insert(struct db_tx *tx, struct flow *flow, const struct ne
         db_of_int(now),
     };
     size_t n = sizeof values / sizeof *values;
-    db_when_committed(tx, flow_wake, flow);
+    db_wake_when_committed(tx, flow_wake, flow);
     flow_announce(tx, flow, (struct flow_change){.workspace = run->workspace, .public_id = xid,
                                                  .system = run->function->table->system, .status = "queued"});
     if (!id && !cancels) return db_exec_values(tx, INSERT_RUN, values, n);
@@ -192,7 +192,7 @@ static struct err *add_to_batch(struct db_tx *tx, struct flow *flow, struct func
                 "WHERE id = $1",
                 open->id, (int64_t)event->data.n, time_now()));
     TRY(note_outcome(tx, event->seq, function, "batched", open->id));
-    db_when_committed(tx, flow_wake, flow);
+    db_wake_when_committed(tx, flow_wake, flow);
     return open->count + 1 >= function->table->batch.max ? close_batch(tx, open->id) : NULL;
 }
 

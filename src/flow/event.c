@@ -81,7 +81,7 @@ static struct err *accept(struct db_tx *tx, struct flow *flow, const struct flow
     *result = stored ? FLOW_ACCEPTED : FLOW_DUPLICATE;
     if (!stored || !flow) return NULL;
     if (!pending) return flow_dispatch(tx, flow, &accepted);
-    db_when_committed(tx, flow_wake, flow);
+    db_wake_when_committed(tx, flow_wake, flow);
     return NULL;
 }
 

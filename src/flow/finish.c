@@ -303,7 +303,7 @@ struct err *flow_end_run(struct db_tx *tx, struct flow *flow, const struct endin
     else
         TRY(read_ended(tx, flow, ending->run, &ended));
     if (flow) count_end(flow, ending->status);
-    if (flow && !ending->in) db_when_committed(tx, flow_wake, flow);
+    if (flow && !ending->in) db_wake_when_committed(tx, flow_wake, flow);
     return follow(tx, flow, &ended, ending);
 }
 
@@ -326,7 +326,7 @@ struct err *flow_cancel_run(struct db_tx *tx, struct flow *flow, int64_t run, st
     bool live = found && !completed_at;
     if (done) *done = live;
     if (!live) return NULL;
-    if (flow && owner) db_when_committed(tx, look_for_cancelled, flow);
+    if (flow && owner) db_wake_when_committed(tx, look_for_cancelled, flow);
     if (owner) return db_exec(tx, "UPDATE flow_run SET cancel_reason = $2 WHERE id = $1", run, reason);
     return flow_end_run(tx, flow, &(struct ending){.run = run, .epoch = -1, .status = "cancelled", .error = reason},
                         NULL);

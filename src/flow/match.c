@@ -98,7 +98,7 @@ static struct err *deliver_all(struct db_tx *tx, struct flow *flow, struct str w
     while (db_next(&rows, &one.run, &one.step, &one.condition)) *VEC_PUSH(tx->arena, &waiters) = one;
     TRY(db_done(&rows));
     for (size_t i = 0; i < waiters.n; i++) TRY(deliver(tx, flow, &waiters.at[i], accepted));
-    if (waiters.n) db_when_committed(tx, flow_wake, flow);
+    if (waiters.n) db_wake_when_committed(tx, flow_wake, flow);
     return NULL;
 }
 

@@ -206,7 +206,7 @@ struct str flow_key_text(struct arena *arena,
                          struct flow_value value); /* fit for an index; {NULL, 0} if null or empty */
 size_t     flow_event_roots(struct arena *arena, const struct flow_event *event, const json_value *data,
                             struct flow_root roots[8]);
-void       flow_wake(void *flow); /* for db_when_committed */
+void       flow_wake(void *flow); /* for db_wake_when_committed */
 
 /* match.c */
 MUST_CHECK struct err *flow_match_event(struct db_tx *tx, struct flow *flow, const struct accepted *accepted);
