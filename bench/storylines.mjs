@@ -91,7 +91,7 @@ async function sql(dataDir, text) {
 async function settled(dataDir) {
   for (let i = 0; i < 2000; i++) {
     const [{ open }] = await sql(dataDir, `SELECT (SELECT count(*) FROM flow_run WHERE function IN ('neural.observation.capture', 'neural.references.settle')
-      AND completed_at IS NULL) + (SELECT count(*) FROM flow_event WHERE pending = 1) AS open`);
+      AND completed_at IS NULL) + (SELECT count(*) FROM flow_pending) AS open`);
     if (open === 0) return;
     await sleep(10);
   }

@@ -29,7 +29,8 @@ struct migration {
     X(14, 0014, answers)     \
     X(15, 0015, health)      \
     X(16, 0016, former_names) \
-    X(17, 0017, body_digest)
+    X(17, 0017, body_digest) \
+    X(18, 0018, flow_pending)
 
 #define DECLARE(version, number, name) extern const char file_##number##_##name##_sql[], file_##number##_##name##_sql_end[];
 MIGRATIONS(DECLARE)

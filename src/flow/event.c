@@ -55,12 +55,13 @@ static struct err *store(struct db_tx *tx, struct accepted *accepted, bool await
     struct db_rows     rows;
     TRY(db_query(tx, &rows,
                  "INSERT INTO flow_event (workspace_id, id, name, data, ts, received_at, cause, caused_by, parent_run, "
-                 "awaited, pending) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
+                 "awaited) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
                  "ON CONFLICT (workspace_id, id, name) DO NOTHING RETURNING seq",
                  e->workspace, e->id, e->name, e->data, e->ts, e->received_at, (int)accepted->cause,
-                 accepted->caused_by, accepted->parent_run, awaited, pending));
+                 accepted->caused_by, accepted->parent_run, awaited));
     *stored = db_next(&rows, &e->seq);
-    return db_done(&rows);
+    TRY(db_done(&rows));
+    return *stored && pending ? db_exec(tx, "INSERT INTO flow_pending (event_seq) VALUES ($1)", e->seq) : NULL;
 }
 
 static struct err *accept(struct db_tx *tx, struct flow *flow, const struct flow_message *message,
@@ -120,34 +121,38 @@ struct err *flow_load_event(struct db_tx *tx, int64_t seq, struct flow_event *ev
     return db_done(&rows);
 }
 
-static struct err *dispatch_stored(struct db_tx *tx, struct flow *flow, struct accepted *accepted)
+static struct err *dispatch_stored(struct db_tx *tx, struct flow *flow, struct accepted *accepted, bool awaited)
 {
-    accepted->interest = flow_interest(flow, tx->arena, accepted->event.name);
-    if (!accepted->interest) return db_exec(tx, "DELETE FROM flow_event WHERE seq = $1", accepted->event.seq);
-    TRY(json_parse(tx->arena, accepted->event.data, &accepted->json));
-    TRY(db_exec(tx, "UPDATE flow_event SET pending = 0, awaited = $2 WHERE seq = $1 AND pending = 1",
-                accepted->event.seq, accepted->interest->awaited));
+    int64_t seq = accepted->event.seq;
+    TRY(db_exec(tx, "DELETE FROM flow_pending WHERE event_seq = $1", seq));
     if (db_changes(tx) == 0) return NULL; /* another process was first */
+    accepted->interest = flow_interest(flow, tx->arena, accepted->event.name);
+    if (!accepted->interest) return db_exec(tx, "DELETE FROM flow_event WHERE seq = $1", seq);
+    if (awaited != accepted->interest->awaited)
+        TRY(db_exec(tx, "UPDATE flow_event SET awaited = $2 WHERE seq = $1", seq, accepted->interest->awaited));
+    TRY(json_parse(tx->arena, accepted->event.data, &accepted->json));
     return flow_dispatch(tx, flow, accepted);
 }
 
-/* Events that were sent where no engine ran, or for later, by their flag: their seq may be lower than that of dispatched ones. */
+/* Events that were sent where no engine ran, or for later: their seq may be lower than that of dispatched ones. */
 struct err *flow_dispatch_pending(struct db_tx *tx, struct flow *flow, int limit, bool *more)
 {
-    VEC(struct accepted) found = {0};
-    struct accepted one = {0};
+    struct pending { struct accepted accepted; bool awaited; } row = {0};
+    struct accepted *one = &row.accepted;
+    VEC(struct pending) found = {0};
     struct db_rows  rows;
     int             cause;
     TRY(db_query(tx, &rows,
-                 "SELECT seq, workspace_id, id, name, data, ts, received_at, cause, caused_by, parent_run "
-                 "FROM flow_event WHERE pending = 1 ORDER BY seq LIMIT $1", limit));
-    while (db_next(&rows, &one.event.seq, &one.event.workspace, &one.event.id, &one.event.name, &one.event.data,
-                   &one.event.ts, &one.event.received_at, &cause, &one.caused_by, &one.parent_run)) {
-        one.cause = (enum flow_cause)cause;
-        *VEC_PUSH(tx->arena, &found) = one;
+                 "SELECT seq, workspace_id, id, name, data, ts, received_at, cause, caused_by, parent_run, awaited "
+                 "FROM flow_pending JOIN flow_event ON seq = event_seq ORDER BY event_seq LIMIT $1", limit));
+    while (db_next(&rows, &one->event.seq, &one->event.workspace, &one->event.id, &one->event.name, &one->event.data,
+                   &one->event.ts, &one->event.received_at, &cause, &one->caused_by, &one->parent_run, &row.awaited)) {
+        one->cause = (enum flow_cause)cause;
+        *VEC_PUSH(tx->arena, &found) = row;
     }
     TRY(db_done(&rows));
-    for (size_t i = 0; i < found.n; i++) TRY(dispatch_stored(tx, flow, &found.at[i]));
+    for (size_t i = 0; i < found.n; i++)
+        TRY(dispatch_stored(tx, flow, &found.at[i].accepted, found.at[i].awaited));
     *more = found.n == (size_t)limit;
     return NULL;
 }

@@ -320,7 +320,8 @@ struct err *flow_event_pending(struct db_tx *tx, int64_t workspace, struct str n
     struct flow_event event = {.workspace = workspace};
     struct db_rows    rows;
     TRY(db_query(tx, &rows,
-                 "SELECT data FROM flow_event WHERE pending = 1 AND workspace_id = $1 AND name = $2 ORDER BY seq LIMIT 100",
+                 "SELECT data FROM flow_pending CROSS JOIN flow_event " /* CROSS: from the few that wait */
+                 "WHERE seq = event_seq AND workspace_id = $1 AND name = $2 ORDER BY event_seq LIMIT 100",
                  workspace, name));
     while (db_next(&rows, &event.data)) *VEC_PUSH(tx->arena, &list) = event;
     *events = list.at;

@@ -341,28 +341,39 @@ static bool is_paused(const struct claim *claim, struct str function)
     return false;
 }
 
+static struct err *read_lane(struct db_rows *rows, struct str *function, struct str *lane, bool *found)
+{
+    *found = db_next(rows, function, lane);
+    return db_done(rows);
+}
+
+/* The next lane after this one. Not in one comparison of pairs: SQLite would begin at the pair itself and walk through
+ * all that is queued there. */
+static struct err *next_lane(struct db_tx *tx, int64_t workspace, struct str *function, struct str *lane, bool *found)
+{
+    struct db_rows rows;
+    TRY(db_query(tx, &rows, "SELECT function, lane FROM flow_run WHERE queued = 1 AND workspace_id = $1 "
+                            "AND function = $2 AND lane > $3 ORDER BY lane LIMIT 1", workspace, *function, *lane));
+    TRY(read_lane(&rows, function, lane, found));
+    if (*found) return NULL;
+    TRY(db_query(tx, &rows, "SELECT function, lane FROM flow_run WHERE queued = 1 AND workspace_id = $1 "
+                            "AND function > $2 ORDER BY function, lane LIMIT 1", workspace, *function));
+    return read_lane(&rows, function, lane, found);
+}
+
 /* The lanes of a workspace that may be served, beginning after the one served last. */
 static struct err *find_lanes(struct claim *claim, int64_t workspace, struct lane *lanes, size_t *n)
 {
-    struct str function = STR(""), lane = STR("");
-    bool       wrapped = true, from_start = true;
+    struct str function = STR(""), lane = STR(""); /* before the first: no function has this name */
+    bool       wrapped = true;
     typeof(&claim->flow->served[0]) last = &claim->flow->served[(uint64_t)workspace % FAIR_SLOTS];
-    if (last->workspace == workspace) function = last->function, lane = last->lane, wrapped = from_start = false;
+    if (last->workspace == workspace) function = last->function, lane = last->lane, wrapped = false;
     for (*n = 0; *n < LANES_AT_ONCE;) {
-        struct db_rows rows;
-        bool           found;
-        TRY(db_query(claim->tx, &rows,
-                     from_start ? "SELECT function, lane FROM flow_run WHERE queued = 1 AND workspace_id = $1 "
-                                  "AND (function, lane) >= ($2, $3) ORDER BY function, lane LIMIT 1"
-                                : "SELECT function, lane FROM flow_run WHERE queued = 1 AND workspace_id = $1 "
-                                  "AND (function, lane) > ($2, $3) ORDER BY function, lane LIMIT 1",
-                     workspace, function, lane));
-        found = db_next(&rows, &function, &lane);
-        TRY(db_done(&rows));
-        from_start = false;
+        bool found;
+        TRY(next_lane(claim->tx, workspace, &function, &lane, &found));
         if (!found) {
             if (wrapped) return NULL;
-            wrapped = from_start = true;
+            wrapped = true;
             function = lane = STR("");
             continue;
         }

@@ -128,7 +128,8 @@ static struct err *take_events(struct db_tx *tx, struct slice *slice)
     for (size_t i = 0; i < slice->events.n; i++) {
         TRY(db_exec(
             tx,
-            "DELETE FROM flow_event WHERE seq = $1 AND pending = 0 "
+            "DELETE FROM flow_event WHERE seq = $1 "
+            "AND NOT EXISTS (SELECT 1 FROM flow_pending WHERE event_seq = $1) "
             "AND NOT EXISTS (SELECT 1 FROM flow_run WHERE event_seq = $1 AND replay_of IS NULL AND " NEEDS_EVENT ") "
             "AND NOT EXISTS (SELECT 1 FROM flow_run WHERE event_seq = $1 AND replay_of IS NOT NULL AND " NEEDS_EVENT ") "
             "AND NOT EXISTS (SELECT 1 FROM flow_run_event JOIN flow_run ON flow_run.id = flow_run_event.run_id "
@@ -205,6 +206,7 @@ struct err *flow_forget_workspace(struct db_tx *tx, int64_t workspace)
         "DELETE FROM flow_attempt WHERE run_id IN (SELECT id FROM flow_run WHERE workspace_id = $1)",
         "DELETE FROM flow_run_event WHERE run_id IN (SELECT id FROM flow_run WHERE workspace_id = $1)",
         "DELETE FROM flow_outcome WHERE event_seq IN (SELECT seq FROM flow_event WHERE workspace_id = $1)",
+        "DELETE FROM flow_pending WHERE event_seq IN (SELECT seq FROM flow_event WHERE workspace_id = $1)",
         "DELETE FROM flow_wait WHERE workspace_id = $1",
         "DELETE FROM flow_run WHERE workspace_id = $1",
         "DELETE FROM flow_event WHERE workspace_id = $1",

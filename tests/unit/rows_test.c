@@ -270,7 +270,7 @@ TEST(import, waits_until_what_was_imported_before_is_deleted)
     check_ok(db_write(f.db, arena, remove_with_data, &step));
     check_err(db_write(f.db, arena, begin_import, &step), ERR_CONFLICT);
     begun(f.db, arena, "acme/web");
-    write_sql(&f, "UPDATE flow_event SET pending = 0");
+    write_sql(&f, "DELETE FROM flow_pending");
     write_sql(&f, "INSERT INTO flow_run (xid, workspace_id, function, status, source, cause, queued, ready, created_at, updated_at) "
                   "SELECT 'x', 1, 'source.cleanup', 'queued', public_id, 0, 1, 0, 0, 0 FROM source "
                   "WHERE provider_resource_id = 'git:acme/api'");
