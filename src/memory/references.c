@@ -83,7 +83,9 @@ static struct err *rows_of_key(struct work *work, const struct memory_link *link
                         COLUMNS "WHERE workspace_id = $1 AND ref_type = $2 AND ref_key = $3 LIMIT $4", work->workspace,
                         link->type, link->key, (int)ROWS_READ);
     return db_query(work->tx, rows,
-                    COLUMNS "WHERE workspace_id = $1 AND ref_type = $2 AND ref_key = $3 AND scope IN ($4, '') LIMIT $5",
+                    COLUMNS "WHERE workspace_id = $1 AND ref_type = $2 AND ref_key = $3 AND scope = '' "
+                    "UNION ALL " /* IN would make a table of the two scopes each time */
+                    COLUMNS "WHERE workspace_id = $1 AND ref_type = $2 AND ref_key = $3 AND scope = $4 LIMIT $5",
                     work->workspace, link->type, link->key, link->scope, (int)ROWS_READ);
 }
 

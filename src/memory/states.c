@@ -103,6 +103,12 @@ static struct err *read_period(struct db_rows *rows, struct period *period)
 static struct err *neighbours(struct work *work, const struct state *state, struct period *before, struct period *after)
 {
     struct db_rows rows;
+    *after = (struct period){0};
+    TRY(db_query(work->tx, &rows,
+                 "SELECT valid_from, state_value FROM temporal_state " OF_STATE "ORDER BY valid_from DESC LIMIT 1",
+                 work->workspace, state->entity_type, state->entity, state->state_type));
+    TRY(read_period(&rows, before));
+    if (!before->exists || before->from <= state->at) return NULL; /* as usual: it is the newest */
     TRY(db_query(work->tx, &rows,
                  "SELECT valid_from, state_value FROM temporal_state " OF_STATE
                  "AND valid_from <= $5 ORDER BY valid_from DESC LIMIT 1",
