@@ -74,6 +74,9 @@ MUST_CHECK struct err *flow_send_many(struct db_tx *tx, const struct flow_messag
 /* flow_send(tx, .workspace = ws, .name = STR("source.disconnected"), .data = json) */
 #define flow_send(tx, ...) flow_send_many((tx), &(const struct flow_message){__VA_ARGS__}, 1, NULL)
 
+/* Does any function here care about events of this name? Without an engine the next one may. */
+bool flow_is_heard(const struct db *db, struct str name);
+
 struct flow_event {
     int64_t    workspace, seq, ts, received_at;
     struct str id, name; /* name.s == NULL: none (a wait that timed out) */

@@ -167,6 +167,15 @@ struct interest *flow_interest(struct flow *flow, struct arena *arena, struct st
     return joined ? joined : exact;
 }
 
+bool flow_is_heard(const struct db *db, struct str name)
+{
+    const struct flow *flow = db_attached(db);
+    if (!flow || map_find(flow->interests, name)) return true;
+    for (size_t i = 0; i < flow->wildcards.n; i++)
+        if (str_starts(name, flow->wildcards.at[i].prefix)) return true;
+    return false;
+}
+
 bool flow_is_awaited(struct flow *flow, struct str name)
 {
     int64_t *at = map_find(flow->interests, name);

@@ -14,6 +14,7 @@ struct identity {
 /* What this batch learned about a canonical actor. */
 struct person {
     struct str canonical, name, email;
+    struct str into; /* of one that was merged */
     int64_t    last;
     bool       bot;
 };
@@ -22,6 +23,7 @@ struct actor_work {
     struct map *identities; /* "source\0id" -> struct identity * */
     struct map *people;     /* canonical -> struct person * */
     struct map *names;      /* "kind\0name\0actor": written already */
+    struct map *logins;     /* "login\0canonical": settled */
 };
 
 struct err *actors_open(struct work *work)
@@ -30,6 +32,7 @@ struct err *actors_open(struct work *work)
     work->actors->identities = map_create(work->arena);
     work->actors->people = map_create(work->arena);
     work->actors->names = map_create(work->arena);
+    work->actors->logins = map_create(work->arena);
     return NULL;
 }
 
@@ -124,6 +127,7 @@ static void claim_of(struct work *work, const struct source_event *event, struct
 static struct err *account_of_login(struct work *work, struct str login, struct str *canonical, bool *found)
 {
     struct db_rows rows;
+    TRY(actors_write_identities(work));
     TRY(db_query(work->tx, &rows,
                  "SELECT canonical_actor_id FROM actor_identity WHERE org_id = $1 AND source_username = $2 "
                  "AND source = 'github' AND provisional = 0 AND mapping_method IN ('webhook', 'oauth', 'manual') "
@@ -200,18 +204,31 @@ static struct err *identify(struct work *work, const struct prepared_event *item
     struct identity claim, stored;
     bool            found;
     claim_of(work, &item->event, &claim);
-    int64_t *at = map_at(work->actors->identities, joined(work->arena, claim.source, claim.source_id));
-    if (!*at) {
-        struct identity *identity = NEW(work->arena, struct identity);
+    struct str key = joined(work->arena, claim.source, claim.source_id);
+    int64_t   *known = map_find(work->actors->identities, key);
+    if (known) {
+        *out = (struct identity *)(intptr_t)*known;
+    } else {
         stored = (struct identity){.source = claim.source, .source_id = claim.source_id};
         TRY(read_identity(work, &stored, &found));
         if (!found) TRY(map_provisional(work, item, &claim));
-        *identity = found ? stored : claim;
-        *at = (int64_t)(intptr_t)identity;
+        *out = NEW(work->arena, struct identity);
+        **out = found ? stored : claim;
+        *map_at(work->actors->identities, key) = (int64_t)(intptr_t)*out;
     }
-    *out = (struct identity *)(intptr_t)*at;
     learn(*out, &claim);
+    if ((*out)->dirty && (*out)->provisional) work->actors->logins = map_create(work->arena);
     return NULL;
+}
+
+bool actors_login_settled(const struct work *work, struct str login, struct str canonical)
+{
+    return map_find(work->actors->logins, joined(work->arena, login, canonical)) != NULL;
+}
+
+void actors_settle_login(struct work *work, struct str login, struct str canonical)
+{
+    *map_at(work->actors->logins, joined(work->arena, login, canonical)) = 1;
 }
 
 /* ---- people --------------------------------------------------------------------------------------------------------- */
@@ -321,8 +338,19 @@ void actors_redirect(struct work *work, struct str from, struct str into)
         if (gone->last > stays->last) stays->last = gone->last;
         if (!stays->email.n) stays->email = gone->email;
         gone->canonical = (struct str){NULL, 0};
+        gone->into = into;
     }
     actors_touch(work, into);
+}
+
+struct str actors_current(const struct work *work, struct str canonical)
+{
+    for (int64_t *at; canonical.n && (at = map_find(work->actors->people, canonical));) {
+        const struct person *person = (struct person *)(intptr_t)*at;
+        if (person->canonical.n) break;
+        canonical = person->into;
+    }
+    return canonical;
 }
 
 /* ---- writing back --------------------------------------------------------------------------------------------------- */

@@ -3,11 +3,12 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 struct err *outbox_open(struct db_tx *tx, int64_t workspace, struct arena *arena, struct outbox *outbox)
 {
     struct db_rows rows;
-    *outbox = (struct outbox){.arena = arena, .workspace = workspace};
+    *outbox = (struct outbox){.db = tx->db, .arena = arena, .workspace = workspace};
     TRY(db_query(
         tx, &rows,
         "SELECT w.public_id, o.public_id FROM workspace w JOIN organization o ON o.id = w.org_id WHERE w.id = $1",
@@ -170,6 +171,38 @@ struct err *log_failure(struct flow_run *run)
 
 /* ---- what is told of an observation ------------------------------------------------------------------------------ */
 
+struct news news_of(const struct prepared_event *item, const struct memory_result *result,
+                    enum source_ingestion ingestion)
+{
+    const struct source_event *event = &item->event;
+    return (struct news){
+        .id = result->id,
+        .xid = public_xid(result->public_id, "obs_"),
+        .source = event->source,
+        .source_type = event->source_type,
+        .source_id = event->source_id,
+        .type = item->analysis.observation_type,
+        .title = event->title,
+        .url = item->analysis.url,
+        .topics = item->topics,
+        .category = str_of(item->analysis.primary),
+        .actor = result->actor,
+        .embedding = str_of(item->embedding_status),
+        .ingestion = str_of(source_ingestion_name(ingestion)),
+        .cluster = result->cluster.xid,
+        .cluster_label = result->cluster.label,
+        .occurred_at = event->occurred_at,
+        .embedding_due = result->embedding_due,
+        .score = item->analysis.score,
+        .entities = result->entities,
+        .length = (int64_t)utf8_length(event->body),
+        .members = result->cluster.members,
+        .closed_at = result->cluster.closed ? time_now() : 0,
+        .cluster_is_new = result->cluster.created,
+        .cluster_is_closed = result->cluster.closed,
+    };
+}
+
 struct err *news_read(struct db_tx *tx, int64_t workspace, int64_t id, struct news *n)
 {
     struct db_rows rows;
@@ -197,6 +230,8 @@ struct err *news_read(struct db_tx *tx, int64_t workspace, int64_t id, struct ne
 
 void news_captured(struct outbox *outbox, const struct news *n)
 {
+    static const char name[] = "neural/observation.captured";
+    if (!flow_is_heard(outbox->db, str_of(name))) return;
     struct json_out out = outbox_begin(outbox);
     put_public(&out, "observationId", "obs_", n->xid);
     json_put(&out, "sourceId", n->source_id);
@@ -213,7 +248,7 @@ void news_captured(struct outbox *outbox, const struct news *n)
     json_put(&out, "primaryCategory", n->category);
     json_put_time(&out, "occurredAt", n->occurred_at);
     json_put(&out, "ingestionSource", n->ingestion);
-    outbox_add(outbox, "neural/observation.captured", &out);
+    outbox_add(outbox, name, &out);
 }
 
 void news_profile(struct outbox *outbox, const struct news *n)

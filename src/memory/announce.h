@@ -6,6 +6,7 @@
 
 /* Events on their way, of one workspace. */
 struct outbox {
+    struct db    *db;
     struct arena *arena;
     int64_t       workspace, parent_run;
     struct str    workspace_id, org_id; /* public; every event names them */
@@ -29,7 +30,10 @@ struct news {
     int64_t    id, occurred_at, embedding_due, score, entities, length, members, closed_at;
     bool       cluster_is_new, cluster_is_closed;
 };
-/* ERR_NOT_FOUND if it is gone. */
+/* Of one that has just been captured. */
+struct news news_of(const struct prepared_event *item, const struct memory_result *result,
+                    enum source_ingestion ingestion);
+/* The same of any, from its row. ERR_NOT_FOUND if it is gone. */
 MUST_CHECK struct err *news_read(struct db_tx *tx, int64_t workspace, int64_t id, struct news *news);
 
 void news_captured(struct outbox *outbox, const struct news *news);

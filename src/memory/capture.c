@@ -67,7 +67,7 @@ static bool may_replace(enum source_ingestion stored, enum source_ingestion inco
 }
 
 /* What a stored or replaced observation is connected with. */
-static struct err *connect(struct work *work, const struct prepared_event *item, const struct stored_observation *stored,
+static struct err *connect(struct work *work, const struct prepared_event *item, struct stored_observation *stored,
                            bool replacing)
 {
     observation_remember(work, (struct observation_facts){.id = stored->id,
@@ -77,7 +77,7 @@ static struct err *connect(struct work *work, const struct prepared_event *item,
                                                           .source_id = item->event.source_id});
     if (replacing) TRY(references_remove(work, stored->id));
     TRY(references_write(work, stored->id, &item->analysis));
-    TRY(entities_link(work, item, stored->id, replacing));
+    TRY(entities_link(work, item, stored->id, replacing, &stored->entities));
     TRY(observation_index(work, item, stored));
     TRY(relations_link(work, item, stored->id));
     TRY(states_write(work, item, stored->actor, stored->id));
@@ -134,18 +134,36 @@ struct err *memory_expect(struct db_tx *tx, const struct memory_batch *batch, en
     return NULL;
 }
 
-static struct err *store_event(struct work *work, const struct prepared_event *item, struct memory_result *result)
+/* Vectors that did not come are asked for again. */
+static int64_t embedding_due(const struct prepared_event *item)
 {
-    struct stored_observation stored = {0};
+    return strcmp(item->embedding_status, "pending") == 0 ? time_now() + embedding_pause(0) : 0;
+}
+
+static struct err *store_event(struct work *work, const struct prepared_event *item, struct stored_observation *stored,
+                               struct memory_result *result)
+{
     *result = (struct memory_result){.score = item->analysis.score, .error = item->refused};
-    TRY(decide(work, item, &stored, &result->outcome));
+    TRY(decide(work, item, stored, &result->outcome));
     if (result->outcome == MEMORY_REFUSED) return NULL;
     if (result->outcome == MEMORY_BELOW_THRESHOLD) return keep_facts(work, item);
-    if (result->outcome == MEMORY_REPLACED) TRY(store_in_place(work, item, &stored));
-    if (result->outcome == MEMORY_STORED) TRY(store_new(work, item, &stored));
-    result->id = stored.id;
-    result->public_id = str_printf(work->arena, "obs_" STR_FMT, STR_ARG(stored.xid));
+    stored->embedding_due = embedding_due(item);
+    if (result->outcome == MEMORY_REPLACED) TRY(store_in_place(work, item, stored));
+    if (result->outcome == MEMORY_STORED) TRY(store_new(work, item, stored));
+    result->id = stored->id;
+    result->public_id = str_printf(work->arena, "obs_" STR_FMT, STR_ARG(stored->xid));
     return NULL;
+}
+
+/* When all of the batch is stored: later ones may have joined the cluster, or shown who somebody is. */
+static struct err *describe(struct work *work, const struct prepared_event *item,
+                            const struct stored_observation *stored, struct memory_result *result)
+{
+    if (result->outcome != MEMORY_STORED && result->outcome != MEMORY_REPLACED) return NULL;
+    result->actor = actors_current(work, stored->actor);
+    result->entities = stored->entities;
+    result->embedding_due = stored->embedding_due;
+    return clusters_tell(work, stored->cluster, item, &result->cluster);
 }
 
 struct err *memory_store(struct memory *memory, struct db_tx *tx, struct memory_batch *batch,
@@ -158,6 +176,8 @@ struct err *memory_store(struct memory *memory, struct db_tx *tx, struct memory_
     work.embedding = batch->embedding;
     work.model = batch->model;
     work.dim = batch->dim;
-    for (size_t i = 0; i < batch->count; i++) TRY(store_event(&work, &batch->events[i], &results[i]));
+    struct stored_observation *stored = NEW_ARRAY(work.arena, struct stored_observation, batch->count);
+    for (size_t i = 0; i < batch->count; i++) TRY(store_event(&work, &batch->events[i], &stored[i], &results[i]));
+    for (size_t i = 0; i < batch->count; i++) TRY(describe(&work, &batch->events[i], &stored[i], &results[i]));
     return work_close(&work);
 }

@@ -31,15 +31,16 @@ struct recent {
 
 struct detail {
     int64_t       centroid_count;
-    struct str    label, model;
+    struct str    xid, label, model;
     float        *centroid;
     struct recent entities, actors, keywords;
 };
 
 struct cluster {
     int64_t        id, first, last, count, stretch;
-    bool           open, fresh, dirty, moved /* its centroid */, gone;
+    bool           open, fresh, dirty, moved /* its centroid */, gone, closed /* in this working set */;
     struct detail *detail; /* NULL until it is needed */
+    const struct prepared_event *founder; /* of a fresh one */
 };
 
 /* The clusters whose last observation lies in these days. All that are more recent than `read` are known. */
@@ -172,10 +173,10 @@ static struct err *read_detail(struct work *work, struct cluster *c)
     struct str     keywords, entities, actors;
     struct detail *d = c->detail = NEW(work->arena, struct detail);
     TRY(db_query(work->tx, &rows,
-                 "SELECT topic_label, centroid, centroid_count, centroid_model, keywords, primary_entities, "
+                 "SELECT xid, topic_label, centroid, centroid_count, centroid_model, keywords, primary_entities, "
                  "primary_actors FROM cluster WHERE workspace_id = $1 AND id = $2",
                  work->workspace, c->id));
-    bool found = db_next(&rows, &d->label, &centroid, &d->centroid_count, &d->model, &keywords, &entities, &actors);
+    bool found = db_next(&rows, &d->xid, &d->label, &centroid, &d->centroid_count, &d->model, &keywords, &entities, &actors);
     TRY(db_done(&rows));
     if (!found) return NULL;
     /* one of another model or size cannot be compared */
@@ -350,7 +351,9 @@ static void join(struct work *work, struct cluster *c, const struct prepared_eve
     for (size_t i = traits->entity_count; i-- > 0;) use(&d->entities, MAX_ENTITIES, traits->entities[i]);
     for (size_t i = item->analysis.content_topics; i-- > 0;) use(&d->keywords, MAX_KEYWORDS, item->analysis.topics[i]);
     if (traits->actor.n) use(&d->actors, MAX_ACTORS, traits->actor);
-    if (full(c)) c->open = false;
+    if (!full(c)) return;
+    c->closed = c->closed || c->open;
+    c->open = false;
 }
 
 enum { LABEL_CHARACTERS = 100 };
@@ -359,13 +362,15 @@ static struct cluster *create(struct work *work, const struct prepared_event *it
 {
     struct str     title = text_without_label(item->event.title);
     struct detail *detail = NEW(work->arena, struct detail);
+    detail->xid = id_new(work->arena, "");
     detail->label = item->analysis.content_topics ? item->analysis.topics[0] : utf8_head(title, LABEL_CHARACTERS);
     return keep(work, (struct cluster){.id = index_new_id(&work->writer),
                                        .first = traits->time,
                                        .last = traits->time,
                                        .open = true,
                                        .fresh = true,
-                                       .detail = detail});
+                                       .detail = detail,
+                                       .founder = item});
 }
 
 struct err *clusters_assign(struct work *work, const struct prepared_event *item, struct str actor, int64_t *cluster)
@@ -389,6 +394,17 @@ struct err *clusters_assign(struct work *work, const struct prepared_event *item
     join(work, best, item, &traits);
     move_to_stretch(work, best);
     *cluster = best->id;
+    return NULL;
+}
+
+struct err *clusters_tell(struct work *work, int64_t id, const struct prepared_event *item, struct memory_home *home)
+{
+    struct cluster *c = NULL;
+    *home = (struct memory_home){0};
+    if (id) TRY(find(work, id, &c));
+    if (!c) return NULL;
+    TRY(read_detail(work, c));
+    *home = (struct memory_home){c->detail->xid, c->detail->label, c->count, c->founder == item, c->closed};
     return NULL;
 }
 
@@ -487,7 +503,7 @@ static struct err *insert_cluster(struct work *work, const struct cluster *c)
                    "last_observation_at, closed_at, created_at) "
                    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, "
                    "CASE WHEN $11 = 'open' THEN NULL ELSE CAST($15 AS BIGINT) END, $15)",
-                   work->workspace, c->id, id_new(work->arena, ""), d->label, centroid_bytes(work, d),
+                   work->workspace, c->id, d->xid, d->label, centroid_bytes(work, d),
                    d->centroid_count, d->model, names(work, &d->keywords), names(work, &d->entities),
                    names(work, &d->actors), c->open ? "open" : "closed", c->count, c->first, c->last, time_now());
 }

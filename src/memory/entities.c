@@ -210,13 +210,14 @@ struct err *entities_unlink_all(struct work *work, int64_t observation)
     return NULL;
 }
 
-static struct err *link_entity(struct work *work, struct sighting sighting, struct map *before)
+static struct err *link_entity(struct work *work, struct sighting sighting, struct map *before, int64_t *links)
 {
     struct entity *entity;
     if (sighting.found->key.n == 0 || sighting.found->key.n > KEY_MAX) return NULL;
     TRY(find_or_make(work, sighting, &entity));
     int64_t *linked = before ? map_find(before, key_of_number(&entity->id)) : NULL;
     if (linked) {
+        *links += *linked != 0;
         *linked = 0; /* stays */
         return NULL;
     }
@@ -224,19 +225,25 @@ static struct err *link_entity(struct work *work, struct sighting sighting, stru
                 "INSERT INTO entity_observation (workspace_id, observation_id, entity_id, confidence, method) "
                 "VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
                 work->workspace, sighting.observation, entity->id, sighting.found->confidence, sighting.found->method));
-    return db_changes(work->tx) > 0 ? sight(work, entity, sighting) : NULL;
+    if (db_changes(work->tx) == 0) return NULL;
+    (*links)++;
+    return sight(work, entity, sighting);
 }
 
-struct err *entities_link(struct work *work, const struct prepared_event *item, int64_t observation, bool replacing)
+struct err *entities_link(struct work *work, const struct prepared_event *item, int64_t observation, bool replacing,
+                          int64_t *linked)
 {
     struct map *before = NULL;
+    int64_t     links = 0;
     if (replacing) {
         before = map_create(work->arena);
         TRY(linked_ids(work, observation, before));
     }
     for (size_t i = 0; i < item->analysis.entity_count; i++)
         TRY(link_entity(work,
-                        (struct sighting){&item->analysis.entities[i], observation, item->event.occurred_at}, before));
+                        (struct sighting){&item->analysis.entities[i], observation, item->event.occurred_at}, before,
+                        &links));
+    if (linked) *linked = links;
     for (size_t i = 0; before && i < map_count(before); i++) {
         struct str number;
         int64_t    id;

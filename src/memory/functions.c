@@ -45,6 +45,18 @@ struct captures {
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
+static struct str input_of(struct arena *arena, const struct source_event *event)
+{
+    struct json_out out = json_out(arena);
+    json_begin(&out, NULL, '{');
+    json_put(&out, "sourceId", event->source_id);
+    json_put(&out, "source", event->source);
+    json_put(&out, "sourceType", event->source_type);
+    json_put(&out, "title", event->title);
+    json_end(&out);
+    return json_out_text(&out);
+}
+
 static struct err *read_capture(struct arena *arena, struct flow_run *run, struct capture *capture)
 {
     *capture = (struct capture){.run = run, .data = flow_data(run), .ingestion = SOURCE_WEBHOOK};
@@ -52,7 +64,9 @@ static struct err *read_capture(struct arena *arena, struct flow_run *run, struc
     if (ingestion.s && !source_ingestion_parse(ingestion, &capture->ingestion))
         return err_new(arena, ERR_INVALID, "unknown ingestionSource");
     TRY(source_event_read(arena, json_get(capture->data, "sourceEvent"), &capture->event, NULL));
-    return source_event_normalise(arena, &capture->event);
+    TRY(source_event_normalise(arena, &capture->event));
+    flow_input(run, input_of(arena, &capture->event));
+    return NULL;
 }
 
 /* The subscription filter; what a user asked for passes. */
@@ -232,18 +246,6 @@ static struct str success_output(struct arena *arena, const struct capture *capt
     return json_out_text(&out);
 }
 
-static struct str input_of(struct arena *arena, const struct source_event *event)
-{
-    struct json_out out = json_out(arena);
-    json_begin(&out, NULL, '{');
-    json_put(&out, "sourceId", event->source_id);
-    json_put(&out, "source", event->source);
-    json_put(&out, "sourceType", event->source_type);
-    json_put(&out, "title", event->title);
-    json_end(&out);
-    return json_out_text(&out);
-}
-
 /* Events under which nobody has a function cost nothing more than this. A replacement is no news. */
 static void send_news(struct captures *all, const struct capture *capture, const struct news *news)
 {
@@ -291,14 +293,12 @@ static struct err *complete(struct captures *all, struct db_tx *tx, struct captu
     if (capture->allowed && outcome == MEMORY_REFUSED)
         return err_new(tx->arena, ERR_INVALID, STR_FMT, STR_ARG(capture->result.error));
     if (stored) {
-        struct news news;
-        TRY(news_read(tx, capture->run->workspace, capture->result.id, &news));
+        struct news news = news_of(capture->item, &capture->result, capture->ingestion);
         flow_output(capture->run, success_output(all->arena, capture, &news));
         send_news(all, capture, &news);
     } else {
         flow_output(capture->run, filtered_output(all->arena, capture));
     }
-    flow_input(capture->run, input_of(all->arena, &capture->event));
     return flow_complete_in(capture->run, tx);
 }
 

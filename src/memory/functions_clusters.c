@@ -38,7 +38,8 @@ struct err *for_each_workspace(struct flow_run *run, db_write_fn fn, int64_t *do
 
 struct outbox upkeep_outbox(struct db_tx *tx, const struct upkeep *upkeep)
 {
-    return (struct outbox){.arena = tx->arena,
+    return (struct outbox){.db = tx->db,
+                           .arena = tx->arena,
                            .workspace = upkeep->workspace,
                            .workspace_id = upkeep->workspace_id,
                            .org_id = upkeep->org_id};

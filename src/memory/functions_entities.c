@@ -144,7 +144,7 @@ static struct err *store_entities(const struct extraction *e, struct db_tx *tx, 
     named.analysis.entities = NEW_ARRAY(tx->arena, struct memory_entity, e->entities.n);
     for (size_t i = 0; i < e->entities.n; i++)
         named.analysis.entities[named.analysis.entity_count++] = entity_of(&work, &item, &e->entities.at[i]);
-    TRY(entities_link(&work, &named, e->id, false));
+    TRY(entities_link(&work, &named, e->id, false, NULL));
     TRY(link_issues(&work, &item, &named.analysis, e->id));
     TRY(index_entities(&work, &stored, &named.analysis));
     TRY(count_links(tx, work.workspace, e->id, stored_count));

@@ -78,6 +78,15 @@ struct memory_result {
     struct str public_id; /* "obs_...", in the arena of the transaction */
     int        score;
     struct str error;     /* MEMORY_REFUSED: why */
+    /* Of one that was stored or replaced, as the batch leaves it: */
+    struct str actor;     /* canonical; empty: none */
+    int64_t    entities;  /* that it names */
+    int64_t    embedding_due; /* next attempt; 0: none is owed */
+    struct memory_home {
+        struct str xid, label;    /* of the cluster; empty while none is assigned */
+        int64_t    members;
+        bool       created, closed; /* with this observation; in this batch */
+    } cluster;
 };
 
 /* Work done before the transaction, on the caller's thread: normalise, analyse, embed. Its result may be captured

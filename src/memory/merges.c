@@ -133,13 +133,17 @@ static struct err *merge_login(struct work *work, struct str login, struct str c
 {
     struct db_rows rows;
     struct str     provisional;
+    if (actors_login_settled(work, login, canonical)) return NULL;
+    TRY(actors_write_identities(work));
     TRY(db_query(work->tx, &rows,
                  "SELECT canonical_actor_id FROM actor_identity WHERE org_id = $1 AND source_username = $2 "
                  "AND source IN ('github', 'vercel') AND provisional = 1 AND canonical_actor_id <> $3 LIMIT 1",
                  work->org, login, canonical));
     bool found = db_next(&rows, &provisional);
     TRY(db_done(&rows));
-    return found ? actors_merge(work, provisional, canonical) : NULL;
+    if (found) return actors_merge(work, provisional, canonical);
+    actors_settle_login(work, login, canonical);
+    return NULL;
 }
 
 /* Deployments of commits that this push brings, made by someone known by name only. */
@@ -148,6 +152,7 @@ static struct err *merge_deployers(struct work *work)
     struct db_rows rows;
     struct merge { struct str from, into; } row;
     VEC(struct merge) merges = {0};
+    TRY(actors_write_identities(work));
     TRY(db_query(work->tx, &rows,
                  "SELECT DISTINCT i.canonical_actor_id, c.canonical_actor_id FROM actor_identity i "
                  "JOIN observation o ON o.workspace_id = $2 AND o.actor_id = i.canonical_actor_id "
@@ -179,6 +184,7 @@ static struct err *merge_email(struct work *work, struct str email, struct str c
     struct db_rows rows;
     struct str     other;
     VEC(struct str) others = {0};
+    TRY(actors_write_identities(work));
     TRY(db_query(work->tx, &rows,
                  "SELECT DISTINCT canonical_actor_id FROM actor_identity WHERE org_id = $1 AND source_email = $2 "
                  "AND canonical_actor_id <> $3 AND source NOT IN ('github', 'git', 'vercel')",
@@ -205,7 +211,6 @@ struct err *actors_reconcile(struct work *work, const struct prepared_event *ite
     const struct source_event *event = &item->event;
     bool delivered = work->ingestion == SOURCE_WEBHOOK || work->ingestion == SOURCE_BACKFILL;
     if (!delivered || canonical.n == 0) return NULL;
-    TRY(actors_write_identities(work));
     if (str_eq(event->source, STR("github"))) {
         if (event->actor.name.n) TRY(merge_login(work, str_lower(work->arena, event->actor.name), canonical));
         return str_eq(item->family, STR("push")) ? merge_deployers(work) : NULL;

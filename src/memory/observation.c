@@ -62,12 +62,6 @@ static struct str resource_of(const struct prepared_event *item)
     return null_if_empty(json_str(item->metadata, "resourceId"));
 }
 
-/* Vectors that did not come are asked for again. */
-static int64_t embedding_due(const struct prepared_event *item)
-{
-    return strcmp(item->embedding_status, "pending") == 0 ? time_now() + embedding_pause(0) : 0;
-}
-
 struct err *observation_insert(struct work *work, const struct prepared_event *item,
                                const struct stored_observation *stored)
 {
@@ -106,7 +100,7 @@ struct err *observation_insert(struct work *work, const struct prepared_event *i
         db_of_str(model_of(work, item)),
         db_of_z(source_ingestion_name(work->ingestion)),
         db_of_z("done"),
-        db_of_int(embedding_due(item)),
+        db_of_int(stored->embedding_due),
     };
     return db_exec_values(
         work->tx,
@@ -140,7 +134,7 @@ struct err *observation_replace(struct work *work, const struct prepared_event *
                    null_if_empty(stored->actor), analysis->primary, item->secondary, analysis->confidence,
                    item->topics, (int64_t)analysis->content_topics, analysis->score, item->factors, item->references,
                    event->metadata, item->embedding_status, model_of(work, item),
-                   source_ingestion_name(work->ingestion), analysis->method, embedding_due(item));
+                   source_ingestion_name(work->ingestion), analysis->method, stored->embedding_due);
 }
 
 struct err *observation_index(struct work *work, const struct prepared_event *item,

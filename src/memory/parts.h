@@ -108,6 +108,7 @@ struct stored_observation {
     struct str xid, actor; /* canonical, empty if none */
     int64_t    cluster;
     enum source_ingestion ingestion;
+    int64_t    embedding_due, entities; /* of one that is being stored */
 };
 /* *found is false if the workspace has no observation of that sourceId. */
 MUST_CHECK struct err *observation_find(struct work *work, struct str source_id, struct stored_observation *stored,
@@ -187,8 +188,9 @@ MUST_CHECK struct err *relations_link_again(struct work *work, const struct prep
 
 /* entities.c */
 MUST_CHECK struct err *entities_open(struct work *work);
+/* *linked counts what the item names; may be NULL. */
 MUST_CHECK struct err *entities_link(struct work *work, const struct prepared_event *item, int64_t observation,
-                                     bool replacing);
+                                     bool replacing, int64_t *linked);
 MUST_CHECK struct err *entities_unlink_all(struct work *work, int64_t observation);
 /* Two keys that name one object ("acme/api#12" and "ENG-42"), written into each other's aliases. */
 MUST_CHECK struct err *entities_alias(struct work *work, struct str one, struct str other, int64_t observation);
@@ -198,6 +200,9 @@ MUST_CHECK struct err *entities_flush(struct work *work);
 MUST_CHECK struct err *clusters_open(struct work *work);
 MUST_CHECK struct err *clusters_assign(struct work *work, const struct prepared_event *item, struct str actor,
                                        int64_t *cluster);
+/* What became of the item's cluster, with all that this working set has done to it. */
+MUST_CHECK struct err *clusters_tell(struct work *work, int64_t cluster, const struct prepared_event *item,
+                                     struct memory_home *home);
 MUST_CHECK struct err *clusters_leave(struct work *work, int64_t cluster); /* after its row is gone */
 MUST_CHECK struct err *clusters_rename_actor(struct work *work, int64_t cluster, struct str from, struct str into);
 void clusters_redirect(struct work *work, struct str from, struct str into); /* those of this transaction */
@@ -208,6 +213,10 @@ MUST_CHECK struct err *actors_open(struct work *work);
 MUST_CHECK struct err *actors_resolve(struct work *work, const struct prepared_event *item, struct str *canonical);
 void                   actors_touch(struct work *work, struct str canonical); /* its profile needs a computation */
 void actors_redirect(struct work *work, struct str from, struct str into);
+/* A login of whom no provisional actor is known but this one: nobody need look again. */
+bool actors_login_settled(const struct work *work, struct str login, struct str canonical);
+void actors_settle_login(struct work *work, struct str login, struct str canonical);
+struct str actors_current(const struct work *work, struct str canonical); /* whom it was merged into, or itself */
 MUST_CHECK struct err *actors_write_identities(struct work *work);
 MUST_CHECK struct err *actors_flush(struct work *work);
 
