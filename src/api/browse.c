@@ -69,11 +69,45 @@ static struct str cursor_of(struct arena *arena, char letter, int64_t at, int64_
     return str_printf(arena, "%c%lld.%lld", letter, (long long)at, (long long)row);
 }
 
+enum { MOST_VALUES = 100 };
+
+struct filter_query {
+    struct api_texts sources, types, actors;
+    int64_t          from, to;
+};
+
+/* clang-format off */
+static const struct api_field filter_fields[] = {
+    {"sourceTypes",      NULL, API_TEXTS, offsetof(struct filter_query, sources), .most = MOST_VALUES},
+    {"observationTypes", NULL, API_TEXTS, offsetof(struct filter_query, types),   .most = MOST_VALUES},
+    {"actorNames",       NULL, API_TEXTS, offsetof(struct filter_query, actors),  .most = MOST_VALUES},
+    {"from",             NULL, API_TIME,  offsetof(struct filter_query, from),    .required = false},
+    {"to",               NULL, API_TIME,  offsetof(struct filter_query, to),      .required = false},
+    {0},
+};
+/* clang-format on */
+
+/* As a search's filters; from and to as in other lists. */
+static struct err *read_filters(struct api_call *call, struct search_filters *filters)
+{
+    struct filter_query query = {0};
+    TRY(api_query_fields(call, filter_fields, &query));
+    *filters = (struct search_filters){
+        .sources = query.sources.at, .source_count = query.sources.n,
+        .types = query.types.at,     .type_count = query.types.n,
+        .actors = query.actors.at,   .actor_count = query.actors.n,
+        .has_start = query.from != 0, .start = query.from,
+        .has_end = query.to != 0,     .end = api_end_of(call, "to", query.to),
+    };
+    return NULL;
+}
+
 static struct err *read_page(struct api_call *call, char letter, struct api_page *page, struct search_list_request *request)
 {
     *page = (struct api_page){0};
     *request = (struct search_list_request){.workspace = call->workspace.id};
     TRY(api_query_fields(call, api_list_fields, page));
+    TRY(read_filters(call, &request->filters));
     if (page->cursor.n && !read_cursor(str_z(call->arena, page->cursor), letter, request))
         api_issue(call, STR("cursor"), "Invalid cursor");
     request->limit = page->limit + 1;

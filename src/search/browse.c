@@ -15,6 +15,59 @@ enum { NEWEST = 20 };
 #define BEFORE "AND (o.occurred_at < $2 OR (o.occurred_at = $2 AND o.id < $3)) "
 #define NEWEST_FIRST "ORDER BY o.occurred_at DESC, o.id DESC LIMIT $4"
 
+/* An observation passes if each list that is not empty, one value a line, has its value. $5 to $9; of no list: $10 = 0 */
+#define PASSES                                                                                                         \
+    "($5 = '' OR replace($5, '\n' || o.source || '\n', '') <> $5) "                                                   \
+    "AND ($6 = '' OR replace($6, '\n' || o.observation_type || '\n', '') <> $6) "                                     \
+    "AND ($7 = '' OR replace($7, '\n' || COALESCE(o.actor_id, '') || '\n', '') <> $7) "                               \
+    "AND o.occurred_at >= $8 AND o.occurred_at < $9 "
+
+struct conditions {
+    struct str sources, types, actors;
+    int64_t    start, end;
+    bool       any, none; /* none: nothing can match */
+};
+
+static struct str lines_of(struct arena *arena, const struct str *values, size_t n)
+{
+    struct buf out = buf_in(arena);
+    for (size_t i = 0; i < n; i++) buf_printf(&out, "\n" STR_FMT "\n", STR_ARG(values[i]));
+    return n ? buf_str(&out) : STR("");
+}
+
+/* The stored names that the types of a request mean. */
+static struct err *read_types(struct search *search, struct arena *arena, const struct search_list_request *request,
+                              struct index_filter *filter)
+{
+    struct index *index INDEX_SCOPE = NULL;
+    if (!request->filters.type_count) return NULL;
+    TRY(index_acquire(search->index, arena, request->workspace, &index));
+    filter_add_types(arena, index, &request->filters, filter);
+    return NULL;
+}
+
+/* Before the transaction that lists: the index reads in one of its own. */
+static struct err *read_conditions(struct search *search, struct arena *arena, const struct search_list_request *request,
+                                   struct conditions *conditions)
+{
+    const struct search_filters *filters = &request->filters;
+    struct index_filter          of_types = {0}, filter;
+    TRY(read_types(search, arena, request, &of_types));
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    TRY(db_read_begin(search->db, arena, &tx));
+    TRY(filter_read(tx, request->workspace, filters, &filter));
+    *conditions = (struct conditions){
+        .sources = lines_of(arena, filter.sources, filter.source_count),
+        .types = lines_of(arena, of_types.types, of_types.type_count),
+        .actors = lines_of(arena, filter.actors, filter.actor_count),
+        .start = filters->has_start ? filters->start : INT64_MIN,
+        .end = filters->has_end ? filters->end : INT64_MAX,
+        .any = filters->source_count || filters->type_count || filters->actor_count || filters->has_start || filters->has_end,
+        .none = filter.no_match || of_types.no_match,
+    };
+    return NULL;
+}
+
 static struct str prefixed(struct arena *arena, const char *prefix, struct str xid)
 {
     return xid.n ? str_printf(arena, "%s" STR_FMT, prefix, STR_ARG(xid)) : (struct str){0};
@@ -49,11 +102,16 @@ static struct err *read_listed(struct db_tx *tx, struct db_rows *rows, size_t mo
 struct err *search_list(struct search *search, struct arena *arena, const struct search_list_request *request,
                         struct search_listed **items, size_t *n)
 {
-    struct db_rows rows;
-    struct db_tx  *tx DB_READ_SCOPE = NULL;
+    struct db_rows    rows;
+    struct conditions of;
+    struct db_tx     *tx DB_READ_SCOPE = NULL;
     int64_t before = request->before_id ? request->before_at : INT64_MAX, most = request->limit;
+    *n = 0;
+    TRY(read_conditions(search, arena, request, &of));
+    if (of.none) return NULL;
     TRY(db_read_begin(search->db, arena, &tx));
-    TRY(db_query(tx, &rows, LISTED BEFORE NEWEST_FIRST, request->workspace, before, request->before_id, most));
+    TRY(db_query(tx, &rows, LISTED BEFORE "AND " PASSES NEWEST_FIRST, request->workspace, before, request->before_id, most,
+                 of.sources, of.types, of.actors, of.start, of.end));
     return read_listed(tx, &rows, (size_t)most, items, n);
 }
 
@@ -104,15 +162,21 @@ struct err *search_topics(struct search *search, struct arena *arena, const stru
     struct search_topic topic;
     struct db_rows      rows;
     struct str          actors;
+    struct conditions   of;
     struct db_tx       *tx DB_READ_SCOPE = NULL;
     int64_t             before = request->before_id ? request->before_at : INT64_MAX;
     *topics = NEW_ARRAY(arena, struct search_topic, (size_t)request->limit);
     *n = 0;
+    TRY(read_conditions(search, arena, request, &of));
+    if (of.none) return NULL;
     TRY(db_read_begin(search->db, arena, &tx));
     TRY(db_query(tx, &rows,
                  TOPIC "AND (last_observation_at < $2 OR (last_observation_at = $2 AND id < $3)) "
+                       "AND ($10 = 0 OR EXISTS (SELECT 1 FROM observation o WHERE o.workspace_id = $1 "
+                       "AND o.cluster_id = cluster.id AND " PASSES ")) "
                        "ORDER BY last_observation_at DESC, id DESC LIMIT $4",
-                 request->workspace, before, request->before_id, request->limit));
+                 request->workspace, before, request->before_id, request->limit, of.sources, of.types, of.actors, of.start,
+                 of.end, of.any));
     while (next_topic(&rows, &topic, &actors)) (*topics)[(*n)++] = topic;
     return db_done(&rows);
 }

@@ -131,7 +131,10 @@ struct search_listed {
     struct str categories, topics;              /* JSON arrays */
     int64_t    occurred_at, captured_at, significance;
 };
-struct search_list_request { int64_t workspace, limit, before_at, before_id; /* before_id 0: from the newest */ };
+struct search_list_request {
+    int64_t workspace, limit, before_at, before_id; /* before_id 0: from the newest */
+    struct search_filters filters;                  /* without stores: those are of documents; end is exclusive here */
+};
 /* Observations, newest first by the time they are of. */
 MUST_CHECK struct err *search_list(struct search *search, struct arena *arena, const struct search_list_request *request,
                                    struct search_listed **items, size_t *n);
@@ -145,7 +148,8 @@ struct search_topic { /* a cluster with its newest observations */
     struct search_member *actors; size_t actor_count;
     struct search_listed *newest; size_t newest_count;
 };
-/* Clusters, newest first by their last observation; without entities, actors and observations. */
+/* Clusters, newest first by their last observation; without entities, actors and observations. A filter takes those that
+ * have an observation of it. */
 MUST_CHECK struct err *search_topics(struct search *search, struct arena *arena, const struct search_list_request *request,
                                      struct search_topic **topics, size_t *n);
 /* Errors: ERR_NOT_FOUND "Cluster not found: ID". */

@@ -460,6 +460,18 @@ test('observations, clusters and people answer as documented, page by page', asy
     }
   };
   assert.deepEqual(await paged('listObservations', '/observations', 2), whole.data);
+  const of = (filter) => whole.data.filter(filter), { type, actor, occurredAt } = whole.data[1];
+  for (const [query, expected] of [
+    [`observationTypes=${type}`, of((each) => each.type === type)], ['observationTypes=nothing_such', []],
+    [`actorNames=${encodeURIComponent(actor.name)}`, of((each) => each.actor?.id === actor.id)], ['actorNames=nobody', []],
+    [`sourceTypes=${whole.data[0].source}`, of((each) => each.source === whole.data[0].source)], ['sourceTypes=sentry,linear', []],
+    [`from=${occurredAt}`, of((each) => each.occurredAt >= occurredAt)], [`to=${occurredAt}`, of((each) => each.occurredAt < occurredAt)],
+  ]) {
+    assert.deepEqual((await ask('listObservations', `/observations?limit=100&${query}`)).data, expected, query);
+    const had = new Set(expected.flatMap((each) => each.clusterId ?? []));
+    assert.deepEqual(new Set((await ask('listClusters', `/clusters?limit=100&${query}`)).data.map((each) => each.id)), had, query);
+  }
+  for (const list of ['observations', 'clusters']) await ask(list === 'clusters' ? 'listClusters' : 'listObservations', `/${list}?from=soon`, 400);
   for (const cursor of ['x', 'o1', 'o1.0', 'o1.-4', 'c1f', 'o1.2x']) await ask('listObservations', `/observations?cursor=${cursor}`, 400);
   const clusters = (await ask('listClusters', '/clusters')).data, people = (await ask('listActors', '/actors')).data;
   assert.deepEqual(await paged('listClusters', '/clusters', 1), clusters);
