@@ -97,7 +97,10 @@ static struct err *embed_origin(struct search *search, struct arena *arena, stru
 {
     struct embed_views views = {0};
     if (!embed_enabled(search->embed)) return NULL;
-    TRY(embed_item(search->embed, arena, text_without_label(origin->row.title), origin->row.content, &views));
+    struct err *failed =
+        embed_item(search->embed, arena, text_without_label(origin->row.title), origin->row.content, &views);
+    if (failed) /* whatever the service found wrong, it was not the request */
+        return err_new(arena, ERR_UNAVAILABLE, "The item has no vector yet: " STR_FMT, STR_ARG(failed->message));
     origin->vector = views.mean;
     if (!origin->vector.x && views.n) origin->vector = views.at[0];
     answer->generated = origin->vector.x != NULL;

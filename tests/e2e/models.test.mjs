@@ -105,7 +105,7 @@ test('what the embedding provider has refused is sent again by a route and by do
   cleanup(t, () => { provider.closeAllConnections(); provider.close(); });
   const env = environment(directory(t), { LIGHTFAST_EMBEDDING_PROVIDER: 'openai', LIGHTFAST_EMBEDDING_MODEL: 'm',
     LIGHTFAST_EMBEDDING_BASE_URL: `http://127.0.0.1:${provider.address().port}` });
-  const key = json(env, 'key', 'create', 'ci', '--scope', 'ingest,admin').key;
+  const key = json(env, 'key', 'create', 'ci', '--scope', 'read,ingest,admin').key;
   const server = await serve(t, env);
   const vectors = (...options) => // whatever else it finds fault with
     JSON.parse(lightfast(env, 'doctor', ...options, '--json').stdout).checks.find((check) => check.name === 'vectors');
@@ -115,6 +115,9 @@ test('what the embedding provider has refused is sent again by a route and by do
   await until('the capture', () => captures(env).some((job) => job.status === 'completed'));
   assert.deepEqual(vectors(), { name: 'vectors', status: 'warning',
     detail: '1 observations were refused by the provider; --fix sends them again' });
+  const { observationId } = (await post(server, key, '/v1/events', event)).body.results[0];
+  const similar = await post(server, key, '/v1/findsimilar', { id: observationId });
+  assert.deepEqual([similar.status, similar.body.error], [503, 'SERVICE_UNAVAILABLE']); // not the request's fault
   const first = await post(server, key, retry, {});
   assert.equal(first.status, 200);
   assert.equal(first.body.queued, 1);
