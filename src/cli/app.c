@@ -142,7 +142,7 @@ struct err *cli_app_open(struct cli *cli, struct config *config, struct cli_app 
  * workspace has one of its own. */
 enum { WAITING_WORKERS = 8 };
 
-struct err *cli_app_work(struct cli *cli, struct config *config, struct cli_app *opened)
+struct err *cli_app_engine(struct cli *cli, struct config *config, struct cli_app *opened)
 {
     struct app *app = &opened->app;
     size_t workers = (size_t)config->workers;
@@ -161,7 +161,7 @@ struct err *cli_app_work(struct cli *cli, struct config *config, struct cli_app 
     activity_watch_jobs(app->recorder, app->flow);
     TRY(flow_register(app->flow, cli->arena, source_functions, source_function_count, (void *)app->inbox));
     flow_watch(app->flow, api_job_changed, app->api);
-    return flow_start(app->flow, cli->arena);
+    return NULL;
 }
 
 void cli_app_close(struct cli_app *opened)

@@ -68,8 +68,8 @@ struct cli_app {
 };
 /* Lock and open the data directory. Errors: ERR_CONFLICT when another process holds it. */
 MUST_CHECK struct err *cli_app_open(struct cli *cli, struct config *config, struct cli_app *opened);
-/* Start the engine: what was sent is worked on. For servers; flow_stop before the workers stop. */
-MUST_CHECK struct err *cli_app_work(struct cli *cli, struct config *config, struct cli_app *opened);
+/* The engine with all its functions, for flow_start. For servers; flow_stop before the workers stop. */
+MUST_CHECK struct err *cli_app_engine(struct cli *cli, struct config *config, struct cli_app *opened);
 void cli_app_close(struct cli_app *opened);
 
 /* ---- the API, wherever it runs ------------------------------------------------------------------------------------- */

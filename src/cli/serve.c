@@ -45,6 +45,7 @@ static struct err *listen_and_wait(struct cli *cli, struct config *config, struc
     for (size_t i = 0; i < net_server_address_count(server); i++)
         log_info("serve", "listening on " STR_FMT, STR_ARG(net_server_address(server, i)));
     struct err *err = config->metrics_listen.n ? listen_for_metrics(cli, config, app, &metrics) : NULL;
+    if (!err) err = flow_start(app->flow, cli->arena); /* after all that can answer: what comes meanwhile is queued */
     int received = 0;
     if (!err) {
         while (sigwait(signals, &received) != 0) continue;
@@ -79,7 +80,7 @@ int cli_serve(struct cli *cli)
     opened.app.answerers = workers_start(ANSWERERS, "answerer");
     log_info("serve", "data directory " STR_FMT " ready in %lld ms", STR_ARG(config->data_dir),
              (long long)((time_monotonic_us() - started) / 1000));
-    err = cli_app_work(cli, config, &opened);
+    err = cli_app_engine(cli, config, &opened);
     if (!err) err = listen_and_wait(cli, config, &opened, &signals);
     if (opened.app.flow) flow_stop(opened.app.flow);
     workers_stop(opened.app.workers);

@@ -355,11 +355,16 @@ static pthread_t start_thread(void *(*fn)(void *), struct flow *flow, const char
 
 struct err *flow_start(struct flow *flow, struct arena *arena)
 {
-    TRY(db_write(flow->db, arena, start_in, flow));
+    /* Before the transaction: what was sent to no engine is then committed before the first turn, which looks for it. */
+    db_attach(flow->db, flow);
+    struct err *failed = db_write(flow->db, arena, start_in, flow);
+    if (failed) {
+        db_attach(flow->db, NULL);
+        return failed;
+    }
     flow->heartbeat_at = time_now() + HEARTBEAT_MS;
     flow->worker_threads = NEW_ARRAY(flow->arena, pthread_t, flow->config.workers);
     flow->started = true;
-    db_attach(flow->db, flow);
     for (size_t i = 0; i < flow->config.workers; i++)
         flow->worker_threads[i] = start_thread(flow_worker_main, flow, "flow-worker");
     flow->thread = start_thread(engine_main, flow, "flow");

@@ -97,6 +97,22 @@ TEST(flow, events_sent_without_an_engine_are_dispatched_when_one_starts)
     check_int(count(&w, "SELECT count(*) FROM flow_event"), 1);
 }
 
+TEST(flow, an_engine_that_cannot_start_leaves_what_is_sent_to_the_next)
+{
+    WORLD(w, &one_step);
+    world_stop(&w);
+    write_sql(&w, "ALTER TABLE flow_worker RENAME TO flow_worker_away");
+    w.flow = flow_create(w.db, w.config);
+    check_ok(flow_register(w.flow, arena, w.functions, w.function_count, &w));
+    check_err(flow_start(w.flow, arena), ERR_INTERNAL);
+    world_stop(&w);
+    write_sql(&w, "ALTER TABLE flow_worker_away RENAME TO flow_worker");
+    check_int(send_json(&w, "thing.made", "{}"), FLOW_ACCEPTED);
+    world_start(&w);
+    flow_settle(w.flow);
+    check_int(w.calls[1], 1);
+}
+
 TEST(flow, an_event_of_the_future_starts_its_run_then)
 {
     WORLD(w, &one_step);
@@ -267,6 +283,7 @@ int main(void)
         RUN(flow, job_lists_count_filter_and_stay_in_their_workspace),
         RUN(flow, watchers_hear_of_runs_after_the_commit),
         RUN(flow, events_sent_without_an_engine_are_dispatched_when_one_starts),
+        RUN(flow, an_engine_that_cannot_start_leaves_what_is_sent_to_the_next),
         RUN(flow, an_event_of_the_future_starts_its_run_then),
         RUN(flow, retention_removes_what_is_old_and_nothing_that_lives),
         RUN(flow, a_workspace_keeps_its_jobs_as_long_as_it_says),
