@@ -74,6 +74,7 @@ static struct err *open_inbox(struct cli *cli, struct config *config, struct app
     TRY(open_keys(cli->arena, config, app));
     struct source_inbox *inbox = NEW(cli->arena, struct source_inbox);
     *inbox = (struct source_inbox){.db = app->db, .keys = app->keys, .addresses = source_addresses_create(app->db),
+                                   .seen = source_seen_create(0),
                                    .web_url[SOURCE_GITHUB] = config->github_web_url};
     for (size_t i = 0; i < SOURCE_PROVIDERS; i++) {
         inbox->secrets[i][0] = config->webhook_secrets[i];
@@ -175,7 +176,10 @@ void cli_app_close(struct cli_app *opened)
     if (app->search) search_destroy(app->search);
     llm_destroy(app->llm);
     if (app->embed) embed_destroy(app->embed);
-    if (app->inbox) source_addresses_destroy(app->inbox->addresses);
+    if (app->inbox) {
+        source_addresses_destroy(app->inbox->addresses);
+        source_seen_destroy(app->inbox->seen);
+    }
     if (app->db) db_close(app->db);
     if (opened->lock) db_unlock_directory(opened->lock);
     *opened = (struct cli_app){0};

@@ -30,7 +30,8 @@ struct migration {
     X(15, 0015, health)      \
     X(16, 0016, former_names) \
     X(17, 0017, body_digest) \
-    X(18, 0018, flow_pending)
+    X(18, 0018, flow_pending) \
+    X(19, 0019, known_deliveries)
 
 #define DECLARE(version, number, name) extern const char file_##number##_##name##_sql[], file_##number##_##name##_sql_end[];
 MIGRATIONS(DECLARE)

@@ -181,6 +181,6 @@ struct err *source_delivery_replay(const struct source_inbox *inbox, struct db_t
                                      .status = 200,
                                      .outcome = verdict.outcome,
                                      .reason = verdict.reason == SOURCE_CAPTURED ? NULL : source_reason_name(verdict.reason)};
-    TRY(inbox_log(tx, &delivery, &logged, &id));
+    TRY(inbox_log(inbox, tx, &delivery, &logged, &id));
     return inbox_send(tx, id, *fresh, &candidates, true);
 }

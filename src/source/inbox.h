@@ -89,6 +89,16 @@ bool addresses_recall(struct source_addresses *addresses, struct arena *arena, e
 void addresses_remember(struct source_addresses *addresses, uint64_t version, enum source_provider provider,
                         const struct candidate *own, const struct source_secrets *secrets);
 
+/* seen.c: what a processed delivery is known again by. The digest counts as well as the id, for no signature covers the id.
+ * seen NULL: keys are written at once. */
+struct seen_keys { int64_t id, body; };
+struct seen_keys seen_keys(const struct source_delivery *delivery);
+MUST_CHECK struct err *seen_add(struct db_tx *tx, struct source_seen *seen, const struct source_delivery *delivery, int64_t id);
+/* Has this address processed it in the 30 days before received_at? */
+MUST_CHECK struct err *seen_find(struct db_tx *tx, struct source_seen *seen, const struct source_delivery *delivery,
+                                 struct str address, int64_t received_at, bool *found);
+MUST_CHECK struct err *seen_forget(struct db_tx *tx, int64_t delivery); /* before its row is deleted */
+
 /* match.c: those of the instance's address (own NULL), or the one source whose address it is. *reason is why there is
  * none. */
 MUST_CHECK struct err *match_candidates(struct db_tx *tx, const struct source_delivery *delivery, struct candidate *own,
@@ -149,7 +159,7 @@ struct logged_delivery {
     int         status;
     const char *outcome, *reason;
 };
-MUST_CHECK struct err *inbox_log(struct db_tx *tx, const struct source_delivery *delivery,
+MUST_CHECK struct err *inbox_log(const struct source_inbox *inbox, struct db_tx *tx, const struct source_delivery *delivery,
                                  const struct logged_delivery *logged, int64_t *id);
 /* The workspace sees the delivery in its log. */
 MUST_CHECK struct err *inbox_share(struct db_tx *tx, int64_t delivery, const struct source_record *source);

@@ -2,7 +2,6 @@
  * it and sends what it captures. */
 #include "source/inbox.h"
 
-#include "base/hash.h"
 #include "base/id.h"
 #include "base/time.h"
 #include "base/utf8.h"
@@ -10,7 +9,7 @@
 
 #include <stdatomic.h>
 
-enum { REMEMBERED_DAYS = 30, REFUSED_A_DAY = 1000, ADDRESS_CHARS = 64, SEEN_EVERY_MS = 60000 };
+enum { REFUSED_A_DAY = 1000, ADDRESS_CHARS = 64, SEEN_EVERY_MS = 60000 };
 
 /* ---- transform ----------------------------------------------------------------------------------------------------- */
 
@@ -88,20 +87,11 @@ struct verdict inbox_verdict(const struct candidates *candidates, enum source_re
 
 /* ---- storing ------------------------------------------------------------------------------------------------------- */
 
-/* What a processed delivery is known again by. Keys may collide: whoever finds one compares the row. */
-struct keys { int64_t id, body; };
-
-static struct keys keys_of(const struct source_delivery *delivery)
+struct err *inbox_log(const struct source_inbox *inbox, struct db_tx *tx, const struct source_delivery *delivery,
+                      const struct logged_delivery *logged, int64_t *id)
 {
-    uint64_t event = hash_str(delivery->event);
-    return (struct keys){(int64_t)hash_str(delivery->id), (int64_t)hash_str_seeded(delivery->body_digest, event)};
-}
-
-struct err *inbox_log(struct db_tx *tx, const struct source_delivery *delivery, const struct logged_delivery *logged,
-                      int64_t *id)
-{
-    struct db_rows rows;
-    struct keys    keys = keys_of(delivery);
+    struct db_rows   rows;
+    struct seen_keys keys = seen_keys(delivery);
     TRY(db_query(tx, &rows,
                  "INSERT INTO inbound_delivery (public_id, source, address, delivery_id, event, action, installation_id, "
                  "repository_id, body_digest, headers, received_at, http_status, outcome, reason, replay_of, id_key, "
@@ -113,7 +103,8 @@ struct err *inbox_log(struct db_tx *tx, const struct source_delivery *delivery, 
                  delivery->body_digest, logged->headers, logged->received_at, logged->status, logged->outcome,
                  logged->reason, logged->replay_of, keys.id, keys.body));
     (void)db_next(&rows, id);
-    return db_done(&rows);
+    TRY(db_done(&rows));
+    return strcmp(logged->outcome, "processed") == 0 ? seen_add(tx, inbox->seen, delivery, *id) : NULL;
 }
 
 static struct err *note_delivery(struct db_tx *tx, const struct candidate *candidate)
@@ -149,6 +140,7 @@ struct err *inbox_send(struct db_tx *tx, int64_t delivery, struct str public_id,
 }
 
 struct reception {
+    const struct source_inbox *inbox;
     const struct source_post *post;
     struct source_delivery    delivery;
     bool                       is_change;
@@ -163,24 +155,6 @@ struct reception {
     source_received            done;
     void                      *done_arg;
 };
-
-/* The digest counts as well: no signature covers the delivery id. */
-static struct err *find_duplicate(struct db_tx *tx, const struct reception *reception, bool *duplicate)
-{
-    const struct source_delivery *delivery = &reception->delivery;
-    struct keys    keys = keys_of(delivery);
-    struct db_rows rows;
-    int64_t        one;
-    TRY(db_query(tx, &rows,
-                 "SELECT 1 FROM inbound_delivery WHERE id_key = $7 AND source = $1 AND delivery_id = $2 "
-                 "AND outcome = 'processed' AND address = $3 AND received_at > $6 UNION ALL "
-                 "SELECT 1 FROM inbound_delivery WHERE body_key = $8 AND source = $1 AND body_digest = $4 "
-                 "AND outcome = 'processed' AND address = $3 AND event = $5 AND received_at > $6 LIMIT 1",
-                 source_provider_name(delivery->provider), delivery->id, reception->logged.address, delivery->body_digest,
-                 delivery->event, reception->logged.received_at - DAYS(REMEMBERED_DAYS), keys.id, keys.body));
-    *duplicate = db_next(&rows, &one);
-    return db_done(&rows);
-}
 
 static struct err *store_payloads(struct db_tx *tx, const struct reception *reception, int64_t delivery)
 {
@@ -205,9 +179,10 @@ static struct err *write_reception(struct db_tx *tx, void *arg)
 {
     struct reception *reception = arg;
     int64_t           id = 0;
-    TRY(find_duplicate(tx, reception, &reception->duplicate));
+    TRY(seen_find(tx, reception->inbox->seen, &reception->delivery, reception->logged.address, reception->logged.received_at,
+                  &reception->duplicate));
     if (reception->duplicate) return NULL;
-    TRY(inbox_log(tx, &reception->delivery, &reception->logged, &id));
+    TRY(inbox_log(reception->inbox, tx, &reception->delivery, &reception->logged, &id));
     if (reception->is_change) {
         struct change_place place = {id, reception->logged.received_at, reception->logged.address};
         return changes_apply(tx, &reception->delivery, &place, &reception->change);
@@ -219,6 +194,7 @@ static struct err *write_reception(struct db_tx *tx, void *arg)
 /* ---- refusals ------------------------------------------------------------------------------------------------------ */
 
 struct refusal_record {
+    const struct source_inbox   *inbox;
     const struct source_post    *post;
     const struct source_refusal *refusal;
 };
@@ -242,7 +218,7 @@ static struct err *write_refusal(struct db_tx *tx, void *arg)
                                      .status = record->refusal->status,
                                      .outcome = "rejected",
                                      .reason = record->refusal->code};
-    return inbox_log(tx, &delivery, &logged, &id);
+    return inbox_log(record->inbox, tx, &delivery, &logged, &id);
 }
 
 /* Nobody can fill the disk, or keep it busy, without a signature: this many attempts a day are worth a row. */
@@ -257,7 +233,7 @@ static bool may_log_refusal(int64_t now)
 static struct err *refuse(const struct source_inbox *inbox, struct arena *arena, const struct source_post *post,
                           const struct source_refusal *refusal, struct source_answer_to_post *answer)
 {
-    struct refusal_record record = {post, refusal};
+    struct refusal_record record = {inbox, post, refusal};
     answer->refusal = refusal;
     return may_log_refusal(post->received_at) ? db_write(inbox->db, arena, write_refusal, &record) : NULL;
 }
@@ -353,7 +329,7 @@ static void conclude(struct arena *arena, struct reception *reception)
 struct err *source_receive(const struct source_inbox *inbox, struct arena *arena, const struct source_post *post,
                            struct source_answer_to_post *answer)
 {
-    struct reception reception = {.post = post};
+    struct reception reception = {.inbox = inbox, .post = post};
     bool ends;
     TRY(begin(inbox, arena, &reception, &ends));
     if (!ends) {
@@ -376,7 +352,7 @@ void source_receive_later(const struct source_inbox *inbox, struct arena *arena,
 {
     bool ends;
     struct reception *reception = NEW(arena, struct reception);
-    *reception = (struct reception){.post = post, .arena = arena, .done = done, .done_arg = arg};
+    *reception = (struct reception){.inbox = inbox, .post = post, .arena = arena, .done = done, .done_arg = arg};
     struct err *err = begin(inbox, arena, reception, &ends);
     if (err || ends) done(arg, err, &reception->answer);
     else db_write_later(inbox->db, arena, write_reception, reception, stored);

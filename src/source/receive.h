@@ -67,9 +67,14 @@ struct source_addresses; /* what was read of sources with an address of their ow
 struct source_addresses *source_addresses_create(struct db *db);
 void                     source_addresses_destroy(struct source_addresses *addresses); /* NULL is fine */
 
+struct source_seen; /* by what processed deliveries are known again, as far as it is not in the database yet */
+struct source_seen *source_seen_create(size_t most); /* keys in memory; 0: 16,384, of 16 bytes each */
+void                source_seen_destroy(struct source_seen *seen); /* NULL is fine */
+
 struct source_inbox { /* one per process; does not change */
     struct db *db;
     struct source_addresses *addresses; /* NULL: read anew for each delivery */
+    struct source_seen      *seen;      /* NULL: nothing is kept back */
     const struct crypto_keys *keys;
     struct str secrets[SOURCE_PROVIDERS][2]; /* of the instance's own apps, and those they replace; empty: none */
     int64_t    max_age[SOURCE_PROVIDERS];    /* ms; 0: default */

@@ -30,6 +30,7 @@ static struct err *delete_deliveries(struct db_tx *tx, void *arg)
     const struct slice *slice = arg;
     for (size_t i = 0; i < slice->old.n; i++) {
         TRY(db_exec(tx, "DELETE FROM inbound_delivery_share WHERE delivery = $1", slice->old.at[i]));
+        TRY(seen_forget(tx, slice->old.at[i]));
         TRY(db_exec(tx, "DELETE FROM inbound_delivery WHERE id = $1", slice->old.at[i]));
     }
     return NULL;

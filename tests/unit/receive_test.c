@@ -1,6 +1,8 @@
 /* receive_test.c - a delivery from its bytes to its observation, on a real database with an engine. */
 #include "receive_world.h"
 
+#include "source/inbox.h"
+
 #define OBSERVATIONS "SELECT COUNT(*) FROM observation"
 
 TEST(receive, a_signed_delivery_becomes_one_observation)
@@ -36,6 +38,59 @@ TEST(receive, the_same_delivery_id_or_the_same_body_again_is_a_duplicate)
     check_str(DELIVER(&w, "issues", "d1", ISSUE("8", "42"), id).body, "{\"received\":true,\"duplicate\":true}");
     check_str(DELIVER(&w, "issues", "d9", ISSUE("7", "42"), id).body, "{\"received\":true,\"duplicate\":true}");
     check_int(count(&w, OBSERVATIONS), 1);
+}
+
+/* The deliveries 10 to 19: by its id under another body, by its body under another id. */
+static void check_known(struct world *w, struct str address)
+{
+    for (int i = 10; i < 20; i++) {
+        const char *id = str_z(w->arena, str_printf(w->arena, "d%d", i));
+        const char *body = str_z(w->arena, str_printf(w->arena, ISSUE("%d", "42"), i, i));
+        check(DELIVER(w, "issues", id, ISSUE("7", "42"), address).duplicate);
+        check(DELIVER(w, "issues", "another", body, address).duplicate);
+    }
+}
+
+TEST(receive, deliveries_are_known_again_wherever_their_keys_are)
+{
+    WORLD(w);
+    struct str address = ADD(&w, .name = STR("acme/api"), .secret = STR(SECRET)).source.public_id;
+    for (int i = 10; i < 20; i++) {
+        const char *id = str_z(arena, str_printf(arena, "d%d", i));
+        check(!DELIVER(&w, "issues", id, str_z(arena, str_printf(arena, ISSUE("%d", "42"), i, i)), address).duplicate);
+    }
+    int64_t written = count(&w, "SELECT COUNT(*) FROM inbound_delivery_key");
+    check(written > 0 && written < 20); /* the others are in memory */
+    check_known(&w, address);
+    source_seen_destroy(w.inbox.seen); /* as at the end of the process */
+    w.inbox.seen = source_seen_create(0);
+    check_known(&w, address);
+    source_seen_destroy(w.inbox.seen);
+    w.inbox.seen = NULL;
+    check(!DELIVER(&w, "issues", "d20", ISSUE("20", "42"), address).duplicate);
+    check(DELIVER(&w, "issues", "d20", ISSUE("21", "42"), address).duplicate);
+    check_int(count(&w, OBSERVATIONS), 11);
+}
+
+static struct err *log_and_fail(struct db_tx *tx, void *arg)
+{
+    struct source_delivery delivery = {.provider = SOURCE_GITHUB, .id = STR("d1"), .event = STR("issues"), .body_digest = STR("")};
+    struct logged_delivery logged = {.headers = STR("{}"), .status = 200, .outcome = "processed"};
+    int64_t id;
+    for (const char *last = "1234"; *last; last++) {
+        logged.public_id = str_printf(tx->arena, "dlv_%c", *last);
+        TRY(inbox_log(&((struct world *)arg)->inbox, tx, &delivery, &logged, &id));
+    }
+    return err_new(tx->arena, ERR_INTERNAL, "on purpose");
+}
+
+TEST(receive, what_was_rolled_back_is_not_known_again)
+{
+    WORLD(w);
+    struct str address = ADD(&w, .name = STR("acme/api"), .secret = STR(SECRET)).source.public_id;
+    check_err(db_write(w.db, arena, log_and_fail, &w), ERR_INTERNAL);
+    check(!DELIVER(&w, "issues", "d1", ISSUE("7", "42"), address).duplicate);
+    check(DELIVER(&w, "issues", "d1", ISSUE("7", "42"), address).duplicate);
 }
 
 TEST(receive, deliveries_are_remembered_for_30_days)
@@ -486,6 +541,8 @@ int main(void)
         RUN(receive, a_signed_delivery_becomes_one_observation),
         RUN(receive, the_first_delivery_tells_the_id_of_a_repository_known_by_name),
         RUN(receive, the_same_delivery_id_or_the_same_body_again_is_a_duplicate),
+        RUN(receive, deliveries_are_known_again_wherever_their_keys_are),
+        RUN(receive, what_was_rolled_back_is_not_known_again),
         RUN(receive, deliveries_are_remembered_for_30_days),
         RUN(receive, a_skipped_delivery_may_come_again),
         RUN(receive, a_genuine_payload_that_makes_no_event_is_kept_as_failed),

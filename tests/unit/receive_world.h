@@ -44,7 +44,8 @@ static inline void world_start(struct world *w, struct arena *arena)
     check_ok(embed_create(arena, (struct embed_config){.provider = STR("none")}, &w->embed));
     check_ok(crypto_keys_read(arena, STR(KEY), &w->keys));
     w->memory = (struct memory){w->db, w->embed};
-    w->inbox = (struct source_inbox){.db = w->db, .keys = w->keys, .addresses = source_addresses_create(w->db)};
+    w->inbox = (struct source_inbox){.db = w->db, .keys = w->keys, .addresses = source_addresses_create(w->db),
+                                     .seen = source_seen_create(6)};
     for (int i = 0; i < SOURCE_PROVIDERS; i++) w->inbox.secrets[i][0] = STR(SECRET);
     w->flow = flow_create(w->db, (struct flow_config){.workers = 2});
     check_ok(flow_register(w->flow, arena, memory_functions(&w->memory), memory_function_count, &w->memory));
@@ -60,6 +61,7 @@ static inline void world_end(struct world *w)
     flow_destroy(w->flow);
     embed_destroy(w->embed);
     source_addresses_destroy(w->inbox.addresses);
+    source_seen_destroy(w->inbox.seen);
     database_remove(w->db, w->dir);
 }
 #define WORLD(name)                                                   \

@@ -445,8 +445,12 @@ TEST(retention, payloads_and_deliveries_are_kept_as_long_as_stated)
     for (int i = 0; i < 1100; i++) check_ok(db_write(f.db, arena, write_delivery, (void *)&received));
     time_set(NOW - DAYS(20));
     check_ok(db_write(f.db, arena, write_delivery, (void *)&received));
+    sql_write(f.db, arena, "UPDATE inbound_delivery SET id_key = 7 * id, body_key = -id");
+    sql_write(f.db, arena, "INSERT INTO inbound_delivery_key (key, delivery) SELECT id_key, id FROM inbound_delivery "
+                           "UNION ALL SELECT body_key, id FROM inbound_delivery");
     upkeep_until(&f, NOW);
     check_int(rows_of(&f, "ingestion_payload"), 1);
+    check_int(rows_of(&f, "inbound_delivery_key"), 2);
     check_int(rows_of(&f, "inbound_delivery"), 1);
     check_int(rows_of(&f, "inbound_delivery_share"), 1);
     check_int(LIST(&f).n, 1);
