@@ -18,7 +18,7 @@ struct setting {
     enum setting_type type;
     size_t at;               /* offset in struct config */
     const char *otherwise;   /* default as text */
-    int64_t low, high;       /* INTEGER, BYTES */
+    int64_t low, high;       /* INTEGER, BYTES; of a TEXT that is set: the fewest bytes */
     const char *choices;     /* CHOICE, values of a MAP: "a b c" */
     size_t count_at, most;   /* LIST, MAP: offset of its count, capacity */
     bool secret;
@@ -75,7 +75,7 @@ static const struct setting settings[] = {
     {"limits.events_body_bytes",       BYTES,   AT(limit_events_body), "5MiB", 1024, 64 << 20},
     {"limits.queued_runs",             INTEGER, AT(limit_queued_runs), "100000", 1, 100000},
     {"limits.auth_failures_per_minute", INTEGER, AT(limit_auth_failures), "20", 0, 1000000},
-    {"github.webhook_secret",          TEXT,    AT(webhook_secrets[0]), "", .secret = true},
+    {"github.webhook_secret",          TEXT,    AT(webhook_secrets[0]), "", 32, .secret = true},
     {"vercel.webhook_secret",          TEXT,    AT(webhook_secrets[1]), "", .secret = true},
     {"linear.webhook_secret",          TEXT,    AT(webhook_secrets[2]), "", .secret = true},
     {"sentry.webhook_secret",          TEXT,    AT(webhook_secrets[3]), "", .secret = true},
@@ -267,6 +267,11 @@ static struct err *set(struct arena *arena, struct config *config, const struct 
         while (value.n && value.s[value.n - 1] == '/') value.n--;
         break;
     case TEXT:
+        if (value.n && (int64_t)value.n < setting->low) {
+            const char *least = str_z(arena, str_printf(arena, "at least %lld characters", (long long)setting->low));
+            return wrong(arena, setting, least, value);
+        }
+        break;
     case PATH: break;
     }
     *(struct str *)at = value.n ? str_dup(arena, value) : STR("");

@@ -11,7 +11,7 @@ import { directory, environment, json, lightfast, repository, serve, until } fro
 
 const W = '/v1/orgs/local/workspaces/main';
 const sha256 = (secret, body) => createHmac('sha256', secret).update(body).digest('hex');
-const secret = 'a secret that only two know';
+const secret = 'a secret that only the two of them know';
 
 const signed = {
   github: (body, event, id, key = secret) => ({ 'x-github-event': event, 'x-github-delivery': id, 'x-hub-signature-256': `sha256=${sha256(key, body)}` }),

@@ -88,6 +88,15 @@ TEST(config, wrong_values_are_refused_with_what_was_expected)
     }
 }
 
+TEST(config, the_secret_of_the_github_app_is_long)
+{
+    struct config *config;
+    struct err    *err = load(arena, "github: {webhook_secret: one-that-can-be-guessed}", NULL, 0, &config);
+    check_err(err, ERR_INVALID);
+    check_str(err->message, "setting github.webhook_secret: expected at least 32 characters");
+    check_ok(load(arena, "github: {webhook_secret: 0123456789abcdef0123456789abcdef}", NULL, 0, &config));
+}
+
 TEST(config, hosts_of_self_hosted_providers_are_a_map)
 {
     struct config *config;
@@ -196,6 +205,7 @@ int main(void)
         RUN(config, lists_are_read_from_yaml_and_from_commas),
         RUN(config, unknown_key_names_the_closest_known_one),
         RUN(config, wrong_values_are_refused_with_what_was_expected),
+        RUN(config, the_secret_of_the_github_app_is_long),
         RUN(config, hosts_of_self_hosted_providers_are_a_map),
         RUN(config, a_file_that_was_named_must_be_readable),
         RUN(config, sizes_have_units),
