@@ -72,20 +72,21 @@ static bool is_filtered(struct arena *arena, struct str output)
     return str_eq(json_str(json, "status"), STR("filtered"));
 }
 
+#define END_ROW(more)                                                                                                  \
+    "UPDATE flow_run SET " more "status = $3, error = $4, output = coalesce($5, output), "                             \
+    "input = coalesce($6, input), title = coalesce($7, title), progress = coalesce($8, progress), queued = 0, "        \
+    "wake_at = NULL, owner = NULL, epoch = epoch + 1, holds = 0, gather_key = NULL, completed_at = $9, "               \
+    "updated_at = $9, steps = CASE WHEN $10 > steps THEN $10 ELSE steps END "                                          \
+    "WHERE id = $1 AND (epoch = $2 OR $2 = -1) AND completed_at IS NULL"
+
+/* A success keeps its key, by a statement that does not name it: the entry of the index stays as it is. */
 static struct err *update_row(struct db_tx *tx, const struct ending *e, bool *ended)
 {
     bool       success = strcmp(e->status, "completed") == 0 && !is_filtered(tx->arena, e->output);
     struct str error = e->error.s ? utf8_head(utf8_repair(tx->arena, e->error), ERROR_CHARS) : e->error;
     int64_t    steps = e->in ? (int64_t)e->in->steps.n : 0;
-    TRY(db_exec(
-        tx,
-        "UPDATE flow_run SET status = $3, error = $4, output = coalesce($5, output), "
-        "input = coalesce($6, input), title = coalesce($7, title), progress = coalesce($8, progress), queued = 0, "
-        "wake_at = NULL, owner = NULL, epoch = epoch + 1, holds = 0, gather_key = NULL, "
-        "idempotency_key = CASE WHEN $9 = 1 THEN idempotency_key ELSE NULL END, completed_at = $10, "
-        "updated_at = $10, steps = CASE WHEN $11 > steps THEN $11 ELSE steps END "
-        "WHERE id = $1 AND (epoch = $2 OR $2 = -1) AND completed_at IS NULL",
-        e->run, e->epoch, e->status, error, e->output, e->input, e->title, e->progress, success, time_now(), steps));
+    TRY(db_exec(tx, success ? END_ROW("") : END_ROW("idempotency_key = NULL, "), e->run, e->epoch, e->status, error,
+                e->output, e->input, e->title, e->progress, time_now(), steps));
     *ended = db_changes(tx) == 1;
     return NULL;
 }
