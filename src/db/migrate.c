@@ -31,7 +31,8 @@ struct migration {
     X(16, 0016, former_names) \
     X(17, 0017, body_digest) \
     X(18, 0018, flow_pending) \
-    X(19, 0019, known_deliveries)
+    X(19, 0019, known_deliveries) \
+    X(20, 0020, unread_indexes)
 
 #define DECLARE(version, number, name) extern const char file_##number##_##name##_sql[], file_##number##_##name##_sql_end[];
 MIGRATIONS(DECLARE)
