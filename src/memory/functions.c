@@ -1,6 +1,6 @@
 /* functions.c - the pipeline as durable functions (spec/pipeline.md 2, 12; workflow-engine.md 9): capture, and the list.
  *
- * DESIGN. Up to 128 captures of a workspace are one entry. Those about which no model is asked are stored at once; then
+ * DESIGN. Up to 256 captures of a workspace are one entry. Those about which no model is asked are stored at once; then
  * the model is asked about the others, MEMORY_ASKERS at a time, and they are stored. Either is one transaction unless
  * captures are slow, as where each has links to many others: whoever sends meanwhile waits no longer than for
  * TRANSACTION_US of them. Each answer is a step of its run: an entry that is repeated finds it. Whatever fails with the
@@ -15,7 +15,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { CAPTURES_TOGETHER = 128, CAPTURES_CALLING = 10, ASK_WITHIN_MINUTES = 2, TRANSACTION_US = 500000 };
+enum { CAPTURES_TOGETHER = 256, CAPTURES_CALLING = 10, ASK_WITHIN_MINUTES = 2, TRANSACTION_US = 500000 };
 
 struct capture {
     struct flow_run       *run;
