@@ -5,7 +5,8 @@
  * (PASSIVE). That alone would let the log grow for as long as commits keep coming: a log starts over only when all of
  * it has been copied. So past LONG_LOG_PAGES, and when idle, the thread takes the writer's place for the rest
  * (RESTART, TRUNCATE), waiting at most READERS_WAIT_MS for readers of old snapshots; if one stays longer, such as a
- * backup, it tries again after further growth.
+ * backup, it tries again after further growth. When idle it also gives back what the writer has cached, and what readers
+ * have that nobody used since the last time.
  */
 #include "db/sqlite.h"
 
@@ -45,7 +46,8 @@ static void empty_log(struct db *db, bool idle)
     copy_log(db, idle ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_RESTART);
     if (idle) {
         sqlite3_db_release_memory(db->writer->handle);
-        malloc_trim(0); /* else the freed pages of the cache stay with the process */
+        db_readers_settle(db);
+        malloc_trim(0); /* else the freed pages of the caches stay with the process */
     }
     db_writer_release(db);
 }

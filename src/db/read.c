@@ -38,6 +38,7 @@ struct err *db_read_begin_late(struct db *db, struct arena *arena, struct db_tx 
         return err;
     }
     reader->changes = 0;
+    reader->used = true;
     reader->tx = (struct db_tx){.arena = arena, .db = db, .connection = reader};
     *tx = &reader->tx;
     return NULL;
@@ -59,4 +60,14 @@ void db_read_end(struct db_tx **tx)
     *tx = NULL;
     db_end_transaction(reader);
     give_back(db, reader);
+}
+
+void db_readers_settle(struct db *db)
+{
+    pthread_mutex_lock(&db->read_lock);
+    for (size_t i = 0; i < db->idle_count; i++) {
+        if (!db->idle[i]->used) sqlite3_db_release_memory(db->idle[i]->handle);
+        db->idle[i]->used = false;
+    }
+    pthread_mutex_unlock(&db->read_lock);
 }

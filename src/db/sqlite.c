@@ -110,7 +110,7 @@ void db_connection_close(struct db_connection *connection)
 static struct err *configure(struct db_connection *connection, struct arena *arena, enum db_role role)
 {
     /* The page size counts for a new file only and before WAL. Measured with 1.5 KB rows and eight indexes: 8192 beats
-     * 4096 and 16384. The memory of a cache is taken when pages fill it; an idle writer's is given back. */
+     * 4096 and 16384. The memory of a cache is taken when pages fill it; who is idle gives it back (checkpoint.c). */
     static const char *const settings[] = {
         [DB_WRITER] = "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
                       "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -32768;"

@@ -22,6 +22,7 @@ struct db_connection {
     struct db_tx      tx;        /* of the transaction that runs on it */
     int64_t           changes;   /* rows changed by the last db_exec */
     size_t            open;      /* statements between db_query and db_done */
+    bool              used;      /* a reader, since the last db_readers_settle */
     size_t            statement_count;
     uint64_t          clock;     /* counts uses of statements, tells which are the coldest */
     struct statement *buckets[DB_STATEMENT_BUCKETS];
@@ -103,6 +104,8 @@ struct db {
 void db_writer_acquire(struct db *db);
 void db_writer_release(struct db *db);
 void db_committer_stop(struct db *db);
+/* What idle readers have cached and not needed since the last call is given back (read.c). */
+void db_readers_settle(struct db *db);
 void db_watches_tell(struct db *db); /* a transaction has ended, its writers do not know yet (sqlite.c) */
 
 MUST_CHECK struct err *db_checkpoint_start(struct db *db, struct arena *arena);

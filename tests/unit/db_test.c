@@ -1,6 +1,8 @@
 /* db_test.c - statements and what readers see: values, errors, snapshots. */
 #include "db_world.h"
 
+#include "db/sqlite.h"
+
 /* ---- statements -------------------------------------------------------------------------------------------------- */
 
 static struct err *write_all_kinds(struct db_tx *tx, void *arg)
@@ -279,6 +281,53 @@ TEST(db, more_threads_than_readers_take_turns)
     check_int(count_notes(f.db), 0);
 }
 
+static struct err *write_much(struct db_tx *tx, void *arg)
+{
+    (void)arg;
+    struct bytes much = {arena_alloc(tx->arena, 1 << 20), 1 << 20};
+    return db_exec(tx, "INSERT INTO note (id, data) VALUES (1, $1)", much);
+}
+
+static void read_all(struct db *db, struct arena *arena)
+{
+    struct db_tx *tx DB_READ_SCOPE = NULL;
+    struct db_rows rows;
+    struct bytes   data;
+    check_ok(db_read_begin(db, arena, &tx));
+    check_ok(db_query(tx, &rows, "SELECT data FROM note"));
+    while (db_next(&rows, &data)) continue;
+    check_ok(db_done(&rows));
+}
+
+/* Bytes that the only reader has cached. */
+static int64_t cached(struct db *db)
+{
+    int now = 0, most;
+    check_int((int64_t)db->idle_count, 1);
+    check_int(sqlite3_db_status(db->idle[0]->handle, SQLITE_DBSTATUS_CACHE_USED, &now, &most, 0), SQLITE_OK);
+    return now;
+}
+
+TEST(db, a_reader_gives_its_cache_back_when_it_was_not_used_for_long)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    check_ok(db_write(f.db, arena, write_much, NULL));
+    db_checkpoint_stop(f.db); /* it would settle them in between */
+    read_all(f.db, arena);
+    int64_t full = cached(f.db);
+    check(full > 1 << 20);
+    db_readers_settle(f.db); /* used since the last time: there was none */
+    check_int(cached(f.db), full);
+    read_all(f.db, arena);
+    db_readers_settle(f.db);
+    check_int(cached(f.db), full);
+    db_readers_settle(f.db);
+    check(cached(f.db) < 1 << 16);
+    read_all(f.db, arena);
+    check(cached(f.db) > 1 << 20);
+    check_ok(db_checkpoint_start(f.db, arena));
+}
+
 int main(void)
 {
     faulty_disk_install();
@@ -301,6 +350,7 @@ int main(void)
         RUN(db, a_reader_keeps_its_snapshot),
         RUN(db, a_reader_cannot_write),
         RUN(db, more_threads_than_readers_take_turns),
+        RUN(db, a_reader_gives_its_cache_back_when_it_was_not_used_for_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
