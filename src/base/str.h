@@ -78,7 +78,11 @@ void buf_reserve(struct buf *b, size_t more);
 void buf_bytes(struct buf *b, const void *p, size_t n);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static inline void buf_str_add(struct buf *b, struct str text) { buf_bytes(b, text.s, text.n); }
-static inline void buf_char(struct buf *b, char c) { buf_bytes(b, &c, 1); }
+static inline void buf_char(struct buf *b, char c)
+{
+    if (b->n == b->capacity) buf_reserve(b, 1);
+    b->s[b->n++] = c;
+}
 #define buf_lit(b, literal) buf_bytes((b), ("" literal), sizeof(literal) - 1)
 
 /* A growing array in an arena: struct { T *at; size_t n, capacity; } v = {0}; *VEC_PUSH(arena, &v) = x; */

@@ -239,18 +239,21 @@ static bool needs_escape(unsigned char c)
     return c < 0x20 || c == '"' || c == '\\';
 }
 
-/* How many bytes from `at` need no escape: a block at a time, which the compiler turns into a few instructions. */
-static size_t plain_run(struct str text, size_t at)
+/* Append the bytes from `at` to the first that needs an escape, whose place is returned: a block at a time, which the
+ * compiler turns into a few instructions. */
+static size_t put_plain_run(struct buf *b, struct str text, size_t at)
 {
     enum { BLOCK = 16 };
-    size_t i = at;
-    for (; i + BLOCK <= text.n; i += BLOCK) {
+    buf_reserve(b, text.n - at);
+    for (; at + BLOCK <= text.n; at += BLOCK) {
         unsigned char special = 0;
-        for (size_t k = 0; k < BLOCK; k++) special |= needs_escape((unsigned char)text.s[i + k]);
+        for (size_t k = 0; k < BLOCK; k++) special |= needs_escape((unsigned char)text.s[at + k]);
         if (special) break;
+        memcpy(b->s + b->n, text.s + at, BLOCK);
+        b->n += BLOCK;
     }
-    while (i < text.n && !needs_escape((unsigned char)text.s[i])) i++;
-    return i - at;
+    while (at < text.n && !needs_escape((unsigned char)text.s[at])) b->s[b->n++] = text.s[at++];
+    return at;
 }
 
 static void put_escaped(struct buf *b, struct str text)
@@ -266,11 +269,7 @@ static void put_escaped(struct buf *b, struct str text)
     }
     buf_reserve(b, text.n + 2);
     buf_char(b, '"');
-    for (size_t i = 0; i < text.n; i++) {
-        size_t plain = plain_run(text, i);
-        buf_bytes(b, text.s + i, plain);
-        i += plain;
-        if (i == text.n) break;
+    for (size_t i = 0; (i = put_plain_run(b, text, i)) < text.n; i++) {
         unsigned char c = (unsigned char)text.s[i];
         switch (c) {
         case '"': buf_lit(b, "\\\""); break;
@@ -284,21 +283,35 @@ static void put_escaped(struct buf *b, struct str text)
     buf_char(b, '"');
 }
 
-void json_key(struct json_out *out, struct str key)
+static void before_key(struct json_out *out)
 {
     if (out->comma) buf_char(&out->buf, ',');
     new_line(out);
-    put_escaped(&out->buf, key);
+}
+
+static void after_key(struct json_out *out)
+{
     buf_char(&out->buf, ':');
     if (out->indent) buf_char(&out->buf, ' ');
     out->comma = false;
 }
 
-/* What stands before a value: comma, key, indentation. */
+void json_key(struct json_out *out, struct str key)
+{
+    before_key(out);
+    put_escaped(&out->buf, key);
+    after_key(out);
+}
+
+/* What stands before a value: comma, key, indentation. A key of the program's own needs no escape. */
 static void before_value(struct json_out *out, const char *key)
 {
     if (key) {
-        json_key(out, str_of(key));
+        before_key(out);
+        buf_char(&out->buf, '"');
+        buf_bytes(&out->buf, key, strlen(key));
+        buf_char(&out->buf, '"');
+        after_key(out);
         return;
     }
     if (out->comma) buf_char(&out->buf, ',');

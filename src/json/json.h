@@ -64,6 +64,8 @@ struct str json_text_indented(struct arena *arena, const json_value *value); /* 
  *     json_end(&out); json_end(&out);
  *     struct str text = json_out_text(&out);
  *
+ * A key given beside a value is one of the program's own and needs no escape; others go through json_key.
+ *
  * A stream: commas and escapes are its work, balanced begin and end are the caller's (checked by assertion). Invalid
  * UTF-8 in a string is written as U+FFFD. Doubles are written with at most `decimals` decimals.
  */

@@ -13,11 +13,13 @@ enum { REFUSED_A_DAY = 1000, ADDRESS_CHARS = 64, SEEN_EVERY_MS = 60000 };
 
 /* ---- transform ----------------------------------------------------------------------------------------------------- */
 
-static struct source_context context_of(const struct source_inbox *inbox, const struct source_delivery *delivery,
-                                        int64_t received_at, const struct candidate *candidate)
+static struct source_context context_of(const struct source_inbox *inbox, struct arena *arena,
+                                        const struct source_delivery *delivery, int64_t received_at,
+                                        const struct candidate *candidate)
 {
     const struct source_record *source = &candidate->source;
     return (struct source_context){
+        .closing = source_closing_create(arena),
         .delivery_id = delivery->id,
         .received_at = received_at,
         .provider_time = delivery->provider_time,
@@ -59,7 +61,7 @@ void inbox_transform(const struct source_inbox *inbox, struct arena *arena, cons
     size_t kept = 0;
     for (size_t i = 0; i < candidates->n; i++) {
         struct candidate     *candidate = &candidates->at[i];
-        struct source_context context = context_of(inbox, delivery, received_at, candidate);
+        struct source_context context = context_of(inbox, arena, delivery, received_at, candidate);
         candidate->reason = source_transform(arena, delivery->provider, delivery->event, delivery->payload, &context,
                                              &candidate->event, &candidate->category);
         candidate->item = items_read(arena, delivery, &context);

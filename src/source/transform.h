@@ -76,7 +76,10 @@ struct str source_answer(struct arena *arena, enum source_reason reason);
 struct str source_answer_ping(void);
 struct str source_answer_duplicate(void);
 
+struct source_closing; /* github/draft.c */
+struct source_closing *source_closing_create(struct arena *arena);
 struct source_context {
+    struct source_closing *closing; /* GitHub: the issues that the last text asked for closes, as two look for them; may be NULL */
     struct str delivery_id;
     int64_t    received_at;    /* ms */
     int64_t    provider_time;  /* ms, 0: received_at stands in */

@@ -117,12 +117,19 @@ static struct str after_block(struct str rest, size_t opened, char mark)
     return rest;
 }
 
+/* By single marks, of which texts have few: memchr reads many times as fast as memmem. */
+static bool has_three(struct str text, char mark)
+{
+    for (size_t at = 0; (at = str_find_char(text, mark, at)) != SIZE_MAX && at + 2 < text.n; at++)
+        if (text.s[at + 1] == mark && text.s[at + 2] == mark) return true;
+    return false;
+}
+
 bool text_next_prose(struct text_prose *prose, struct str *piece)
 {
     struct str whole = prose->rest;
     if (!whole.n) return false;
-    if (!prose->has_fences)
-        prose->has_fences = str_find(whole, STR("```"), 0) != SIZE_MAX || str_find(whole, STR("~~~"), 0) != SIZE_MAX;
+    if (!prose->has_fences) prose->has_fences = has_three(whole, '`') || has_three(whole, '~');
     *piece = whole;
     prose->rest = (struct str){0};
     if (!prose->has_fences) return true;

@@ -194,9 +194,23 @@ void github_put_milestone(struct github_draft *draft, const json_value *mileston
     outline_fits(&draft->outline, before);
 }
 
+struct source_closing {
+    struct str         text;
+    struct text_issues issues;
+};
+
+struct source_closing *source_closing_create(struct arena *arena)
+{
+    return NEW(arena, struct source_closing);
+}
+
 struct text_issues github_closing(struct github_draft *draft, struct str text)
 {
-    return text_closing_issues(draft->arena, text, draft->web);
+    struct source_closing *known = draft->outline.context->closing;
+    if (known && text.s && known->text.s == text.s && known->text.n == text.n) return known->issues;
+    struct text_issues issues = text_closing_issues(draft->arena, text, draft->web);
+    if (known) *known = (struct source_closing){text, issues};
+    return issues;
 }
 
 struct str github_issue_url(struct github_draft *draft, struct str id, struct str url)
