@@ -2,6 +2,7 @@
 #include "flow/parts.h"
 
 #include "base/id.h"
+#include "base/log.h"
 #include "base/time.h"
 #include "base/utf8.h"
 
@@ -17,6 +18,12 @@ static struct err *check_name(struct arena *arena, struct str *name)
         good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '/' || c == '-';
     }
     return good ? NULL : err_new(arena, ERR_INVALID, "an event's name has 1 to %d characters of a-z0-9./-", NAME_BYTES);
+}
+
+static struct err *read_data(struct arena *arena, struct accepted *accepted)
+{
+    TRY(json_parse(arena, accepted->event.data, &accepted->json));
+    return json_is_object(accepted->json) ? NULL : err_new(arena, ERR_INVALID, "an event's data is a JSON object");
 }
 
 static struct err *read_message(struct arena *arena, const struct flow_message *message, struct accepted *accepted)
@@ -37,9 +44,7 @@ static struct err *read_message(struct arena *arena, const struct flow_message *
     if (event->data.n > FLOW_MAX_EVENT_BYTES)
         return err_new(arena, ERR_TOO_LARGE, "an event's data has at most %d bytes", FLOW_MAX_EVENT_BYTES);
     if (!event->id.n) event->id = id_new(arena, "evt_");
-    TRY(json_parse(arena, event->data, &accepted->json));
-    if (!json_is_object(accepted->json)) return err_new(arena, ERR_INVALID, "an event's data is a JSON object");
-    return NULL;
+    return message->later ? NULL : read_data(arena, accepted);
 }
 
 struct err *flow_check_message(struct arena *arena, const struct flow_message *message)
@@ -130,8 +135,10 @@ static struct err *dispatch_stored(struct db_tx *tx, struct flow *flow, struct a
     if (!accepted->interest) return db_exec(tx, "DELETE FROM flow_event WHERE seq = $1", seq);
     if (awaited != accepted->interest->awaited)
         TRY(db_exec(tx, "UPDATE flow_event SET awaited = $2 WHERE seq = $1", seq, accepted->interest->awaited));
-    TRY(json_parse(tx->arena, accepted->event.data, &accepted->json));
-    return flow_dispatch(tx, flow, accepted);
+    struct err *err = read_data(tx->arena, accepted);
+    if (!err) return flow_dispatch(tx, flow, accepted);
+    log_error("flow", "event " STR_FMT " has no runs: " STR_FMT, STR_ARG(accepted->event.id), STR_ARG(err->message));
+    return NULL;
 }
 
 /* Events that were sent where no engine ran, or for later: their seq may be lower than that of dispatched ones. */

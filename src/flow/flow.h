@@ -61,7 +61,8 @@ struct flow_message {
     enum flow_cause cause;
     struct str      caused_by; /* user id when manual */
     int64_t         parent_run;
-    bool            later;     /* dispatch in the engine's next turn: the sender's transaction stays short */
+    bool            later;     /* dispatch in the engine's next turn, and do not look at data before: the sender's
+                                * transaction stays short */
 };
 
 enum flow_accepted { FLOW_ACCEPTED, FLOW_DUPLICATE, FLOW_IGNORED /* nobody wants it: not stored */ };

@@ -51,6 +51,18 @@ TEST(flow, events_that_break_the_rules_are_refused)
     check_int(count(&w, "SELECT count(*) FROM flow_event"), 0);
 }
 
+TEST(flow, an_event_for_later_that_cannot_be_read_stands_in_nobodys_way)
+{
+    WORLD(w, &one_step);
+    struct flow_message message = {.workspace = 1, .name = STR("thing.made"), .data = STR("{"), .later = true};
+    check_int(send_message(&w, message), FLOW_ACCEPTED);
+    message.data = STR("{\"n\":2}");
+    check_int(send_message(&w, message), FLOW_ACCEPTED);
+    flow_settle(w.flow);
+    check_int(w.calls[1], 1);
+    check_int(count(&w, "SELECT count(*) FROM flow_pending"), 0);
+}
+
 TEST(flow, steps_execute_once_and_a_repeated_id_is_another_step)
 {
     WORLD(w, &three_steps);
@@ -489,6 +501,7 @@ int main(void)
         RUN(flow, a_second_event_with_the_same_name_and_id_starts_nothing),
         RUN(flow, an_event_that_nobody_wants_is_not_stored),
         RUN(flow, events_that_break_the_rules_are_refused),
+        RUN(flow, an_event_for_later_that_cannot_be_read_stands_in_nobodys_way),
         RUN(flow, steps_execute_once_and_a_repeated_id_is_another_step),
         RUN(flow, a_failing_step_is_tried_again_after_a_while_and_recorded_steps_are_not),
         RUN(flow, a_step_that_fails_too_often_fails_the_run),
