@@ -111,15 +111,19 @@ static struct flow_run_inside *run_create(struct flow *flow, struct function *fu
     return in;
 }
 
-/* Too late to begin? Then it is cancelled where the function says so, else reported. */
-static struct err *check_start(struct claim *claim, struct flow_run_inside *in, bool *cancelled)
+/* Runs of one claim that begin late. */
+struct late { size_t n; int64_t longest; };
+
+/* Too late to begin? Then it is cancelled where the function says so, else counted. */
+static struct err *check_start(struct claim *claim, struct flow_run_inside *in, struct late *late, bool *cancelled)
 {
     const struct flow_function *table = in->function->table;
     int64_t waited = claim->now - (in->ready + in->advantage); /* since it was due: a debounce is no delay */
     *cancelled = false;
     if (!in->first_entry || !table->start_within || waited <= table->start_within) return NULL;
     if (!table->cancel_late) {
-        log_warn("flow", "a run of %s was queued for %lld s", in->function->name, (long long)waited / 1000);
+        late->n++;
+        if (waited > late->longest) late->longest = waited;
         return NULL;
     }
     struct ending ending = {.run = in->run.id, .epoch = in->epoch, .status = "cancelled", .in = in,
@@ -133,6 +137,7 @@ struct claimed {
 
 static struct err *hand_out(struct claim *claim, struct claimed *claimed)
 {
+    struct late late = {0};
     if (claimed->runs.n > 1) qsort(claimed->runs.at, claimed->runs.n, sizeof *claimed->runs.at, by_queue_order);
     for (size_t i = 0; i < claimed->runs.n; i++) { /* in the list from here on: freed with it if the closure fails */
         *claim->order->last = claimed->runs.at[i];
@@ -141,10 +146,13 @@ static struct err *hand_out(struct claim *claim, struct claimed *claimed)
     }
     for (size_t i = 0; i < claimed->runs.n; i++) {
         bool cancelled;
-        TRY(check_start(claim, claimed->runs.at[i], &cancelled));
+        TRY(check_start(claim, claimed->runs.at[i], &late, &cancelled));
         if (cancelled) claimed->runs.at[i]->outcome = OUTCOME_RECORDED;
         else if (claimed->runs.at[i]->first_entry) TRY(flow_tell_start(claim->tx, claimed->runs.at[i]));
     }
+    if (late.n) /* one line for all: after a pause there are thousands */
+        log_warn("flow", "%zu runs of %s were queued for up to %lld s", late.n, claimed->runs.at[0]->function->name,
+                 (long long)late.longest / 1000);
     return NULL;
 }
 
