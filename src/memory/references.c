@@ -60,6 +60,11 @@ static struct str crowd_key(struct work *work, const struct memory_link *link)
                       STR_ARG(link->scope));
 }
 
+static bool known_as_crowded(struct work *work, const struct memory_link *link)
+{
+    return map_count(work->crowded) && map_find(work->crowded, crowd_key(work, link));
+}
+
 typedef VEC(struct shared_reference) reference_rows;
 
 static struct err *collect(struct work *work, struct db_rows *rows, int64_t observation, reference_rows *found)
@@ -201,8 +206,7 @@ struct err *references_sharing(struct work *work, const struct memory_link *link
     bool           commit = str_eq(link->type, STR("commit"));
     *shared = (struct shared_references){0};
     if (commit && link->key.n < SHORT_SHA) return NULL;
-    struct str crowd = crowd_key(work, link);
-    shared->crowded = map_find(work->crowded, crowd) != NULL;
+    shared->crowded = known_as_crowded(work, link);
     if (!shared->crowded) {
         TRY(commit ? rows_of_commit(work, link, &rows) : rows_of_key(work, link, &rows));
         TRY(collect(work, &rows, observation, &found));
@@ -212,7 +216,7 @@ struct err *references_sharing(struct work *work, const struct memory_link *link
         shared->crowded = too_many(work, &found);
     }
     if (shared->crowded) {
-        *map_at(work->crowded, crowd) = 1;
+        *map_at(work->crowded, crowd_key(work, link)) = 1;
         TRY(explicit_rows(work, link, observation, &found));
     }
     shared->at = found.at;
