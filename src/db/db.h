@@ -123,6 +123,9 @@ struct db_rows {
 MUST_CHECK struct err *db_exec_values(struct db_tx *tx, const char *sql, const struct db_value *values, size_t n);
 /* Rows changed by the last db_exec of this transaction. */
 int64_t db_changes(const struct db_tx *tx);
+/* The number that the database gave the row which the last db_exec of this transaction inserted (the column {rowid} of a
+ * migration); without meaning if it inserted none. Half of an INSERT's time is saved where RETURNING would ask for it. */
+int64_t db_inserted(const struct db_tx *tx);
 
 MUST_CHECK struct err *db_query_values(struct db_tx *tx, struct db_rows *rows, const char *sql,
                                        const struct db_value *values, size_t n);

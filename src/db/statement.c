@@ -232,6 +232,11 @@ int64_t db_changes(const struct db_tx *tx)
     return tx->connection->changes;
 }
 
+int64_t db_inserted(const struct db_tx *tx)
+{
+    return sqlite3_last_insert_rowid(tx->connection->handle);
+}
+
 struct err *db_query_values(struct db_tx *tx, struct db_rows *rows, const char *sql, const struct db_value *values,
                             size_t n)
 {

@@ -87,7 +87,6 @@ struct err *flow_run_insert(struct db_tx *tx, struct flow *flow, const struct ne
     int64_t        now = time_now(), due = run->due_at > now ? run->due_at : now;
     bool           later = run->holds_back || due > now, cancels = run->function->table->cancel_on[0].event;
     struct str     xid = id_new(tx->arena, "");
-    struct db_rows rows;
     const struct db_value values[] = {
         db_of_str(xid),
         db_of_int(run->workspace),
@@ -120,11 +119,8 @@ struct err *flow_run_insert(struct db_tx *tx, struct flow *flow, const struct ne
     db_wake_when_committed(tx, flow_wake, flow);
     flow_announce(tx, flow, (struct flow_change){.workspace = run->workspace, .public_id = xid,
                                                  .system = run->function->table->system, .status = "queued"});
-    if (!id && !cancels) return db_exec_values(tx, INSERT_RUN, values, n);
-    int64_t made = 0;
-    TRY(db_query_values(tx, &rows, INSERT_RUN " RETURNING id", values, n));
-    db_next(&rows, &made);
-    TRY(db_done(&rows));
+    TRY(db_exec_values(tx, INSERT_RUN, values, n));
+    int64_t made = db_inserted(tx);
     if (id) *id = made;
     return cancels ? flow_arm_cancel(tx, run->function, made, run->workspace, run->json) : NULL;
 }

@@ -57,15 +57,13 @@ struct err *flow_check_message(struct arena *arena, const struct flow_message *m
 static struct err *store(struct db_tx *tx, struct accepted *accepted, bool awaited, bool pending, bool *stored)
 {
     struct flow_event *e = &accepted->event;
-    struct db_rows     rows;
-    TRY(db_query(tx, &rows,
-                 "INSERT INTO flow_event (workspace_id, id, name, data, ts, received_at, cause, caused_by, parent_run, "
-                 "awaited) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
-                 "ON CONFLICT (workspace_id, id, name) DO NOTHING RETURNING seq",
-                 e->workspace, e->id, e->name, e->data, e->ts, e->received_at, (int)accepted->cause,
-                 accepted->caused_by, accepted->parent_run, awaited));
-    *stored = db_next(&rows, &e->seq);
-    TRY(db_done(&rows));
+    TRY(db_exec(tx,
+                "INSERT INTO flow_event (workspace_id, id, name, data, ts, received_at, cause, caused_by, parent_run, "
+                "awaited) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (workspace_id, id, name) DO NOTHING",
+                e->workspace, e->id, e->name, e->data, e->ts, e->received_at, (int)accepted->cause, accepted->caused_by,
+                accepted->parent_run, awaited));
+    *stored = db_changes(tx) > 0;
+    if (*stored) e->seq = db_inserted(tx);
     return *stored && pending ? db_exec(tx, "INSERT INTO flow_pending (event_seq) VALUES ($1)", e->seq) : NULL;
 }
 

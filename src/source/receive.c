@@ -92,20 +92,18 @@ struct verdict inbox_verdict(const struct candidates *candidates, enum source_re
 struct err *inbox_log(const struct source_inbox *inbox, struct db_tx *tx, const struct source_delivery *delivery,
                       const struct logged_delivery *logged, int64_t *id)
 {
-    struct db_rows   rows;
     struct seen_keys keys = seen_keys(delivery);
-    TRY(db_query(tx, &rows,
-                 "INSERT INTO inbound_delivery (public_id, source, address, delivery_id, event, action, installation_id, "
-                 "repository_id, body_digest, headers, received_at, http_status, outcome, reason, replay_of, id_key, "
-                 "body_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
-                 "CASE WHEN $13 = 'processed' THEN CAST($16 AS BIGINT) END, "
-                 "CASE WHEN $13 = 'processed' THEN CAST($17 AS BIGINT) END) RETURNING id",
-                 logged->public_id, source_provider_name(delivery->provider), logged->address.n ? logged->address : STR(""),
-                 delivery->id, delivery->event, delivery->action, delivery->installation_id, delivery->repository_id,
-                 delivery->body_digest, logged->headers, logged->received_at, logged->status, logged->outcome,
-                 logged->reason, logged->replay_of, keys.id, keys.body));
-    (void)db_next(&rows, id);
-    TRY(db_done(&rows));
+    TRY(db_exec(tx,
+                "INSERT INTO inbound_delivery (public_id, source, address, delivery_id, event, action, installation_id, "
+                "repository_id, body_digest, headers, received_at, http_status, outcome, reason, replay_of, id_key, "
+                "body_key) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
+                "CASE WHEN $13 = 'processed' THEN CAST($16 AS BIGINT) END, "
+                "CASE WHEN $13 = 'processed' THEN CAST($17 AS BIGINT) END)",
+                logged->public_id, source_provider_name(delivery->provider), logged->address.n ? logged->address : STR(""),
+                delivery->id, delivery->event, delivery->action, delivery->installation_id, delivery->repository_id,
+                delivery->body_digest, logged->headers, logged->received_at, logged->status, logged->outcome,
+                logged->reason, logged->replay_of, keys.id, keys.body));
+    *id = db_inserted(tx);
     return strcmp(logged->outcome, "processed") == 0 ? seen_add(tx, inbox->seen, delivery, *id) : NULL;
 }
 

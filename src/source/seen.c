@@ -165,10 +165,6 @@ struct err *seen_add(struct db_tx *tx, struct source_seen *seen, const struct so
 
 /* ---- looking for one ------------------------------------------------------------------------------------------------- */
 
-#define IS_THE_SAME                                                                                                    \
-    "d.outcome = 'processed' AND d.source = $1 AND d.address = $2 AND d.received_at > $3 AND (d.delivery_id = $4 OR "  \
-    "(d.body_digest = $5 AND d.event = $6)) LIMIT 1"
-
 struct search {
     struct db_tx                 *tx;
     const struct source_delivery *delivery;
@@ -176,43 +172,54 @@ struct search {
     int64_t                       since;
 };
 
-static struct err *look(const struct search *search, const char *sql, int64_t which, int64_t or_which, bool *found)
+/* Is it the one that is looked for? Its key may only look so. */
+static struct err *compare(const struct search *search, int64_t id, bool *same)
 {
     const struct source_delivery *delivery = search->delivery;
     struct db_rows rows;
     int64_t        one;
-    TRY(db_query(search->tx, &rows, sql, source_provider_name(delivery->provider), search->address, search->since, delivery->id,
-                 delivery->body_digest, delivery->event, which, or_which));
-    *found = db_next(&rows, &one);
+    TRY(db_query(search->tx, &rows,
+                 "SELECT 1 FROM inbound_delivery WHERE id = $1 AND outcome = 'processed' AND source = $2 AND address = $3 "
+                 "AND received_at > $4 AND (delivery_id = $5 OR (body_digest = $6 AND event = $7))",
+                 id, source_provider_name(delivery->provider), search->address, search->since, delivery->id,
+                 delivery->body_digest, delivery->event));
+    *same = db_next(&rows, &one);
     return db_done(&rows);
 }
 
 static struct err *look_in_memory(const struct search *search, const struct source_seen *seen, int64_t key, bool *found)
 {
     if (!seen->size) return NULL;
-    for (size_t at = (uint64_t)key & (seen->size - 1); seen->at[at].delivery && !*found; at = (at + 1) & (seen->size - 1)) {
-        int64_t id = seen->at[at].delivery;
-        if (seen->at[at].key == key)
-            TRY(look(search, "SELECT 1 FROM inbound_delivery d WHERE d.id IN ($7, $8) AND " IS_THE_SAME, id, id, found));
-    }
+    for (size_t at = (uint64_t)key & (seen->size - 1); seen->at[at].delivery && !*found; at = (at + 1) & (seen->size - 1))
+        if (seen->at[at].key == key) TRY(compare(search, seen->at[at].delivery, found));
+    return NULL;
+}
+
+static struct err *look_in_table(const struct search *search, int64_t key, bool *found)
+{
+    VEC(int64_t)   deliveries = {0};
+    int64_t        delivery;
+    struct db_rows rows;
+    TRY(db_query(search->tx, &rows, "SELECT delivery FROM inbound_delivery_key WHERE key = $1", key));
+    while (db_next(&rows, &delivery)) *VEC_PUSH(search->tx->arena, &deliveries) = delivery;
+    TRY(db_done(&rows));
+    for (size_t i = 0; i < deliveries.n && !*found; i++) TRY(compare(search, deliveries.at[i], found));
     return NULL;
 }
 
 struct err *seen_find(struct db_tx *tx, struct source_seen *seen, const struct source_delivery *delivery, struct str address,
                       int64_t received_at, bool *found)
 {
-    const struct seen_keys keys = seen_keys(delivery);
+    const struct seen_keys both = seen_keys(delivery);
+    const int64_t          keys[] = {both.id, both.body};
     const struct search    search = {tx, delivery, address, received_at - DAYS(REMEMBERED_DAYS)};
     *found = false;
-    if (seen) {
-        TRY(load(tx, seen));
-        TRY(look_in_memory(&search, seen, keys.id, found));
-        TRY(look_in_memory(&search, seen, keys.body, found));
-        if (*found) return NULL;
+    if (seen) TRY(load(tx, seen));
+    for (size_t i = 0; i < 2 && !*found; i++) {
+        if (seen) TRY(look_in_memory(&search, seen, keys[i], found));
+        if (!*found) TRY(look_in_table(&search, keys[i], found));
     }
-    return look(&search,
-                "SELECT 1 FROM inbound_delivery_key k JOIN inbound_delivery d ON d.id = k.delivery WHERE k.key IN ($7, $8) "
-                "AND " IS_THE_SAME, keys.id, keys.body, found);
+    return NULL;
 }
 
 struct err *seen_forget(struct db_tx *tx, int64_t delivery)
