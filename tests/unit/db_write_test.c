@@ -17,6 +17,28 @@ TEST(db, a_failing_closure_leaves_nothing)
     check_int(count_notes(f.db), 0);
 }
 
+static void count_call(void *arg) { ++*(int *)arg; }
+static int follow_ups, wakes;
+
+static struct err *add_with_follow_ups(struct db_tx *tx, void *arg)
+{
+    for (int i = 0; i < 3; i++) {
+        db_when_committed(tx, count_call, &follow_ups);
+        db_wake_when_committed(tx, count_call, &wakes);
+    }
+    return arg ? add_then_fail(tx, arg) : add_note(tx, "x");
+}
+
+TEST(db, follow_ups_are_called_each_and_wakes_once_after_a_commit_only)
+{
+    struct fixture f FIXTURE = fixture_create(arena);
+    check_err(db_write(f.db, arena, add_with_follow_ups, "gone"), ERR_NOT_FOUND);
+    check_int(follow_ups + wakes, 0);
+    check_ok(db_write(f.db, arena, add_with_follow_ups, NULL));
+    check_int(follow_ups, 3);
+    check_int(wakes, 1);
+}
+
 /* A gate makes the first closure wait until the others stand in the queue, so that they are one group. */
 struct gate {
     struct db      *db;
@@ -436,6 +458,7 @@ int main(int argc, char **argv)
     faulty_disk_install();
     const struct CMUnitTest tests[] = {
         RUN(db, a_failing_closure_leaves_nothing),
+        RUN(db, follow_ups_are_called_each_and_wakes_once_after_a_commit_only),
         RUN(db, a_failing_closure_does_not_take_its_group_mates_with_it),
         RUN(db, a_watched_table_has_another_version_after_each_transaction_that_changed_it),
         RUN(db, a_late_snapshot_is_taken_by_the_first_query),

@@ -22,6 +22,21 @@ TEST(capture, stores_what_the_event_says_and_what_follows_from_it)
     check_int(count(&world, "SELECT COUNT(*) FROM search_log WHERE item_kind = 3"), 1);
 }
 
+TEST(capture, tells_its_cluster_as_the_batch_leaves_it)
+{
+    struct world       world WORLD_SCOPE = world_begin(arena);
+    struct short_event events[] = {{.id = "1", .title = "Fix retries of billing", .body = "See ERR_RETRY in `src/a.c`"},
+                                   {.id = "2", .title = "Fix retries of billing", .body = "See ERR_RETRY in `src/a.c`"}};
+    struct memory_result *results = capture_all(&world, SOURCE_MANUAL, events, 2);
+    for (int i = 0; i < 2; i++) {
+        check_str(results[i].cluster.xid, str_z(arena, ask(&world, "SELECT xid FROM cluster")));
+        check_int(results[i].cluster.members, 2);
+        check_int(results[i].cluster.created, i == 0);
+        check(!results[i].cluster.closed);
+        check_int(results[i].entities, count(&world, "SELECT COUNT(*) FROM entity"));
+    }
+}
+
 TEST(capture, second_event_of_one_source_id_is_a_duplicate)
 {
     struct world world WORLD_SCOPE = world_begin(arena);
@@ -375,6 +390,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RUN(capture, stores_what_the_event_says_and_what_follows_from_it),
+        RUN(capture, tells_its_cluster_as_the_batch_leaves_it),
         RUN(capture, second_event_of_one_source_id_is_a_duplicate),
         RUN(capture, events_of_one_batch_may_be_duplicates_of_each_other),
         RUN(capture, the_same_batch_again_changes_nothing),
