@@ -90,12 +90,13 @@ TEST(actors, a_batch_tells_who_somebody_turned_out_to_be)
     check_int(count(&world, "SELECT COUNT(*) FROM actor_profile"), 1);
 }
 
-TEST(actors, an_account_is_known_to_what_follows_in_its_batch)
+TEST(actors, an_account_is_known_by_its_latest_login_within_a_batch)
 {
     struct world       world WORLD_SCOPE = world_begin(arena);
-    struct short_event events[] = {pull_by("1", "77", "Ada"), pull_by("2", "ada", "ada")};
-    events[1].source = "vercel";
-    capture_all(&world, SOURCE_WEBHOOK, events, 2);
+    struct short_event events[] = {pull_by("1", "77", "Ada"), pull_by("2", "77", "Bob"), pull_by("3", "77", "Ada"),
+                                   pull_by("4", "ada", "ada")};
+    events[3].source = "vercel";
+    capture_all(&world, SOURCE_WEBHOOK, events, 4);
     check_str(ask(&world, "SELECT DISTINCT actor_id FROM observation"), "github:77");
 }
 
@@ -206,7 +207,7 @@ int main(void)
         RUN(actors, a_known_login_leads_to_its_account),
         RUN(actors, a_delivery_takes_in_the_provisional_one_of_its_login),
         RUN(actors, a_batch_tells_who_somebody_turned_out_to_be),
-        RUN(actors, an_account_is_known_to_what_follows_in_its_batch),
+        RUN(actors, an_account_is_known_by_its_latest_login_within_a_batch),
         RUN(actors, commit_headers_merge_nobody),
         RUN(actors, an_account_takes_in_who_is_known_by_its_address),
         RUN(actors, a_deployment_is_credited_to_the_author_of_its_commit),
