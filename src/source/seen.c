@@ -61,8 +61,8 @@ static void put(struct source_seen *seen, struct key key)
     seen->n++;
 }
 
-/* With `size` places, and without what the table has. */
-static void rebuild(struct source_seen *seen, size_t size)
+/* With `size` places, without what the table has and what is newer than the newest delivery: that was rolled back. */
+static void rebuild(struct source_seen *seen, size_t size, int64_t newest)
 {
     struct source_seen old = {.at = seen->at, .size = seen->size};
     int64_t            written = atomic_load(&seen->written);
@@ -71,13 +71,13 @@ static void rebuild(struct source_seen *seen, size_t size)
     seen->size = size;
     seen->n = 0;
     for (size_t i = 0; i < old.size; i++)
-        if (old.at[i].delivery > written) put(seen, old.at[i]);
+        if (old.at[i].delivery > written && old.at[i].delivery <= newest) put(seen, old.at[i]);
     free(old.at);
 }
 
 static void gather(struct source_seen *seen, struct key key)
 {
-    if (2 * (seen->n + 1) > seen->size) rebuild(seen, seen->size ? 2 * seen->size : 1024);
+    if (2 * (seen->n + 1) > seen->size) rebuild(seen, seen->size ? 2 * seen->size : 1024, INT64_MAX);
     put(seen, key);
 }
 
@@ -104,11 +104,6 @@ static struct err *write_key(struct db_tx *tx, struct key key)
                    key.delivery);
 }
 
-static struct err *write_up_to(struct db_tx *tx, int64_t delivery)
-{
-    return db_exec(tx, "UPDATE inbound_delivery_keyed SET up_to = $1", delivery);
-}
-
 static int by_key(const void *one, const void *other)
 {
     const struct key *a = one, *b = other;
@@ -123,27 +118,28 @@ static void note_written(void *arg)
     atomic_store(&written->seen->written, written->up_to);
 }
 
-/* Those of deliveries up to this one, the newest: what is said to be newer was rolled back. */
+/* Up to this delivery, the newest. */
 static struct err *write_gathered(struct db_tx *tx, struct source_seen *seen, int64_t up_to)
 {
+    rebuild(seen, seen->size, up_to);
     struct key *keys = NEW_ARRAY(tx->arena, struct key, seen->n);
     size_t      n = 0;
     for (size_t i = 0; i < seen->size; i++)
-        if (seen->at[i].delivery && seen->at[i].delivery <= up_to) keys[n++] = seen->at[i];
+        if (seen->at[i].delivery) keys[n++] = seen->at[i];
     qsort(keys, n, sizeof *keys, by_key);
     for (size_t i = 0; i < n; i++) TRY(write_key(tx, keys[i]));
     struct written *written = NEW(tx->arena, struct written);
     *written = (struct written){seen, up_to};
     db_when_committed(tx, note_written, written);
     seen->write_at = seen->n + seen->most; /* if it is not committed, the next one tries again */
-    return write_up_to(tx, up_to);
+    return db_exec(tx, "UPDATE inbound_delivery_keyed SET up_to = $1", up_to);
 }
 
 static void forget_written(struct source_seen *seen)
 {
     int64_t written = atomic_load(&seen->written);
     if (written == seen->forgotten) return;
-    rebuild(seen, seen->size);
+    rebuild(seen, seen->size, INT64_MAX);
     seen->forgotten = written;
     seen->write_at = seen->n + seen->most;
 }
@@ -152,9 +148,8 @@ struct err *seen_add(struct db_tx *tx, struct source_seen *seen, const struct so
 {
     const struct seen_keys keys = seen_keys(delivery);
     if (!seen) {
-        TRY(write_key(tx, (struct key){keys.id, id}));
-        TRY(write_key(tx, (struct key){keys.body, id}));
-        return write_up_to(tx, id);
+        TRY(write_key(tx, (struct key){keys.id, id})); /* what is missing before this one stays so */
+        return write_key(tx, (struct key){keys.body, id});
     }
     TRY(load(tx, seen));
     forget_written(seen);
