@@ -5,7 +5,8 @@
 
 #include <time.h>
 
-enum { MINUTE, HOUR, DAY, MONTH, WEEKDAY, FIELDS, SEARCH_DAYS = 8 * 366 };
+/* SEARCH_DAYS: a 29 February falls on the same weekday after at most 40 years (2072, 2112) */
+enum { MINUTE, HOUR, DAY, MONTH, WEEKDAY, FIELDS, SEARCH_DAYS = 41 * 366 };
 
 struct schedule {
     uint64_t allowed[FIELDS]; /* a bit for each value */
