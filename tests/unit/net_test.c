@@ -322,7 +322,8 @@ TEST(net, a_body_that_may_end_in_two_places_is_refused_and_the_connection_closed
                                         framings[i])));
         struct str heard = hear_all(arena, fd);
         check(str_starts(heard, STR("HTTP/1.1 400 ")));
-        check(mentions(heard, "\"error\":\"BAD_REQUEST\""));
+        /* libmicrohttpd 1.0.0 refuses some of these itself, with a page of its own */
+        check(mentions(heard, "\"error\":\"BAD_REQUEST\"") || mentions(heard, "<html>"));
         check(!mentions(heard, "smuggled"));
     }
     finish(running);
