@@ -272,7 +272,7 @@ struct err *flow_job_counts(struct db_tx *tx, int64_t workspace, struct flow_job
 
 /* ---- one --------------------------------------------------------------------------------------------------------- */
 
-static struct str without_prefix(struct str id)
+struct str flow_xid_of(struct str id)
 {
     return str_starts(id, STR("job_")) || str_starts(id, STR("run_")) ? str_skip(id, 4) : id;
 }
@@ -280,7 +280,7 @@ static struct str without_prefix(struct str id)
 struct err *flow_job_get(struct db_tx *tx, int64_t workspace, struct str public_id, struct flow_job *job)
 {
     struct db_rows rows;
-    TRY(db_query(tx, &rows, "SELECT " JOB_COLUMNS "WHERE r.xid = $1 AND r.workspace_id = $2", without_prefix(public_id),
+    TRY(db_query(tx, &rows, "SELECT " JOB_COLUMNS "WHERE r.xid = $1 AND r.workspace_id = $2", flow_xid_of(public_id),
                  workspace));
     return one_job(tx, &rows, job);
 }

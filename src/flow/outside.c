@@ -7,15 +7,10 @@
 
 #include "base/time.h"
 
-static struct str xid_of(struct str public_id)
-{
-    return str_starts(public_id, STR("job_")) ? str_skip(public_id, strlen("job_")) : public_id;
-}
-
 static void announce(struct db_tx *tx, const struct flow_outside *job, struct str progress)
 {
     flow_announce(tx, db_attached(tx->db),
-                  (struct flow_change){.workspace = job->workspace, .public_id = xid_of(job->public_id), .status = "running",
+                  (struct flow_change){.workspace = job->workspace, .public_id = flow_xid_of(job->public_id), .status = "running",
                                        .progress = str_dup(tx->arena, progress)});
 }
 
@@ -27,7 +22,7 @@ struct err *flow_outside_begin(struct db_tx *tx, const struct flow_outside *job)
                    "INSERT INTO flow_run (xid, workspace_id, function, status, title, source, cause, caused_by, event_name, "
                    "data, queued, ready, wake_at, created_at, started_at, updated_at) "
                    "VALUES ($1, $2, $3, 'waiting', $4, $5, $6, $7, $3, $8, 0, $9, $10, $9, $9, $9)",
-                   xid_of(job->public_id), job->workspace, job->function, job->title, job->source, (int)job->cause,
+                   flow_xid_of(job->public_id), job->workspace, job->function, job->title, job->source, (int)job->cause,
                    job->caused_by, job->data, now, now + job->silence);
 }
 
@@ -38,7 +33,7 @@ struct err *flow_outside_tell(struct db_tx *tx, const struct flow_outside *job, 
     return db_exec(tx,
                    "UPDATE flow_run SET progress = $3, wake_at = $4, updated_at = $5 "
                    "WHERE workspace_id = $1 AND xid = $2 AND status = 'waiting' AND queued = 0",
-                   job->workspace, xid_of(job->public_id), progress, now + job->silence, now);
+                   job->workspace, flow_xid_of(job->public_id), progress, now + job->silence, now);
 }
 
 struct err *flow_outside_end(struct db_tx *tx, struct flow_outside_end end)
@@ -46,7 +41,7 @@ struct err *flow_outside_end(struct db_tx *tx, struct flow_outside_end end)
     struct db_rows rows;
     int64_t        run = 0;
     TRY(db_query(tx, &rows, "SELECT id FROM flow_run WHERE workspace_id = $1 AND xid = $2 AND completed_at IS NULL",
-                 end.workspace, xid_of(end.public_id)));
+                 end.workspace, flow_xid_of(end.public_id)));
     (void)db_next(&rows, &run);
     TRY(db_done(&rows));
     if (!run) return NULL; /* it has ended already */

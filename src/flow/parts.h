@@ -208,6 +208,9 @@ size_t     flow_event_roots(struct arena *arena, const struct flow_event *event,
                             struct flow_root roots[8]);
 void       flow_wake(void *flow); /* for db_wake_when_committed */
 
+/* jobs.c */
+struct str flow_xid_of(struct str public_id); /* without "job_" or "run_" */
+
 /* match.c */
 MUST_CHECK struct err *flow_match_event(struct db_tx *tx, struct flow *flow, const struct accepted *accepted);
 MUST_CHECK struct err *flow_arm_wait(struct db_tx *tx, struct flow_run_inside *in, struct step *step, bool *found);
