@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "source/source.h"
 
 /* ---- activities -------------------------------------------------------------------------------------------------- */
 
@@ -20,7 +21,7 @@ static const struct told {
 static const struct told *what_to_tell(const struct flow_job_turn *turn)
 {
     bool failed = strcmp(turn->status, "failed") == 0;
-    bool by_hand = strcmp(turn->function, "import.git") == 0 && turn->output.n; /* an import, told by who ended it */
+    bool by_hand = strcmp(turn->function, SOURCE_IMPORT) == 0 && turn->output.n; /* an import, told by who ended it */
     if (turn->system || by_hand || (!failed && str_starts(str_of(turn->function), STR("neural.")))) return NULL;
     for (size_t i = 0; i < sizeof told / sizeof *told; i++)
         if (strcmp(turn->status, told[i].status) == 0) return &told[i];

@@ -74,11 +74,11 @@ static struct err *tell(struct db_tx *tx, const struct api_call *call, const str
                         enum activity_status status)
 {
     bool            ended = status != ACTIVITY_IN_PROGRESS;
-    struct str      name = str_printf(tx->arena, "Import git " STR_FMT, STR_ARG(import->repo));
+    struct str      name = source_import_title(tx->arena, import);
     struct json_out metadata = json_out(tx->arena);
     json_begin(&metadata, NULL, '{');
     json_put(&metadata, "jobName", name);
-    json_put(&metadata, "functionId", "import.git");
+    json_put(&metadata, "functionId", SOURCE_IMPORT);
     json_put(&metadata, "repoFullName", import->repo);
     if (ended) {
         json_put(&metadata, "scanned", import->scanned);

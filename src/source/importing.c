@@ -4,14 +4,18 @@
 #include "base/time.h"
 #include "flow/flow.h"
 
-#define FUNCTION "import.git"
-#define SILENCE  HOURS(1)
-#define SILENT   "No events came for an hour"
+#define SILENCE HOURS(1)
+#define SILENT  "No events came for an hour"
 
 static struct flow_outside job_of(int64_t workspace, struct str public_id)
 {
     return (struct flow_outside){
-        .workspace = workspace, .public_id = public_id, .function = FUNCTION, .cause = FLOW_MANUAL, .silence = SILENCE};
+        .workspace = workspace, .public_id = public_id, .function = SOURCE_IMPORT, .cause = FLOW_MANUAL, .silence = SILENCE};
+}
+
+struct str source_import_title(struct arena *arena, const struct source_import *import)
+{
+    return str_printf(arena, "Import git " STR_FMT, STR_ARG(import->repo));
 }
 
 struct err *importing_begin(struct db_tx *tx, int64_t workspace, const struct source_import *import, struct str by)
@@ -24,7 +28,7 @@ struct err *importing_begin(struct db_tx *tx, int64_t workspace, const struct so
     json_put(&data, "repoFullName", import->repo);
     json_put(&data, "branch", import->branch);
     json_end(&data);
-    job.title = str_printf(tx->arena, "Import git " STR_FMT, STR_ARG(import->repo));
+    job.title = source_import_title(tx->arena, import);
     job.source = import->source_public_id;
     job.caused_by = by;
     job.data = json_out_text(&data);
@@ -102,7 +106,7 @@ static struct err *cancel(struct flow_run *run)
     return db_write(run->db, run->arena, write_stop, &stop);
 }
 
-const struct flow_function source_import_git = {.name = FUNCTION,
+const struct flow_function source_import_git = {.name = SOURCE_IMPORT,
                                                 .run = end_silent,
                                                 .title = "'Import git ' + repoFullName", /* of one that is started again */
                                                 .source = "sourceId",

@@ -294,16 +294,16 @@ struct err *source_import_begin(struct db_tx *tx, int64_t workspace, struct sour
     struct str        public_id;
     TRY(check_request(tx->arena, &request));
     TRY(begun_before(tx, workspace, request.idempotency, &public_id));
-    if (!public_id.s) {
+    bool is_new = !public_id.s;
+    if (is_new) {
         public_id = id_new(tx->arena, "job_");
         TRY(source_check_forgotten(tx, workspace, request.repo));
         TRY(source_of(tx, workspace, &request, &source));
         TRY(stop_imports(tx, workspace, source.id, "failed", "interrupted"));
         TRY(insert_import(tx, workspace, source.id, &request, public_id));
-        TRY(source_import_find(tx, workspace, public_id, import));
-        TRY(importing_begin(tx, workspace, import, request.by));
-    } else
-        TRY(source_import_find(tx, workspace, public_id, import));
+    }
+    TRY(source_import_find(tx, workspace, public_id, import));
+    if (is_new) TRY(importing_begin(tx, workspace, import, request.by));
     if (request.full) {
         import->last_sha = STR("");
         import->last_tags = STR("{}");

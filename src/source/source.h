@@ -104,6 +104,7 @@ struct source_row {
     struct str config;        /* JSON */
 };
 
+#define SOURCE_IMPORT "import.git" /* the function of its job */
 struct source_import {
     int64_t    id, source;        /* row ids */
     struct str public_id;         /* "job_..." */
@@ -130,6 +131,7 @@ MUST_CHECK struct err *source_repositories(struct db_tx *tx, int64_t workspace, 
  * while what was imported of the repository is still to be deleted. */
 MUST_CHECK struct err *source_import_begin(struct db_tx *tx, int64_t workspace, struct source_import_request request,
                                            struct source_import *import);
+struct str source_import_title(struct arena *arena, const struct source_import *import); /* of its job */
 MUST_CHECK struct err *source_import_find(struct db_tx *tx, int64_t workspace, struct str public_id,
                                           struct source_import *import);
 /* The repositories, lower case, whose imported history goes with the source: those of its imports that no other connected
