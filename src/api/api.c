@@ -171,6 +171,12 @@ void api_finish(struct api_call *call, struct err *err)
               call->match.route ? call->match.route->path : "-", call->reply->status, (long long)took, STR_ARG(call->id));
 }
 
+void api_finish_later(struct api_call *call, struct err *err)
+{
+    api_finish(call, err);
+    net_reply_send(call->request);
+}
+
 void api_handle(void *arg, struct net_request *request, struct net_reply *reply)
 {
     struct app      *app = arg;

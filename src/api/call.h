@@ -79,6 +79,7 @@ void api_send_with_id(struct api_call *call, struct json_out *out);         /* 2
 void api_send_error(struct api_call *call, const struct err *err);
 struct str api_challenge(const struct api_call *call); /* WWW-Authenticate of a 401 (mcp.c) */
 void api_finish(struct api_call *call, struct err *err); /* err NULL: the reply is there; counts and logs the call (api.c) */
+void api_finish_later(struct api_call *call, struct err *err); /* the same, and the reply is sent: call is gone */
 void api_cors(struct api_call *call);
 bool api_preflight(struct api_call *call); /* answered */
 

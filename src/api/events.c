@@ -332,8 +332,7 @@ struct err *api_events_ingest(struct api_call *call)
 static void stored(void *arg, struct err *err)
 {
     struct ingest *ingest = arg;
-    api_finish(ingest->call, err ? err : conclude(ingest));
-    net_reply_send(ingest->call->request);
+    api_finish_later(ingest->call, err ? err : conclude(ingest));
 }
 
 void api_events_ingest_later(struct api_call *call)
@@ -341,12 +340,8 @@ void api_events_ingest_later(struct api_call *call)
     struct ingest *ingest = NEW(call->arena, struct ingest);
     bool           ends;
     struct err    *err = begin(call, ingest, &ends);
-    if (!err && !ends) {
-        db_write_later(call->app->db, call->arena, write_ingest, ingest, stored);
-        return;
-    }
-    api_finish(call, err);
-    net_reply_send(call->request);
+    if (err || ends) api_finish_later(call, err);
+    else db_write_later(call->app->db, call->arena, write_ingest, ingest, stored);
 }
 
 /* ---- GET /v1/events/{id} ------------------------------------------------------------------------------------------------ */

@@ -69,20 +69,17 @@ static void received(void *arg, struct err *err, const struct source_answer_to_p
 {
     struct waiting_call *waiting = arg;
     if (!err) send_answer(waiting->call, waiting->post.request.provider, answer);
-    api_finish(waiting->call, err);
-    net_reply_send(waiting->call->request);
+    api_finish_later(waiting->call, err);
 }
 
 void api_webhook_later(struct api_call *call)
 {
     struct waiting_call *waiting = NEW(call->arena, struct waiting_call);
     waiting->call = call;
-    if (read_post(call, &waiting->post)) {
+    if (read_post(call, &waiting->post))
         source_receive_later(call->app->inbox, call->arena, &waiting->post, received, waiting);
-        return;
-    }
-    api_finish(call, not_found(call));
-    net_reply_send(call->request);
+    else
+        api_finish_later(call, not_found(call));
 }
 
 void api_webhook_too_large(struct api_call *call)
